@@ -1,0 +1,147 @@
+"""How the door answers: FHIR JSON or XML, pretty when asked, and an OperationOutcome for everything that went wrong.
+
+FHIR R4 http.html#mime-type, #general; operationoutcome.html. Texts of errors are ours: place, cause and remedy,
+never a patient's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import errors
+from gateway.fhir import json, xml
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+FHIR_XML = "application/fhir+xml; charset=utf-8"
+RETRY_SECONDS = 2  # what Retry-After says on back-pressure
+
+_JSON_NAMES = {"json", "application/json", "application/fhir+json", "application/json+fhir", "text/json"}
+_XML_NAMES = {"xml", "application/xml", "application/fhir+xml", "application/xml+fhir", "text/xml"}
+_ANY_NAMES = {"*/*", "application/*", "text/html", "text/*", "text/plain"}
+
+_STATUS: Mapping[type[errors.HutongError], tuple[int, str]] = {
+    errors.Transient: (503, "transient"),
+    errors.Ambiguous: (502, "incomplete"),
+    errors.Configuration: (422, "processing"),
+    errors.Permanent: (400, "invalid"),
+}
+_CODES = {
+    400: "invalid",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    406: "not-supported",
+    408: "timeout",
+    410: "deleted",
+    412: "conflict",
+    413: "too-long",
+    415: "not-supported",
+    422: "processing",
+    429: "throttled",
+    503: "transient",
+}
+
+
+class Refusal(HTTPException):
+    """An answer that is an error, with its text for the OperationOutcome."""
+
+
+def outcome(text: str, *, code: str, severity: str = "error", place: str = "") -> dict[str, Any]:
+    """An OperationOutcome with one issue; `text` is for people and never empty."""
+    issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": text}
+    if place:
+        issue["expression"] = [place]
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def refused(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as an OperationOutcome, in the format that was asked for where that is possible."""
+    body = outcome(text, code=_CODES.get(status, "exception"))
+    return fhir(request, body, status=status, headers=headers, lenient=True)
+
+
+def of_error(request: Request, error: errors.HutongError) -> Response:
+    """One of our errors, by what happens next: Transient 503, Ambiguous 502, Configuration 422, Permanent 400."""
+    status, code = next((pair for kind, pair in _STATUS.items() if isinstance(error, kind)), (500, "exception"))
+    headers = {"retry-after": str(RETRY_SECONDS)} if status == 503 else None
+    return fhir(request, outcome(str(error), code=code), status=status, headers=headers, lenient=True)
+
+
+def wants_xml(request: Request, *, lenient: bool = False) -> bool:
+    """Whether XML is asked for by _format or Accept. 406 for formats that there are not (json when `lenient`)."""
+    asked = request.query_params.get("_format", "").replace(" ", "+").partition(";")[0].lower()
+    names = [asked] if asked else _accepted(request.headers.get("accept", ""))
+    for name in names:
+        if name in _XML_NAMES:
+            return True
+        if name in _JSON_NAMES or name in _ANY_NAMES:
+            return False
+    if names and not lenient:
+        raise Refusal(406, "the format asked for is not served; ask for application/fhir+json or application/fhir+xml")
+    return False
+
+
+def _accepted(header: str) -> list[str]:
+    """The media types of an Accept header, the most wanted first."""
+    weighed = []
+    for part in header.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+        if name:
+            weighed.append((-_weight(weight), name))
+    if any(name == "text/html" for _, name in weighed):  # a browser: it names XML without wanting FHIR
+        return ["text/html"]
+    return [name for _, name in sorted(weighed, key=lambda pair: pair[0])]
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def fhir(
+    request: Request,
+    resource: bytes | dict[str, Any],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    lenient: bool = False,
+) -> Response:
+    """A resource in the format asked for. Stored bytes leave untouched unless XML or _pretty is asked for."""
+    pretty = request.query_params.get("_pretty", "").lower() in {"true", "1"}
+    if wants_xml(request, lenient=lenient):
+        return Response(_xml(resource), status, dict(headers or {}), media_type=FHIR_XML)
+    if pretty:
+        body = json.dumps_pretty(json.loads(resource) if isinstance(resource, bytes) else resource)
+    else:
+        body = resource if isinstance(resource, bytes) else json.dumps(resource)
+    return Response(body, status, dict(headers or {}), media_type=FHIR_JSON)
+
+
+def _xml(resource: bytes | dict[str, Any]) -> bytes:
+    return xml.to_xml(json.loads(resource) if isinstance(resource, bytes) else resource)
+
+
+def version_headers(version: int, updated: datetime) -> dict[str, str]:
+    """ETag and Last-Modified of one version (R4 http.html#versions)."""
+    return {"etag": f'W/"{version}"', "last-modified": format_datetime(updated, usegmt=_is_utc(updated))}
+
+
+def _is_utc(time: datetime) -> bool:
+    return time.tzname() == "UTC"
+
+
+def unchanged(request: Request, version: int) -> bool:
+    """Whether If-None-Match names this version (or is *)."""
+    tags = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    return any(tag in {"*", f'W/"{version}"', f'"{version}"'} for tag in tags)

@@ -1,0 +1,71 @@
+"""The CapabilityStatement, made from the tables that the search itself uses, so that it is true.
+
+R4 capabilitystatement.html. One statement serves until the program ends; it names every resource type, since the
+record keeps every type.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from gateway.errors import Permanent
+from gateway.fhir import definitions, json, searchparameters
+from gateway.fhir.searchparameters import SearchParameter
+from gateway.store import query
+
+FHIR_VERSION = "4.0.1"
+DATE = "2026-11-01"  # of this description; changes with the code
+KINDS = frozenset({"token", "string", "date", "reference", "quantity", "number", "uri"})
+
+
+@functools.lru_cache(maxsize=4)  # by the address that callers use
+def statement(*, version: str, base: str) -> bytes:
+    """The statement as JSON; `base` is the address of the service as the caller wrote it."""
+    return json.dumps(
+        {
+            "resourceType": "CapabilityStatement",
+            "name": "Hutong",
+            "title": "Hutong 互通 interoperability gateway: shared record",
+            "status": "active",
+            "date": DATE,
+            "kind": "instance",
+            "software": {"name": "Hutong", "version": version},
+            "implementation": {"description": "The shared record of a hospital community", "url": base},
+            "fhirVersion": FHIR_VERSION,
+            "format": ["application/fhir+json", "application/fhir+xml"],
+            "rest": [
+                {
+                    "mode": "server",
+                    "documentation": "Reading. What members send comes in at /intake/{channel}, MLLP and files.",
+                    "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
+                    "resource": [_resource(name) for name in sorted(definitions.resource_types())],
+                }
+            ],
+        }
+    )
+
+
+def _resource(name: str) -> dict[str, Any]:
+    every = sorted(searchparameters.parameters(name).values(), key=lambda parameter: parameter.name)
+    known = [one for one in every if _searchable(name, one)]
+    return {
+        "type": name,
+        "interaction": [
+            {"code": code} for code in ("read", "vread", "history-instance", "history-type", "search-type")
+        ],
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": False,
+        "searchInclude": ["*", *(f"{name}:{one.name}" for one in known if one.kind == "reference")],
+        "searchParam": [{"name": one.name, "type": one.kind} for one in known],
+    }
+
+
+def _searchable(type_name: str, parameter: SearchParameter) -> bool:
+    """Whether the record's search takes it: its own answer, not a second table."""
+    try:
+        query.known(type_name, parameter.name)
+    except Permanent:
+        return False
+    return parameter.kind in KINDS

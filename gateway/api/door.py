@@ -1,0 +1,32 @@
+"""Builds the web door: the FHIR routes, intake, operations, health, inside the guard."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from gateway.api.guard import Guard, http_error
+from gateway.api.intake import Intake
+from gateway.api.operations import Operations
+from gateway.api.rest import Rest
+from gateway.api.services import Services
+
+
+def create(services: Services) -> FastAPI:
+    """The application for uvicorn. /openapi.json describes the operations to whoever has a token; there is no /docs."""
+    app = FastAPI(
+        title="Hutong 互通",
+        version=services.version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        middleware=[Middleware(Guard, services=services)],
+        exception_handlers={HTTPException: http_error},
+    )
+    app.router.routes.extend(Rest(services).routes())
+    app.router.routes.append(Route("/intake/{channel}", Intake(services).post, methods=["POST"]))
+    Operations(services).add_to(app)
+    return app

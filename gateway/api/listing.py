@@ -1,0 +1,87 @@
+"""Bundles of many: searchset and history, with links and total (R4 bundle.html#searchset, http.html#history).
+
+The stored bytes of each resource are put in as they are, so nothing is parsed or re-written on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from gateway.api import answer
+from gateway.fhir import json
+from gateway.store.stored import Page, Stored
+
+CURSOR = "_cursor"
+Pairs = list[tuple[str, str]]
+
+_METHODS = {"create": ("POST", "201"), "update": ("PUT", "200"), "delete": ("DELETE", "204")}
+
+
+def base_url(request: Request) -> str:
+    """The address of the FHIR service as the caller wrote it, without a closing slash."""
+    return f"{str(request.base_url).rstrip('/')}/fhir"
+
+
+def search(request: Request, type_name: str, page: Page, included: Iterable[Stored], pairs: Pairs) -> bytes:
+    """A searchset: matches, then what was included, then a warning about parameters that were not known."""
+    base = base_url(request)
+    entries = [_found(base, stored, b"match") for stored in page.matches]
+    entries += [_found(base, stored, b"include") for stored in included]
+    if page.ignored:
+        text = f"not known for {type_name}, so left out of the search: {', '.join(page.ignored)}"
+        warning = json.dumps(answer.outcome(text, code="not-supported", severity="warning"))
+        entries.append(b'{"resource":%s,"search":{"mode":"outcome"}}' % warning)
+    used = [pair for pair in pairs if pair[0] not in page.ignored]
+    return _bundle("searchset", page, _links(f"{base}/{type_name}", used, page.next), entries)
+
+
+def history(request: Request, page: Page, pairs: Pairs) -> bytes:
+    """A history: each version with the request that made it; a deletion has no resource."""
+    base = base_url(request)
+    path = request.url.path.partition("/fhir/")[2]
+    entries = [_version(base, stored) for stored in page.matches]
+    return _bundle("history", page, _links(f"{base}/{path}", pairs, page.next), entries)
+
+
+def _found(base: str, stored: Stored, mode: bytes) -> bytes:
+    address = json.dumps(f"{base}/{stored.reference}")
+    return b'{"fullUrl":%s,"resource":%s,"search":{"mode":"%s"}}' % (address, stored.body, mode)
+
+
+def _version(base: str, stored: Stored) -> bytes:
+    interaction = "delete" if stored.deleted else "create" if stored.version == 1 else "update"
+    method, status = _METHODS[interaction]
+    response = {
+        "status": status,
+        "etag": f'W/"{stored.version}"',
+        "lastModified": stored.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    asked = {"method": method, "url": stored.type if method == "POST" else stored.reference}
+    address, head, tail = (json.dumps(part) for part in (f"{base}/{stored.reference}", asked, response))
+    resource = b"" if stored.deleted else b'"resource":%s,' % stored.body
+    return b'{"fullUrl":%s,%s"request":%s,"response":%s}' % (address, resource, head, tail)
+
+
+def _links(address: str, pairs: Pairs, next_cursor: str | None) -> list[dict[str, str]]:
+    links = [{"relation": "self", "url": _url(address, pairs)}]
+    if next_cursor:
+        onward = [pair for pair in pairs if pair[0] != CURSOR] + [(CURSOR, next_cursor)]
+        links.append({"relation": "next", "url": _url(address, onward)})
+    return links
+
+
+def _url(address: str, pairs: Pairs) -> str:
+    return f"{address}?{urlencode(pairs, safe=':/|,-_.*')}" if pairs else address
+
+
+def _bundle(kind: str, page: Page, links: list[dict[str, str]], entries: list[bytes]) -> bytes:
+    head: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
+    if page.total is not None:
+        head["total"] = page.total
+    head["link"] = links
+    body = json.dumps(head)
+    return body[:-1] + b',"entry":[' + b",".join(entries) + b"]}" if entries else body

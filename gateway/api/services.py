@@ -1,0 +1,42 @@
+"""What the web door is given by the composition root; it builds nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+
+from gateway.api.overview import Overview
+from gateway.api.security import Failures, Tokens
+from gateway.model import Community, Frame
+from gateway.store.record import Record
+from gateway.telemetry import Metrics
+
+INTAKE_LIMIT = 100 * 1024 * 1024  # bytes of one message handed in over HTTP
+WAITING_LIMIT = 256 * 1024 * 1024  # bytes of all messages that are being received over HTTP at one time
+READERS = 8  # threads that read the record at one time
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Services:
+    """The rooms behind the door. `receive` answers once the frame is durable and raises Transient when it cannot be."""
+
+    community: Community
+    record: Record
+    overview: Overview
+    tokens: Tokens
+    metrics: Metrics
+    receive: Callable[[Frame], Awaitable[bytes]]
+    ready: Callable[[], bool]  # whether everything listens
+    version: str
+    now: Callable[[], datetime] = _now
+    intake_limit: int = INTAKE_LIMIT
+    waiting_limit: int = WAITING_LIMIT
+    failures: Failures = field(default_factory=Failures)
+    readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READERS))

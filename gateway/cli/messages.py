@@ -1,0 +1,175 @@
+"""`hutong translate` and `hutong send`: messages from files, folders or standard input, without a running gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway import errors
+
+if TYPE_CHECKING:
+    from gateway.transport.mllp_sender import MllpSender
+
+STDIN = "-"
+_BATCH = re.compile(rb"[\x0b\x1c]|^(?:FHS|BHS|BTS|FTS)[^\r\n]*", re.MULTILINE)  # MLLP framing, batch envelopes
+_NEXT = re.compile(rb"(?<=[\r\n])(?=MSH[^A-Za-z0-9\r\n])")
+_CODE = re.compile(r"answered ([AC][AER])\b")
+
+
+class Target(StrEnum):
+    """What `translate` makes."""
+
+    FHIR = "fhir"
+    HL7V2 = "hl7v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One message of a source."""
+
+    source: str  # for people: the file's path, and '#2' for its second message
+    name: str  # file name below --out, without the suffix
+    body: bytes
+
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or folders; - is standard input.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the commands into the program."""
+    app.command("translate")(translate)
+    app.command("send")(send)
+
+
+def translate(
+    files: Files,
+    member: Annotated[
+        str | None, typer.Option("--member", metavar="ID", help="Whose profile applies; else by the message.")
+    ] = None,
+    to: Annotated[Target, typer.Option("--to", help="What to make.")] = Target.FHIR,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="community.yaml; else the starter community.", envvar="HUTONG_CONFIG"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="One file a message here, not on stdout.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell on stderr where every element came from.")] = False,
+) -> None:
+    """Translate messages to a FHIR Bundle, or Bundles to HL7 v2. Exit 1 when any of them fails."""
+    from gateway import app
+
+    failed = 0
+    for piece in pieces(files):
+        try:
+            made = app.translate(
+                piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain
+            )
+            _put(made.output, out, f"{piece.name}{made.suffix}")
+        except errors.HutongError as error:
+            failed += 1
+            typer.echo(f"{piece.source}: {error}", err=True)
+            continue
+        for line in (*made.notes, *((made.explanation,) if explain and made.explanation else ())):
+            typer.echo(f"{piece.source}: {line}" if "\n" not in line else line, err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def send(
+    files: Files,
+    to: Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="An MLLP receiver.")],
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600)] = 30.0,
+) -> None:
+    """Send HL7 v2 messages over MLLP and print each acknowledgement code. Exit 1 unless all are AA or CA."""
+    from gateway.transport.mllp_sender import MllpSender
+
+    sender = MllpSender(to, timeout=timeout)
+    if not asyncio.run(_send_all(sender, pieces(files))):
+        raise typer.Exit(1)
+
+
+def pieces(files: list[str]) -> Iterator[Piece]:
+    """Every message of the files, folders (their files by name, hidden ones left out) and standard input."""
+    found = [pair for file in files for pair in _sources(file)]
+    stems = Counter(name.with_suffix("") for _, name in found)
+    for path, name in found:
+        body = sys.stdin.buffer.read() if path is None else path.read_bytes()
+        label = STDIN if path is None else str(path)
+        stem = name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
+        parts = messages(body)
+        for number, part in enumerate(parts, 1):
+            mark = f"#{number}" if len(parts) > 1 else ""
+            yield Piece(label + mark, f"{stem.as_posix()}{mark.replace('#', '-')}", part)
+
+
+def messages(body: bytes) -> list[bytes]:
+    """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames); else the whole."""
+    if b"MSH" not in body[:4096]:
+        return [body]
+    parts = (part.strip(b"\r\n") for part in _NEXT.split(_BATCH.sub(b"", body)))
+    split = [part for part in parts if part]
+    return split if len(split) > 1 else [body]
+
+
+def _sources(file: str) -> list[tuple[Path | None, PurePath]]:
+    """(where to read, the name below --out); errors.Configuration when there is no such file."""
+    if file == STDIN:
+        return [(None, PurePath("stdin"))]
+    path = Path(file)
+    if path.is_dir():
+        below = sorted(child for child in path.rglob("*") if child.is_file())
+        visible = [child for child in below if not any(part.startswith(".") for part in child.relative_to(path).parts)]
+        return [(child, child.relative_to(path)) for child in visible]
+    if not path.is_file():
+        raise errors.Configuration("there is no such file", place=file, remedy="check the path")
+    return [(path, PurePath(path.name))]
+
+
+def _put(output: bytes, out: Path | None, name: str) -> None:
+    if out is None:
+        sys.stdout.buffer.write(output if output.endswith((b"\n", b"\r")) else output + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(output)
+
+
+async def _send_all(sender: MllpSender, found: Iterator[Piece]) -> bool:
+    """Whether every message was taken; one line each."""
+    taken = True
+    try:
+        for piece in found:
+            taken &= await _send_one(sender, piece)
+    finally:
+        await sender.close()
+    return taken
+
+
+async def _send_one(sender: MllpSender, piece: Piece) -> bool:
+    from gateway.model import Change, Delivery
+
+    nothing = Change(type="", id="", version=0, transaction=0, interaction="update")
+    body = piece.body.strip(b"\x0b\x1c\r\n").replace(b"\r\n", b"\r").replace(b"\n", b"\r") + b"\r"
+    try:
+        receipt = await sender.send(body, Delivery(id=0, subscription="", key="", change=nothing))
+    except errors.HutongError as error:
+        code = _CODE.search(error.cause)
+        if code:
+            typer.echo(f"{piece.source}: {code[1]}")
+        typer.echo(f"{piece.source}: {error}", err=True)
+        return False
+    typer.echo(f"{piece.source}: {receipt.code}")
+    return True

@@ -1,0 +1,124 @@
+"""`hutong status` and `hutong replay`: they read the databases, beside a running gateway or without one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gateway.api.overview import Overview, Queue, Status
+
+Data = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="The data directory of the gateway.", envvar="HUTONG_DATA")
+]
+SHOWN = 10  # held rows of one kind and state that the table shows
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang the commands into the program."""
+    app.command("status")(status)
+    app.command("replay")(replay)
+
+
+def status(data: Data, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """What was received, stored, sent, and what waits for whom and why."""
+    from gateway.api.overview import Overview
+    from gateway.cli.storage import both
+
+    with both(data) as (journal, record):
+        overview = Overview(journal, record)
+        found = overview.status()
+        if as_json:
+            import msgspec
+
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        else:
+            _tables(found, overview)
+
+
+def replay(
+    data: Data,
+    entry: Annotated[
+        list[int] | None, typer.Option("--entry", metavar="ID", help="A received message, by its id.")
+    ] = None,
+    delivery: Annotated[
+        list[int] | None, typer.Option("--delivery", metavar="ID", help="A delivery, by its id.")
+    ] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="Everything that is parked.")] = False,
+) -> None:
+    """Let parked, dead or refused work flow once more, after its cause was mended."""
+    from gateway.api.overview import Overview, Replay
+    from gateway.cli.storage import both
+
+    asked = Replay(entries=entry or [], deliveries=delivery or [], parked=parked)
+    if not (asked.entries or asked.deliveries or parked):
+        raise typer.BadParameter("name what to replay: --entry ID, --delivery ID or --parked")
+    with both(data) as (journal, record):
+        done = Overview(journal, record).replay(asked)
+    typer.echo(f"replayed {done.entries} entries and {done.deliveries} deliveries", err=True)
+    if not (done.entries or done.deliveries or parked):
+        raise typer.Exit(1)
+
+
+def _tables(found: Status, overview: Overview) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    resources = ", ".join(f"{count} {kind}" for kind, count in found.resources.items())
+    console.print(f"record: {resources or 'empty'}", markup=False)
+    console.print(_lines("received", "channel", found.entries), _lines("sent", "subscription", found.deliveries))
+    console.print(_held(overview))
+
+
+def _lines(title: str, what: str, queues: Mapping[str, Queue]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from gateway.journal.ledger import REFUSED
+    from gateway.model import State
+
+    states = [state.value for state in State] + ([REFUSED] if title == "received" else [])
+    table = Table(title=title, title_justify="left")
+    table.add_column(what)
+    for state in states:
+        table.add_column(state, justify="right")
+    table.add_column("oldest waits", justify="right")
+    for line, queue in queues.items():
+        counts = (str(queue.counts.get(state, 0)) for state in states)
+        table.add_row(Text(line), *counts, _duration(queue.oldest_seconds))
+    return table
+
+
+def _held(overview: Overview) -> Table:
+    """What is held up, newest first, and why."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from gateway.journal.ledger import LAST, REFUSED
+    from gateway.model import State
+
+    table = Table("", "id", "line", "kind", "state", "place", "cause", title="held", title_justify="left")
+    for state in (State.PARKED.value, State.DEAD.value, REFUSED):
+        for line in overview.entries(state=state, limit=SHOWN, before=LAST):
+            row = ("entry", str(line.id), line.channel, line.kind, state, line.place, line.cause)
+            table.add_row(*(Text(cell) for cell in row))
+        for owed in overview.deliveries(state=state, limit=SHOWN, before=LAST):
+            kind = owed.reference.partition("/")[0]
+            row = ("delivery", str(owed.id), owed.subscription, kind, state, owed.place, owed.cause)
+            table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _duration(seconds: float) -> str:
+    if seconds <= 0:
+        return ""
+    days, rest = divmod(int(seconds), 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

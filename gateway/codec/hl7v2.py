@@ -1,0 +1,291 @@
+"""HL7 v2 messages (ER7, v2.1 to v2.9) ↔ lists of fields: tolerant in reading, with a note for all that was mended.
+
+Splitting stops at the field; repetitions and components are split by who reads them. Fields stay escaped and use the
+standard separators `|^~\\&` whatever MSH-1 and MSH-2 said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Final
+
+from gateway.codec import charset as charsets
+from gateway.codec import hl7v2_lines
+from gateway.codec.hl7v2_acknowledge import (
+    acknowledge,
+    check,
+    mode,
+    refusal_code,
+    wants_accept_acknowledgement,
+    wants_application_acknowledgement,
+)
+from gateway.codec.hl7v2_escape import escape, unescape
+from gateway.codec.hl7v2_header import STANDARD, Header, header_of, separators, sniff_charset
+from gateway.codec.hl7v2_lines import split_batch
+from gateway.codec.hl7v2_original import Original
+from gateway.codec.hl7v2_structure import structure_of
+from gateway.errors import Configuration, HutongError, Permanent
+
+__all__ = [
+    "Header",
+    "Message",
+    "acknowledge",
+    "check",
+    "decode",
+    "decode_batch",
+    "encode",
+    "escape",
+    "mode",
+    "peek",
+    "refusal_code",
+    "split_batch",
+    "structure_of",
+    "unescape",
+    "wants_accept_acknowledgement",
+    "wants_application_acknowledgement",
+]
+
+_PATH: Final = re.compile(
+    r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<index>\d{1,6})\])?-(?P<field>\d{1,4})"
+    r"(?:\((?P<repetition>\d{1,6})\))?(?:\.(?P<component>\d{1,4}))?(?:\.(?P<subcomponent>\d{1,4}))?"
+)
+_CONTROL_BYTES: Final = bytes(code for code in charsets.CONTROLS)
+_TERMINATORS: Final = ("\r", "\n")
+_BROKEN_FIELD: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass(slots=True)
+class Message:
+    """One decoded message. `segments[i][n]` is field n of segment i, for MSH too (MSH[1] is "|"); [0] is the name."""
+
+    segments: list[list[str]]
+    header: Header
+    charset: str  # the Python codec that made the text
+    notes: tuple[str, ...]  # what was mended or is odd; never data
+    residue: tuple[str, ...]  # lines that belong to no segment, as written
+    body: bytes = field(repr=False)  # exactly as it arrived
+    _original: Original | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        return "hl7v2"
+
+    @property
+    def original(self) -> Original:
+        """Text and offsets of the bytes as they arrived; made when first asked for."""
+        if self._original is None:
+            self._original = Original(self.body, self.charset)
+        return self._original
+
+    def get(self, path: str) -> list[str]:
+        """Unescaped values at 'PID-5.1', 'OBX[2]-5', 'PID-3(2).4' or 'PID-3.4.2' (all counted from 1), empty ones left
+        out. Without [n] every such segment, without (n) every repetition is read. Raises Configuration for a path that
+        is none."""
+        return [text for raw in self._raw(*_parse_path(path)) if (text := unescape(raw, self.charset))]
+
+    def span(
+        self, segment_index: int, field: int, repetition: int = 0, component: int = 0, subcomponent: int = 0
+    ) -> tuple[int, int]:
+        """(offset, length) in the bytes as they arrived. segment_index counts `segments` from 0; repetition, component
+        and subcomponent count from 1, 0 is the whole. An absent part has length 0 where its parent ends."""
+        return self.original.span(segment_index, field, repetition, component, subcomponent)
+
+    def _raw(
+        self, name: str, index: int, number: int, repetition: int, component: int, subcomponent: int
+    ) -> Iterable[str]:
+        named = [segment for segment in self.segments if segment[0] == name]
+        for segment in named[index - 1 : index] if index else named:
+            if number >= len(segment):
+                continue
+            if name == "MSH" and number in (1, 2):
+                yield segment[number]
+                continue
+            repetitions = segment[number].split("~")
+            for value in repetitions[repetition - 1 : repetition] if repetition else repetitions:
+                yield _part(_part(value, "^", component), "&", subcomponent)
+
+
+def _part(value: str, separator: str, number: int) -> str:
+    if not number:
+        return value
+    parts = value.split(separator, number)
+    return parts[number - 1] if number <= len(parts) else ""
+
+
+@lru_cache(maxsize=4096)
+def _parse_path(path: str) -> tuple[str, int, int, int, int, int]:
+    match = _PATH.fullmatch(path)
+    if match is None:
+        raise Configuration(f"{path!r} is no HL7 v2 path", remedy="write it like PID-5.1, OBX[2]-5 or PID-3(2).4")
+    index, number, repetition, component, subcomponent = (int(group or 0) for group in match.groups()[1:])
+    return match["segment"], index, number, repetition, component, subcomponent
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def decode(body: bytes, rule: str = "") -> Message:
+    """The message in `body`; `rule` is the member's charset. Raises Permanent: code 100 without a readable MSH or with
+    two messages in one frame, 103 for a charset that is unknown, 102 for bytes that are no text."""
+    declared, charset_notes = sniff_charset(body)
+    decoded = charsets.decode(body, rule, declared)
+    if not declared and decoded.charset.startswith(("utf-16", "utf-32")):
+        declared = sniff_charset(decoded.text[:2048].encode("utf-8", "ignore"))[0]
+    return _read(decoded, body, declared, [*charset_notes, *decoded.notes])
+
+
+def decode_batch(body: bytes, rule: str = "") -> list[bytes]:
+    """The messages of a batch or of a file with several messages, each as bytes of its own in the batch's charset."""
+    decoded = charsets.decode(body, rule, sniff_charset(body)[0] or _batch_charset(body))
+    return [charsets.encode(message, decoded.charset) for message in split_batch(decoded.text)]
+
+
+def _batch_charset(body: bytes) -> str:
+    """The declaration of the first message: the batch header itself names no charset."""
+    start = re.search(rb"[\r\n]MSH[^A-Za-z0-9]", body)
+    return sniff_charset(body[start.start() + 1 : start.start() + 4097])[0] if start else ""
+
+
+def peek(body: bytes) -> Header | None:
+    """The header as far as it can be read, for refusing a message that cannot be decoded; None when there is none.
+    Never raises. Only ASCII is trusted: everything else reads as "?"."""
+    text = body[:4096].translate(None, b"\x00").decode("ascii", "replace").replace("\ufffd", "?")
+    start = text.find("MSH")
+    if start < 0:
+        return None
+    line = re.split("[\r\n\x1c]", text[start:], maxsplit=1)[0]
+    marks = separators(line)
+    if marks is None:
+        return None
+    fields = _split_header(line, marks.field, None if marks.standard else marks.table())
+    return header_of([value.translate(charsets.CONTROLS) for value in fields], charset="utf-8", declared="")
+
+
+def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[str]) -> Message:
+    text = decoded.text.strip(hl7v2_lines.AROUND)
+    marks = separators(text[:64]) if text.startswith("MSH") else None
+    if marks is None:
+        raise _no_header(text)
+    notes.extend(marks.notes)
+    if not decoded.text.endswith(_TERMINATORS) and not decoded.text.rstrip("\x1c\x0b\x00 ").endswith(_TERMINATORS):
+        notes.append("the last segment has no terminator; the message may be cut")
+    segments, residue = _split(text, body, marks.field, marks.table() if not marks.standard else None, notes)
+    header = header_of(segments[0], charset=decoded.charset, declared=declared)
+    if header.control_id and header.control_id not in text:  # mended: the sender must not get another id confirmed
+        header = replace(header, control_id=_written_control_id(text, marks.field) or header.control_id)
+    return Message(segments, header, decoded.charset, tuple(notes), residue, body)
+
+
+def _written_control_id(text: str, separator: str) -> str:
+    """MSH-10 with the control characters that were removed from it; `check` refuses it for them."""
+    fields = re.split("[\r\n]", text, maxsplit=1)[0].split(separator, 10)
+    return fields[9] if len(fields) > 9 and fields[9] != fields[9].translate(charsets.CONTROLS) else ""
+
+
+def _several_messages() -> HutongError:
+    return Permanent(
+        "two or more messages in one frame",
+        place="MSH[2]",
+        remedy="frame each message by itself, or send a batch file",
+        code="100",
+    )
+
+
+def _no_header(text: str) -> HutongError:
+    if text.startswith(("FHS", "BHS")):
+        return Permanent("a batch, not a message", place="FHS", remedy="send batches as files", code="100")
+    return Permanent(
+        "no MSH segment at the beginning" if not text.startswith("MSH") else "MSH-1 is no field separator",
+        place="MSH",
+        remedy="send HL7 v2 messages that begin with MSH|^~\\&",
+        code="100",
+    )
+
+
+def _split(
+    text: str, body: bytes, separator: str, table: dict[int, str] | None, notes: list[str]
+) -> tuple[list[list[str]], tuple[str, ...]]:
+    """Segments and residue. The fast way holds when every line is plainly a segment; it equals the careful one."""
+    if len(body.translate(None, _CONTROL_BYTES)) == len(body) and table is None:
+        lines = text.replace("\n", "\r").split("\r") if "\n" in text else text.split("\r")
+        segments = [line.split("|") for line in lines if line]
+        names = [segment[0] for segment in segments]
+        if len(segments) <= hl7v2_lines.SEGMENTS_LIMIT and all(map(_is_name, names)):
+            if names.count("MSH") > 1:
+                raise _several_messages()
+            segments[0].insert(1, "|")
+            segments[0][2] = STANDARD
+            return segments, ()
+    return _split_carefully(text, separator, table, notes)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return hl7v2_lines.is_name(name)
+
+
+def _split_carefully(
+    text: str, separator: str, table: dict[int, str] | None, notes: list[str]
+) -> tuple[list[list[str]], tuple[str, ...]]:
+    if hl7v2_lines.message_count(text) > 1:
+        raise _several_messages()
+    found = hl7v2_lines.read_lines(text, separator)
+    notes.extend(found.notes)
+    if (removed := len(text) - len(text.translate(charsets.CONTROLS))) > 0:
+        notes.append(f"{removed} control characters removed")
+    segments = []
+    for line in found.segments:
+        raw = "\r".join(text[start:end] for start, end in line.pieces).translate(charsets.CONTROLS)
+        fields = _split_header(raw, separator, table) if line.name == "MSH" else _fields(raw, separator, table)
+        if len(line.pieces) > 1:
+            fields = [line.name, *(value.replace("\r", "\\.br\\") for value in fields[1:])]
+        segments.append(fields)
+    return segments, tuple(text[start:end] for start, end in found.residue)
+
+
+def _fields(line: str, separator: str, table: dict[int, str] | None) -> list[str]:
+    return (line.translate(table) if table else line).split("|" if table else separator)
+
+
+def _split_header(line: str, separator: str, table: dict[int, str] | None) -> list[str]:
+    fields = line.split(separator)
+    values = [value.translate(table) for value in fields[2:]] if table else fields[2:]
+    return [fields[0], "|", STANDARD, *values]
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def encode(message: Message | Sequence[Sequence[str]], charset: str = "") -> bytes:
+    """Bytes of a message or of segments shaped like `Message.segments` (fields already escaped): CR after each segment,
+    empty fields at the end left out, the charset declared in MSH-18. Without `charset`, that of the message, else
+    UTF-8. Line breaks, control characters and separators in a field are escaped, so no field can add a segment."""
+    segments = message.segments if isinstance(message, Message) else message
+    charset = charset or (message.charset if isinstance(message, Message) else "utf-8")
+    if not segments or segments[0][0] != "MSH":
+        raise Permanent("the first segment is not MSH", place="MSH", code="100")
+    text = "".join(_line(segment, charset) for segment in segments)
+    return charsets.encode(text, charset)
+
+
+def _line(segment: Sequence[str], charset: str) -> str:
+    fields = list(segment)
+    if fields[0] == "MSH":
+        fields.extend([""] * (19 - len(fields)))
+        version = fields[12].partition("^")[0] or "2.5.1"
+        fields[18] = charsets.declared_name(charset, version)
+        fields[1:3] = [STANDARD]
+    while len(fields) > 1 and not fields[-1]:
+        fields.pop()
+    line = "|".join(fields)
+    if line.count("|") != len(fields) - 1 or _BROKEN_FIELD.search(line):
+        line = "|".join(_mended(value) for value in fields)
+    return line + "\r"
+
+
+def _mended(value: str) -> str:
+    value = value.replace("|", "\\F\\").replace("\r\n", "\n").replace("\r", "\n")
+    return _BROKEN_FIELD.sub(lambda match: escape(match[0]), value)

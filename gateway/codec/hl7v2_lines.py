@@ -1,0 +1,117 @@
+"""Text → segment lines, with their places: terminators, broken lines, batches (HL7 v2.5.1 chapters 2.5 and 2.10.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from gateway.codec.charset import CONTROLS
+from gateway.errors import Permanent
+
+AROUND: Final = "\ufeff\x00\t\n\x0b\r\x1a\x1c "  # blanks, block characters and marks that surround a message
+SEGMENTS_LIMIT: Final = 100_000
+MESSAGES_LIMIT: Final = 100_000  # in one batch
+_LINE: Final = re.compile("[^\r\n]+")
+_NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
+_LOOSE_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9]{2}")
+_MESSAGE_START: Final = re.compile("(?:^|(?<=[\r\n\x0b\x1c]))MSH(?=[!#-/:-@\\[-`{-~]|$)")
+_BATCH_LINE: Final = re.compile("(?:FHS|BHS|BTS|FTS)(?![A-Za-z0-9])")
+_TRAILER_COUNT: Final = re.compile("(?:^|(?<=[\r\n]))BTS[^A-Za-z0-9\r\n](\\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One segment: the stretches (start, end) of the text it is made of; more than one when a sender broke it."""
+
+    name: str
+    pieces: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The segments of one message, what was no segment (residue), and what was mended (notes)."""
+
+    segments: list[Line]
+    residue: list[tuple[int, int]]
+    notes: list[str]
+
+
+def is_name(name: str) -> bool:
+    """Three capitals or digits, the first a letter: what a segment is called."""
+    return _NAME.fullmatch(name) is not None
+
+
+def read_lines(text: str, separator: str) -> Lines:
+    """Every line placed: a segment, the continuation of the field before it (a line break inside a text field), or
+    residue. Nothing is left out."""
+    found = Lines([], [], [])
+    for match in _LINE.finditer(text):
+        start, end = match.span()
+        clean = text[start : min(start + 64, end)].translate(CONTROLS)
+        if not clean.strip():
+            continue
+        if name := _segment_name(clean, separator, whole=end - start <= 64):
+            found.segments.append(Line(name, ((start, end),)))
+            if not is_name(name):
+                found.notes.append(f"segment {len(found.segments)} has an unusual name")
+        else:
+            _place_stray(found, (start, end), text, separator)
+    if len(found.segments) > SEGMENTS_LIMIT:
+        raise Permanent(f"more than {SEGMENTS_LIMIT} segments", place="message", remedy="send it in parts")
+    return found
+
+
+def _segment_name(line: str, separator: str, *, whole: bool) -> str:
+    name, after = line[:3], line[3:4]
+    if after == separator:
+        return name if _LOOSE_NAME.fullmatch(name) else ""
+    return name if whole and not line[3:].strip() and is_name(name) else ""
+
+
+def _place_stray(found: Lines, piece: tuple[int, int], text: str, separator: str) -> None:
+    line = text[slice(*piece)].strip()
+    previous = found.segments[-1] if found.segments else None
+    cut_name = len(line) < 3 and line.isascii() and line.isupper()
+    if previous is None or previous.name == "MSH" or cut_name or not _continues(line, previous, text, separator):
+        found.residue.append(piece)
+        found.notes.append(f"a line after segment {len(found.segments)} is no segment; kept as residue")
+        return
+    found.segments[-1] = Line(previous.name, (*previous.pieces, piece))
+    if len(previous.pieces) == 1:
+        found.notes.append(f"{previous.name} (segment {len(found.segments)}) was broken over lines; joined")
+
+
+def _continues(line: str, previous: Line, text: str, separator: str) -> bool:
+    """A text goes on in a field; after a bare name only the fields themselves can follow."""
+    return line.startswith(separator) or separator in text[slice(*previous.pieces[0])]
+
+
+def split_batch(text: str) -> list[str]:
+    """The messages of a batch or file (FHS BHS … BTS FTS), or of messages simply following each other, in order. Raises
+    Permanent when the trailer's count (BTS-1) differs, since a message was lost on the way."""
+    messages = list(_messages(text))
+    counts = [int(count) for count in _TRAILER_COUNT.findall(text[-4096:])]
+    if len(counts) == 1 and text.count("BTS") == 1 and counts[0] != len(messages):
+        raise Permanent(
+            f"the batch holds {len(messages)} messages, its trailer says {counts[0]}",
+            place="BTS-1",
+            remedy="have the sender write the whole batch again",
+        )
+    if len(messages) > MESSAGES_LIMIT:
+        raise Permanent(f"more than {MESSAGES_LIMIT} messages in a batch", place="message", remedy="send it in parts")
+    return messages
+
+
+def _messages(text: str) -> Iterator[str]:
+    starts = [match.start() for match in _MESSAGE_START.finditer(text)]
+    for start, end in pairwise([*starts, len(text)]):
+        lines = [line for line in re.split("[\r\n]+", text[start:end]) if line.strip(AROUND)]
+        yield "\r".join(line for line in lines if not _BATCH_LINE.match(line)) + "\r"
+
+
+def message_count(text: str) -> int:
+    """How many MSH segments begin a line."""
+    return len(_MESSAGE_START.findall(text))

@@ -1,0 +1,163 @@
+"""JSON documents of partners (RFC 8259; not FHIR) ↔ trees: numbers keep their digits, each limit names its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from gateway.codec import charset as charsets
+from gateway.errors import Permanent
+
+DEPTH_LIMIT: Final = 100  # objects and arrays inside each other
+NODES_LIMIT: Final = 5_000_000
+NUMBER_LIMIT: Final = 1_000  # characters of one number
+
+
+class Number(str):
+    """A number exactly as it was written: '0.10', '1e3', '530000000000000001'."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A decoded document: dicts, lists, str, Number, bool and None. `charset` is the Python codec that read it."""
+
+    root: Any
+    charset: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubled:
+    """Stands for an object with a key that occurs twice until its place is known."""
+
+    key: str
+
+
+def decode(body: bytes, charset: str = "") -> Tree:
+    """The document in `body`; `charset` is the member's rule. Raises Permanent for what is no JSON, an object with one
+    key twice, NaN and Infinity, lone surrogates, or more depth, nodes or digits than the limits."""
+    decoded = charsets.decode(body, charset)
+    try:
+        root = json.loads(
+            decoded.text,
+            parse_float=_number,
+            parse_int=_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        raise _refusal(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise _refusal(f"deeper than {DEPTH_LIMIT} levels") from None
+    for place, node in _walk(root):
+        _check_node(place, node)
+    return Tree(root, decoded.charset, decoded.notes)
+
+
+def encode(tree: Tree | Any, charset: str = "utf-8") -> bytes:
+    """Compact JSON of a Tree or of what a Tree may hold; int and Decimal are written with their digits. Raises
+    Permanent for other values (float has no exact digits) and for characters that `charset` lacks."""
+    root = tree.root if isinstance(tree, Tree) else tree
+    return charsets.encode("".join(_written(root, 0)), charset)
+
+
+def _number(digits: str) -> Number:
+    if len(digits) > NUMBER_LIMIT:
+        raise _refusal(f"a number of more than {NUMBER_LIMIT} characters")
+    return Number(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _refusal(f"{name} is no JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    seen: set[str] = set()
+    return _Doubled(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+
+
+def _walk(root: Any) -> Iterator[tuple[str, Any]]:
+    """(place, node) of every node, without recursion: '', '/a', '/a/0' (RFC 6901)."""
+    stack: list[tuple[str, Any, int]] = [("", root, 0)]
+    count = 0
+    while stack:
+        place, node, depth = stack.pop()
+        count += 1
+        if count > NODES_LIMIT:
+            raise _refusal(f"more than {NODES_LIMIT} nodes", place[:200])
+        if depth >= DEPTH_LIMIT and isinstance(node, dict | list):
+            raise _refusal(f"deeper than {DEPTH_LIMIT} levels", place[:200])
+        yield place, node
+        if isinstance(node, dict):
+            stack.extend((f"{place}/{_pointer(key)}", value, depth + 1) for key, value in node.items())
+        elif isinstance(node, list):
+            stack.extend((f"{place}/{index}", value, depth + 1) for index, value in enumerate(node))
+
+
+def _pointer(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _check_node(place: str, node: Any) -> None:
+    if isinstance(node, _Doubled):
+        raise _refusal(f"the key {node.key[:60]!r} occurs twice in one object", place)
+    texts = node if isinstance(node, dict) else (node,) if isinstance(node, str) else ()
+    if any(_has_surrogate(text) for text in texts):
+        raise _refusal("half a character (a lone surrogate)", place)
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _written(node: Any, depth: int) -> Iterator[str]:
+    if depth >= DEPTH_LIMIT and isinstance(node, dict | list | tuple):
+        raise _refusal(f"deeper than {DEPTH_LIMIT} levels")
+    if isinstance(node, dict):
+        yield "{"
+        for index, (key, value) in enumerate(node.items()):
+            yield f"{',' if index else ''}{json.dumps(str(key), ensure_ascii=False)}:"
+            yield from _written(value, depth + 1)
+        yield "}"
+    elif isinstance(node, list | tuple):
+        yield "["
+        for index, value in enumerate(node):
+            yield "," if index else ""
+            yield from _written(value, depth + 1)
+        yield "]"
+    else:
+        yield _leaf(node)
+
+
+def _leaf(node: Any) -> str:
+    match node:
+        case Number():
+            return str.__str__(node)
+        case str():
+            return json.dumps(node, ensure_ascii=False)
+        case None:
+            return "null"
+        case bool():
+            return "true" if node else "false"
+        case int():
+            return str(node)
+        case Decimal() if node.is_finite():
+            return str(node)
+        case _:
+            raise _refusal(f"a {type(node).__name__} cannot be written exactly")
+
+
+def _refusal(cause: str, place: str = "") -> Permanent:
+    return Permanent(cause, place=place or "JSON", remedy="have the sender write valid JSON", code="102")

@@ -1,0 +1,8 @@
+"""community.yaml and the members' folders → checked settings; all mistakes in one message, with file and line."""
+
+from __future__ import annotations
+
+from gateway.config.community import Survey, load, starter, survey
+from gateway.config.template import template
+
+__all__ = ["Survey", "load", "starter", "survey", "template"]

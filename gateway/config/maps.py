@@ -1,0 +1,55 @@
+"""What settings say about maps: that all maps compile, and that the ones named by a member exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gateway.config.community import Survey
+from gateway.config.page import Mistakes, nearest
+from gateway.config.rules import Note, Source
+from gateway.errors import Configuration
+from gateway.mapping import maps
+
+_PLACED = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<cause>.+)")
+
+
+def check_maps(survey: Survey) -> None:
+    """Compile the shipped maps and the community's own; add every mistake to the survey's."""
+    folders = [maps.shipped(), *map(Path, survey.community.map_folders)]
+    try:
+        library = maps.load(folders).library
+    except Configuration as error:
+        for text in error.cause.splitlines():
+            _add(text, survey.mistakes)
+        return
+    for source in survey.sources:
+        _check_names(source, Note(source, survey.mistakes), library.exports, library.structures)
+
+
+def _add(text: str, mistakes: Mistakes) -> None:
+    placed = _PLACED.fullmatch(text)
+    if placed:
+        mistakes.add(placed["file"], int(placed["line"]), placed["cause"])
+    else:
+        mistakes.add("maps", 0, text)
+
+
+def _check_names(source: Source, note: Note, exports: Mapping[str, object], structures: Mapping[str, object]) -> None:
+    for index, name in enumerate(source.member.profile.maps):
+        _known(name, exports, "export map", note, ("profile", "maps", index))
+    for index, channel in enumerate(source.member.channels):
+        _known(channel.map, exports, "export map", note, ("channels", index, "map"))
+    for index, subscription in enumerate(source.member.subscriptions):
+        at = ("subscriptions", index, "message")
+        if subscription.format == "hl7v2":
+            _known(subscription.message, structures, "message structure", note, at)
+        elif subscription.format in {"delimited", "json"}:
+            _known(subscription.message, exports, "export map", note, at)
+
+
+def _known(name: str, known: Iterable[str], what: str, note: Note, at: tuple[str | int, ...]) -> None:
+    names = list(known)
+    if name and name not in names:
+        note(f"there is no {what} {name!r}", nearest(name, names, what=f"known {what}s"), at=at)

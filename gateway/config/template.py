@@ -1,0 +1,123 @@
+"""What `hutong init` writes: a community's own folder with one commented example member.
+
+Comments are Chinese and English: the people who fill this in are a hospital's own IT staff.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway import errors
+
+COMMUNITY = """\
+# 医共体设置 · the community's settings
+# 改完后运行 · after every change run:  hutong check --config community.yaml
+id: my-community
+name: 某县医共体
+
+# true: 未登记的机构也可发送，按 MSH-4 记为“未确认成员”；成员都登记后改为 false。
+# true: a facility that is not listed may send too and becomes an unconfirmed member by its MSH-4.
+#       Set it to false once all members are listed.
+open: true
+
+# 消息里的时间没有时区时按此时区 · zone of times that carry no offset
+time_zone: Asia/Shanghai
+
+# 每个成员一个文件夹 · one folder a member: members/<id>/member.yaml
+members: members
+
+# 自有映射 (.map) 的文件夹；随附的映射不用写 · folders with own maps; the shipped ones come by themselves
+maps: [maps]
+"""
+
+MEMBER = """\
+# 成员机构示例，复制本文件夹并改名即可新增一个成员。
+# An example member. Copy this folder and rename it to add one; `id` is the folder's name.
+id: example-township
+name: 示例乡镇卫生院
+identifier: ""                    # 统一社会信用代码 · organisation number
+kind: township                    # hospital | township | village | centre
+
+# 它在 MSH-4 里的写法，以及它的号码的发号机构 (PID-3.4)
+# what it writes in MSH-4, and the assigning authorities (PID-3.4) of its numbers
+facilities: [EXAMPLE]
+
+authoritative: true               # 它的 ADT 可以修改患者基本信息 · its ADT may change demographics
+
+# 与共享映射不同之处，一行一处 · what differs from the shared maps, one line each
+profile:
+  charset: GB18030                # 读：优先于 MSH-18；写：用它写 · reading: beats MSH-18; writing: what is written
+  version: "2.4"                  # 发给它的 HL7 版本 · HL7 version written to it
+  # authorities:                  # 发号机构 → 标识系统 · assigning authority → identifier system
+  #   ZYH: urn:hutong:id:EXAMPLE:ZYH
+  # codes:                        # 本地代码 → 标准代码 · local code → standard code
+  #   sex: {"1": M, "2": F}
+  # moves: ["PID-2 -> PID-3 if empty"]
+  # off: [PID-14]
+
+# 它发来的线路 · the lines on which it sends
+channels:
+  - id: example-hl7               # 共用 MLLP 端口，按 MSH-4 认人 · the shared MLLP port; known by MSH-4
+    transport: mllp
+    format: hl7v2
+    # listen: 127.0.0.1:2576      # 专用端口 · a port of its own
+  # - id: example-web             # POST /intake/example-web
+  #   transport: http
+  #   format: hl7v2
+  # - id: example-files           # 投递文件夹（数据目录下）· a drop folder inside the data directory
+  #   transport: files
+  #   format: delimited
+  #   folder: drop/example
+  #   pattern: "*.csv"
+
+# 它要收到的 · what it asked to receive
+subscriptions:
+  - id: example-results           # 只收本院开单的报告 · only results of its own orders
+    criteria: ["DiagnosticReport?status=final,corrected,amended"]
+    only: placed-here             # all | placed-here | known-here
+    transport: mllp
+    address: 127.0.0.1:2600
+    format: hl7v2
+    message: ORU_R01
+  # - id: example-fhir
+  #   criteria: ["DiagnosticReport?status=final"]
+  #   transport: http
+  #   address: https://his.example.org/fhir
+  #   format: fhir
+  #   message: bundle
+  #   headers: {Authorization: "env:EXAMPLE_TOKEN"}   # 密码只放在环境变量 · secrets stay in the environment
+"""
+
+MAPS = """\
+# 自有映射放在这里 · own maps (.map) and code tables (.csv) go here
+"""
+
+FILES = {
+    "community.yaml": COMMUNITY,
+    "members/example-township/member.yaml": MEMBER,
+    "maps/README": MAPS,
+}
+
+
+def template(folder: Path) -> list[Path]:
+    """Write a new community's folder and return the files made.
+
+    Nothing that exists is overwritten: errors.Configuration before the first byte when one of the files is there.
+    """
+    taken = [name for name in FILES if (folder / name).exists()]
+    if taken:
+        raise errors.Configuration(
+            f"{taken[0]} exists already", place=str(folder), remedy="choose an empty folder; nothing was changed"
+        )
+    made = []
+    try:
+        for name, text in FILES.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            made.append(path)
+    except OSError as error:
+        raise errors.Configuration(
+            f"cannot be written: {error.strerror}", place=str(folder), remedy="check the path and the permissions"
+        ) from error
+    return made

@@ -1,0 +1,58 @@
+"""The database as the rooms see it: a transaction that writes, a reader that sees one instant.
+
+SQL text is shared by the engines: `?` placeholders, ON CONFLICT, RETURNING, row values; no dialect of its own.
+What a driver raises becomes ours inside the engine: locked, full, read-only or failing disks are Transient, a damaged
+file is Permanent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+
+
+class Reader(Protocol):
+    """A consistent snapshot: everything read through it is as of one commit."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement and return all its rows (those of RETURNING too); [] when it has none."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """A reader that may also write; it sees what it wrote itself."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one writing statement for every row."""
+        ...
+
+
+class Engine(Protocol):
+    """One database. Safe to use from several threads; other processes may have it open too."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """The one writer. Durable (fsync) when the block ends without error; otherwise nothing happened.
+
+        Do not nest it: a second one in the same thread would wait for the first, and is refused. Raises Transient
+        when the database is locked, full, read-only or unreadable, also at the commit.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        """A snapshot that starts at its first statement; never waits for the writer, never sees half of its work."""
+        ...
+
+    def data_version(self) -> int:
+        """A number that differs from the one before when anything was committed in between, by any process.
+
+        For pollers: microseconds, no rows are read. It says nothing about order; compare with `!=` only, within one
+        engine object.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back every connection and file. Readers still in use are closed when they end."""
+        ...

@@ -1,0 +1,81 @@
+"""The transaction Bundle that mapping makes and the record applies (R4 http.html#transaction).
+
+Its entries are conditional on business identifiers: the same Bundle applied twice changes nothing the second time.
+References inside are the `urn:uuid:` full URLs of other entries.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from gateway.model import Resource
+
+DELETE = "urn:hutong:delete"  # extension of an entry: the source said "" for this path; remove it on update
+_NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
+_SAFE = ":/.-_~"
+
+
+def full_url(type: str, key: str) -> str:
+    """'urn:uuid:…', always the same for the same type and key (uuid5)."""
+    return f"urn:uuid:{uuid.uuid5(_NAMESPACE, f'{type}/{key}')}"
+
+
+def condition(system: str, value: str) -> str:
+    """`identifier=system|value`, both percent-encoded; without a system `identifier=|value`."""
+    return f"identifier={quote(system, safe=_SAFE)}|{quote(value, safe=_SAFE)}"
+
+
+def update_url(type: str, system: str, value: str) -> str:
+    """`Type?identifier=system|value`: create, or update what matches."""
+    return f"{type}?{condition(system, value)}"
+
+
+def if_none_exist(system: str, value: str) -> str:
+    """The condition of a create: `identifier=system|value`."""
+    return condition(system, value)
+
+
+def update(type: str, system: str, value: str) -> dict[str, str]:
+    """The request of a conditional update."""
+    return {"method": "PUT", "url": update_url(type, system, value)}
+
+
+def create(type: str, system: str, value: str) -> dict[str, str]:
+    """The request of a conditional create: what exists stays."""
+    return {"method": "POST", "url": type, "ifNoneExist": if_none_exist(system, value)}
+
+
+def read_condition(text: str) -> tuple[str, str, str] | None:
+    """(type, system, value) of `Type?identifier=system|value` or `identifier=system|value`; None when it is not one.
+
+    The type is "" where the text has none, the system "" where the identifier has none.
+    """
+    type_name, mark, query = text.rpartition("?")
+    name, equals, token = query.partition("=")
+    if name != "identifier" or not equals or "&" in token or (mark and not type_name):
+        return None
+    system, bar, value = token.rpartition("|")
+    return (type_name, unquote(system) if bar else "", unquote(value)) if value else None
+
+
+def entry(
+    resource: Resource, full_url: str, request: Mapping[str, str], *, deletes: Iterable[str] = ()
+) -> dict[str, Any]:
+    """One entry; `deletes` are the paths ('Patient.birthDate') that the source said are to be empty."""
+    made: dict[str, Any] = {"fullUrl": full_url, "resource": resource, "request": dict(request)}
+    extension = [{"url": DELETE, "valueString": path} for path in deletes]
+    return {"extension": extension, **made} if extension else made
+
+
+def deletes(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The paths that an entry wants removed on update."""
+    return tuple(each["valueString"] for each in entry.get("extension", ()) if each.get("url") == DELETE)
+
+
+def transaction(entries: Iterable[Mapping[str, Any]]) -> Resource:
+    """A Bundle of type transaction. FHIR has no empty arrays: without entries there is no `entry`."""
+    listed = [dict(each) for each in entries]
+    return {"resourceType": "Bundle", "type": "transaction", **({"entry": listed} if listed else {})}

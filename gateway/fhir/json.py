@@ -1,0 +1,98 @@
+"""JSON of FHIR resources, exact both ways: a decimal keeps its digits, `0.10` stays `0.10` (R4 json.html#decimal)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import msgspec
+
+from gateway import errors
+
+MAXIMUM_DEPTH = 100
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def dumps(resource: Any) -> bytes:
+    """Compact UTF-8; a Decimal is a JSON number with its digits. Permanent for what JSON cannot say: NaN."""
+    try:
+        body = _encoder.encode(resource)
+    except UnicodeEncodeError:
+        raise errors.Permanent(
+            "the text has half of a UTF-16 pair", place="JSON", remedy="mend the character set of the source"
+        ) from None
+    except (RecursionError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise errors.Permanent(
+            f"the resource cannot be written as JSON ({type(error).__name__})", place="JSON"
+        ) from None
+    # A Decimal that is not a number is written as the bare words NaN and Infinity, which no reader takes.
+    if (b"NaN" in body or b"Infinity" in body) and _has_no_number(resource):
+        raise errors.Permanent("a decimal is not a number", place="JSON", remedy="leave the element out")
+    return body
+
+
+def dumps_pretty(resource: Any) -> bytes:
+    """The same, two spaces of indent, for people."""
+    return msgspec.json.format(dumps(resource), indent=2)
+
+
+def loads(body: bytes | str) -> Any:
+    """Numbers with a fraction or exponent become Decimal, others int. Permanent for anything that is not JSON.
+
+    Refused: NaN, Infinity, lone surrogates, bytes that are not UTF-8, a byte order mark, nesting over 100.
+    """
+    try:
+        value = _decoder.decode(body)
+    except RecursionError:
+        _too_deep()
+    except UnicodeEncodeError:
+        raise errors.Permanent("the text has half of a UTF-16 pair", place="JSON", remedy="send UTF-8") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.Permanent(f"not JSON: {_cause(error)}", place="JSON", remedy="send JSON in UTF-8") from None
+    if _may_be_deep(body) and _depth_exceeds(value, MAXIMUM_DEPTH):
+        _too_deep()
+    return value
+
+
+def _too_deep() -> NoReturn:
+    raise errors.Permanent(f"nested over {MAXIMUM_DEPTH} levels", place="JSON", remedy="send a flatter resource")
+
+
+def _cause(error: Exception) -> str:
+    # The messages of msgspec name a place, never a value; those of the UTF-8 reader show bytes.
+    return "the bytes are not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _may_be_deep(body: bytes | str) -> bool:
+    """False when the brackets show that it is flat: peels the innermost pairs, at least one level a pass."""
+    octets = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    skeleton = octets.translate(None, _NOT_BRACKETS)
+    for _ in range(MAXIMUM_DEPTH // 2):  # one pass may peel two levels
+        if not skeleton:
+            return False
+        skeleton = skeleton.replace(b"{}", b"").replace(b"[]", b"")
+    return True  # deep, or brackets inside text: look exactly
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [child for each in level for child in _inner(each)]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return any(_has_no_number(each) for each in _inner(value))

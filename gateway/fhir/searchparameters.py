@@ -1,0 +1,250 @@
+"""The search parameters of R4, compiled: which there are, and every indexed value of a resource (R4 search.html).
+
+A type is compiled when it is first asked for (a few milliseconds). `index` visits only what is in the resource.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway import errors
+from gateway.fhir import expressions, indexing
+from gateway.fhir.expressions import Branch, Step
+from gateway.fhir.indexing import Convert, Row
+from gateway.model import Resource
+
+
+class IndexRow(msgspec.Struct, frozen=True, gc=False):
+    """One indexed value. The shape of `values` follows from `kind`:
+
+    - token: (system, code, text): text in normal form for :text; "" where absent. A row named `identifier:of-type` has
+      the system of the identifier's type, and code `type|value`
+    - string: (as written, normal form), see normal.py
+    - date: (low, high): first and last microsecond since 1970 UTC, both included; open ends as in dates.py
+    - reference: (type, id, url, identifier system, identifier value): id for a literal one, url for what is not on
+      this server (absolute, urn:, canonical); "" where absent
+    - quantity: (low, high, system, code, unit): Decimal, None where a comparator or range leaves it open
+    - number: (low, high): Decimal or None
+    - uri: (uri,)
+    - composite: for each component the tuple of its (kind, values); one row a repetition
+    """
+
+    name: str
+    kind: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """One parameter of one resource type."""
+
+    name: str
+    kind: str  # token | string | date | reference | quantity | number | uri | composite | special
+    targets: tuple[str, ...]  # of a reference: resource types
+    expression: str  # FHIRPath, only the part that concerns this type; "" for those without (_text, _filter)
+    extract: Callable[[Resource], list[Any]]  # the FHIR values that the expression selects
+    components: tuple[tuple[str, str], ...] = ()  # of a composite: (expression, kind)
+
+
+class _Component(msgspec.Struct, frozen=True):
+    expression: str
+    kind: str
+
+
+class _Row(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+    expression: str
+    targets: tuple[str, ...]
+    components: tuple[_Component, ...] = ()
+
+
+_Emit = Callable[[Any, Resource, tzinfo, list[IndexRow]], None]  # (value, whole resource, zone, rows so far)
+_rows = msgspec.json.Decoder(tuple[_Row, ...])
+
+
+@functools.cache
+def _file() -> dict[str, msgspec.Raw]:
+    body = resources.files(__package__).joinpath("searchparameters.json.gz").read_bytes()
+    return msgspec.json.decode(gzip.decompress(body), type=dict[str, msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    parameters: Mapping[str, SearchParameter]
+    by_key: Mapping[str, tuple[_Emit, ...]]  # first JSON member → what to do with its value
+    always: tuple[_Emit, ...]  # from the whole resource
+
+
+def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
+    """All parameters of a type by name, with those of every resource (_id, _lastUpdated, …)."""
+    return _compiled(resource_type).parameters
+
+
+def index(resource: Resource, *, zone: str = "Asia/Shanghai") -> list[IndexRow]:
+    """Every indexed value of a valid resource; dates without an offset are in `zone`. Never raises on a valid one."""
+    compiled = _compiled(resource["resourceType"])
+    place = _zone(zone)
+    rows: list[IndexRow] = []
+    for key, value in resource.items():
+        for emit in compiled.by_key.get(key, ()):
+            emit(value, resource, place, rows)
+    for emit in compiled.always:
+        emit(resource, resource, place, rows)
+    return rows
+
+
+@functools.cache
+def _zone(name: str) -> tzinfo:
+    return ZoneInfo(name)
+
+
+# ----------------------------------------------------------------------------------------- compilation
+
+
+@functools.cache
+def _compiled(resource_type: str) -> _Compiled:
+    if resource_type not in _file():
+        raise errors.Configuration(
+            f"FHIR R4 has no resource type {resource_type!r}", place="search", remedy="see CapabilityStatement"
+        )
+    found: dict[str, SearchParameter] = {}
+    by_key: dict[str, list[_Emit]] = {}
+    always: list[_Emit] = []
+    for row in _rows.decode(_file()[resource_type]):
+        branches = expressions.branches_of(row.expression, resource_type) if row.expression else []
+        found[row.name] = SearchParameter(
+            name=row.name,
+            kind=row.kind,
+            targets=row.targets,
+            expression=row.expression,
+            extract=_extract(branches),
+            components=tuple((each.expression, each.kind) for each in row.components),
+        )
+        for branch in branches:
+            if row.kind == "composite":
+                _place(branch, _composite(row, branch, resource_type), by_key, always)
+                continue
+            for each in expressions.opened(branch):
+                for name, convert in _converters(row, each):
+                    _place(each, _ending(name, row.kind, convert), by_key, always)
+    return _Compiled(
+        parameters=MappingProxyType(found),
+        by_key={key: tuple(emits) for key, emits in by_key.items()},
+        always=tuple(always),
+    )
+
+
+def _converters(row: _Row, branch: Branch) -> list[tuple[str, Convert]]:
+    convert = indexing.CONVERTERS.get(row.kind, {}).get(branch.type)
+    found = [(row.name, convert)] if convert else []
+    if row.kind == "token" and branch.type == "Identifier":
+        found.append((f"{row.name}:of-type", indexing.of_type))
+    return found
+
+
+def _extract(branches: list[Branch]) -> Callable[[Resource], list[Any]]:
+    return lambda resource: [value for branch in branches for value in branch.values(resource, resource)]
+
+
+def _place(branch: Branch, ending: _Emit, by_key: dict[str, list[_Emit]], always: list[_Emit]) -> None:
+    """Under its first JSON member, so that absent elements cost nothing."""
+    if branch.compute is not None:
+        compute = branch.compute
+        always.append(lambda value, resource, zone, rows: ending(compute(resource), resource, zone, rows))
+    elif not branch.steps:
+        always.append(ending)
+    else:
+        emit = ending
+        for step in reversed(branch.steps[1:]):
+            emit = _into(step, _through(step, emit))
+        by_key.setdefault(branch.steps[0].key, []).append(_through(branch.steps[0], emit))
+
+
+def _into(step: Step, emit: _Emit) -> _Emit:
+    key = step.key
+
+    def into(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+        inner = value.get(key)
+        if inner is not None:
+            emit(inner, resource, zone, rows)
+
+    return into
+
+
+def _through(step: Step, emit: _Emit) -> _Emit:
+    """The values of one JSON member: one or each of many, filtered."""
+    if not step.many and not step.keeps:
+        return emit
+    keeps, first_only = step.keeps, step.first_only
+
+    def through(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+        values = value if isinstance(value, list) else [value]
+        for each in values[:1] if first_only else values:
+            if each is not None and all(keep(each, resource) for keep in keeps):
+                emit(each, resource, zone, rows)
+
+    def through_all(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+        for each in value:
+            if each is not None:
+                emit(each, resource, zone, rows)
+
+    return through if keeps or first_only else through_all
+
+
+def _ending(name: str, kind: str, convert: Convert) -> _Emit:
+    def ending(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+        rows.extend([IndexRow(name, kind, values) for values in convert(value, zone)])
+
+    return ending
+
+
+def _composite(row: _Row, base: Branch, resource_type: str) -> _Emit:
+    """One row for each base (the resource, or one component of it) that has all components."""
+    context = base.inside or base.type
+    compiled = [
+        (
+            each.kind,
+            [
+                branch
+                for found in expressions.branches_of(each.expression, context if base.steps else resource_type)
+                for branch in expressions.opened(found)
+            ],
+        )
+        for each in row.components
+    ]
+    name = row.name
+    # Looked at first: a base without any first member of the last component cannot match.
+    needed = frozenset(branch.steps[0].key for branch in compiled[-1][1])
+
+    def composite(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+        if needed.isdisjoint(value):
+            return
+        parts = tuple(_component(kind, branches, value, resource, zone) for kind, branches in compiled)
+        if all(parts):
+            rows.append(IndexRow(name, "composite", parts))
+
+    return composite
+
+
+def _component(
+    kind: str, branches: list[Branch], value: Any, resource: Resource, zone: tzinfo
+) -> tuple[tuple[str, Row], ...]:
+    converters = indexing.CONVERTERS[kind]
+    return tuple(
+        (kind, values)
+        for branch in branches
+        if branch.type in converters
+        for each in branch.values(value, resource)
+        for values in converters[branch.type](each, zone)
+    )

@@ -1,0 +1,64 @@
+"""Which pair translates a line: the data type that it names, through the code table that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.errors import Configuration
+from gateway.fhir import definitions
+from gateway.mapping import paths
+from gateway.mapping.datatypes import Pair, codes, load
+from gateway.mapping.syntax import CodeTable, Line
+
+BUILT = ("code", "coding", "concept")  # pairs that are built for a system and a table
+_BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
+    "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text", "base64Binary": "text",
+    "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number", "boolean": "yn", "integer": "integer",
+    "positiveInt": "integer", "unsignedInt": "integer",
+}  # fmt: skip
+
+
+def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems: dict[str, str]) -> Pair:
+    """Raises Configuration (with the line's place) when the type does not fit the element."""
+    table = tables[line.codes] if line.codes else None
+    into, back = (table.into, table.back) if table else ({}, {})
+    match line.datatype:
+        case "coding":
+            return codes.coding_pair(line.codes, _system(line, table, systems), into if table else None, back)
+        case "concept":
+            return codes.concept_pair(line.codes, _system(line, table, systems), into if table else None, back)
+        case "CWE" if line.arguments:
+            name = _words(line)[0]
+            if name not in tables:
+                raise Configuration(f"{line.place}: no code table is called {name}")
+            return codes.described_pair(tables[name].into)
+        case "" | "code" if table:
+            _check_codes(line, path, table)
+            return codes.code_pair(line.codes, into, back)
+        case "":
+            if path.leaf.type not in _BY_TYPE:
+                raise Configuration(f"{line.place}: say which data type makes the {path.leaf.type or 'choice'} at {path.text}", remedy="': TYPE'")
+            return load()[_BY_TYPE[path.leaf.type]]
+    return load()[line.datatype]
+
+
+def _system(line: Line, table: CodeTable | None, systems: dict[str, str]) -> str:
+    names = _words(line)
+    name = names[0] if names else table.system if table else ""
+    if not name:
+        raise Configuration(f"{line.place}: {line.datatype} needs its code system", remedy=f"{line.datatype}(system)")
+    return paths.system_of(name, line, systems)
+
+
+def _words(line: Line) -> list[str]:
+    return [each if isinstance(each, str) else each.name for each in line.arguments]
+
+
+def _check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:
+    """Every code that the table can make must be allowed where the element's binding is required."""
+    element = definitions.resolve(path.text)
+    if element.codes is None:
+        return
+    wrong = sorted(set(table.into.values()) - element.codes)
+    if wrong:
+        raise Configuration(f"{line.place}: table {table.name} makes {', '.join(wrong)}, which {path.text} does not allow")

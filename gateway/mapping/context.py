@@ -1,0 +1,212 @@
+"""What one translation knows: who sends or receives, in which zone and with which numbers, and what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
+
+from gateway.codec.hl7v2_escape import unescape
+from gateway.fhir import bundle as bundles
+from gateway.model import Profile, Resource
+
+IDENTIFIER = "urn:hutong:id:"  # urn:hutong:id:{authority}[:{type}]: numbers of an assigning authority without an OID
+CODE = "urn:hutong:code:"  # urn:hutong:code:{facility}:{name}: a sender's local code system
+KEY = "urn:hutong:key"  # numbers that the gateway derives for resources that have none of their own
+CHINESE_ID = "urn:oid:2.16.156.10011.1.3"  # 居民身份证 (GB 11643)
+CHINESE_ORGANIZATION = "urn:oid:2.16.156.10011.1.5"  # 医疗机构: 统一社会信用代码 (GB 32100)
+CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
+
+
+class Entry:
+    """One resource of the Bundle while it is being made."""
+
+    __slots__ = ("deletes", "full_url", "keyed", "once", "resource")
+
+    def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
+        self.full_url = full_url
+        self.resource = resource
+        self.once = once
+        self.keyed = keyed  # the identifier by which it is found again; None: by its own id
+        self.deletes: list[str] = []
+
+
+class Context:
+    """State of one translation, either direction. `facility` is the sender's going in, the receiver's coming back."""
+
+    def __init__(
+        self,
+        *,
+        profile: Profile,
+        facility: str,
+        control_id: str = "",
+        charset: str = "utf-8",
+        facts: Mapping[str, str] | None = None,
+        systems: Mapping[str, str] | None = None,
+        own: frozenset[str] = frozenset(),
+    ) -> None:
+        self.profile = profile
+        self.facility = facility
+        self.control_id = control_id
+        self.charset = charset
+        self.zone = ZoneInfo(profile.time_zone)
+        self.facts = facts or {}
+        self.systems = systems or {}
+        self.own = own  # assigning authorities of the receiver
+        self.entries: dict[str, Entry] = {}
+        self.notes: list[str] = []
+        self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
+        self.lineage: list[tuple[int, str, list[str], int, int, str]] | None = None
+        self._counts: dict[str, int] = {}
+        self._authorities = {system: name for name, system in profile.authorities.items()}
+
+    # -------------------------------------------------------------------------------------------- texts
+
+    def text(self, raw: str) -> str:
+        """A leaf value as a person reads it."""
+        return unescape(raw, self.charset) if "\\" in raw else raw
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    # ------------------------------------------------------------------------------- identifier systems
+
+    def system(self, namespace: str, universal: str = "", universal_type: str = "", kind: str = "") -> str:
+        """The identifier system of an assigning authority (HD). Without any, the number is the sender's own."""
+        if universal:
+            match universal_type.upper():
+                case "ISO":
+                    return f"urn:oid:{universal}"
+                case "UUID" | "GUID":
+                    return f"urn:uuid:{universal.lower()}"
+                case "URI" | "URL":
+                    return universal
+        name = namespace or universal or self.facility
+        known = self.profile.authorities.get(f"{name}:{kind}") or self.profile.authorities.get(name)
+        if known:
+            return known
+        return f"{IDENTIFIER}{quote(name, safe='')}{':' + quote(kind, safe='') if kind else ''}"
+
+    def authority(self, system: str) -> tuple[str, str, str]:
+        """(namespace, universal id, universal id type) of an identifier system: the way back."""
+        if system in self._authorities:
+            return self._authorities[system].partition(":")[0], "", ""
+        if system.startswith(IDENTIFIER):
+            return unquote(system[len(IDENTIFIER) :].partition(":")[0]), "", ""
+        if system.startswith("urn:oid:"):
+            return "", system[8:], "ISO"
+        if system.startswith("urn:uuid:"):
+            return "", system[9:], "UUID"
+        return ("", system, "URI") if system else ("", "", "")
+
+    def organization_system(self, code: str) -> str:
+        return CHINESE_ORGANIZATION if CREDIT_CODE.fullmatch(code) else self.system(self.facility, kind="org")
+
+    # ------------------------------------------------------------------------------------- code systems
+
+    def code_system(self, name: str) -> str:
+        """The FHIR system of a v2 coding system name (HL7 table 0396); an unknown name is the sender's own."""
+        known = self.systems.get(name.upper())
+        if known:
+            return known
+        if name.upper().startswith("HL7") and name[3:].isdigit():
+            return f"http://terminology.hl7.org/CodeSystem/v2-{name[3:].zfill(4)}"
+        if name.upper().startswith(("GB", "WS", "CV")):  # national standards mean the same at every member
+            return f"{CODE}{quote(name, safe='')}"
+        if "://" in name or name.startswith("urn:"):
+            return name
+        return self.own_code_system(name)
+
+    def own_code_system(self, name: str) -> str:
+        """The sender's local code system of this name."""
+        return f"{CODE}{quote(self.facility, safe='')}:{quote(name, safe='')}"
+
+    def code_system_name(self, system: str) -> str:
+        """The way back: the shortest v2 name that reads as this system again."""
+        if system.startswith(CODE):
+            return unquote(system[len(CODE) :].rpartition(":")[2])
+        if system.startswith("http://terminology.hl7.org/CodeSystem/v2-"):
+            return f"HL7{system[-4:]}"
+        return self.systems.get(system, system)
+
+    def local_code(self, table: str, code: str) -> str:
+        """A member's own code as the standard one, by its profile."""
+        table_ = self.profile.codes.get(table)
+        return table_.get(code, code) if table_ else code
+
+    # ---------------------------------------------------------------------------------------- resources
+
+    def make(self, resource: Resource, *, once: bool = False, key: str = "", deletes: list[str] | None = None) -> Entry:
+        """Registers a resource; the same identifier twice in one message is the same resource.
+
+        `key`: what names it where its numbers do not, or do not suffice (panels that share one filler number)."""
+        type_ = resource["resourceType"]
+        keyed = None if key else _identity(resource)
+        if keyed is None and type_ in IDENTIFIED:
+            keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
+            resource["identifier"] = [*resource.get("identifier", ()), {"system": KEY, "value": keyed[1]}]
+        name = "|".join(keyed) if keyed else f"{self.facility}/{self.control_id}/{key or self._next(type_)}"
+        full_url = bundles.full_url(type_, name)
+        entry = self.entries.get(full_url)
+        if entry is None:
+            if keyed is None:
+                resource["id"] = full_url.rpartition(":")[2]
+            entry = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
+            self.entries[full_url] = entry
+        else:
+            _unite(entry.resource, resource)
+            entry.once = entry.once and once
+        if deletes:
+            entry.deletes.extend(deletes)
+        return entry
+
+    def _next(self, type_: str) -> int:
+        self._counts[type_] = self._counts.get(type_, 0) + 1
+        return self._counts[type_]
+
+    def ordinal(self, key: str) -> str:
+        """The key, numbered when the same one comes again (a second result of one code in one report)."""
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        return key if count == 1 else f"{key}#{count}"
+
+
+IDENTIFIED = frozenset(  # resource types with an identifier element that repeats
+    "Account AllergyIntolerance Appointment ChargeItem Condition Consent Coverage DiagnosticReport DocumentReference Encounter Flag "
+    "ImagingStudy Immunization Location MedicationRequest Observation Organization Patient Practitioner Procedure RelatedPerson "
+    "ServiceRequest Specimen Task".split()
+)
+
+
+def _identity(resource: Resource) -> tuple[str, str] | None:
+    identifiers = resource.get("identifier") or ()
+    if isinstance(identifiers, dict):
+        identifiers = (identifiers,)
+    return next(((each["system"], each["value"]) for each in identifiers if each.get("system") and each.get("value")), None)
+
+
+def _unite(kept: Resource, other: Resource) -> None:
+    """The same resource twice in one message: what the first left out, the second adds."""
+    for name, value in other.items():
+        if name not in kept:
+            kept[name] = value
+        elif name == "identifier" and isinstance(value, list):
+            kept[name].extend(each for each in value if each not in kept[name])
+
+
+def transaction(context: Context) -> Resource:
+    """The transaction Bundle of everything that was made; conditional on business identifiers throughout."""
+    return bundles.transaction(_entry(entry) for entry in context.entries.values())
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    type_ = entry.resource["resourceType"]
+    if entry.keyed is None:  # no identifier element, such as MessageHeader: found again by its deterministic id
+        request = {"method": "PUT", "url": f"{type_}/{entry.resource['id']}"}
+    elif entry.once:
+        request = bundles.create(type_, *entry.keyed)
+    else:
+        request = bundles.update(type_, *entry.keyed)
+    return bundles.entry(entry.resource, entry.full_url, request, deletes=entry.deletes)

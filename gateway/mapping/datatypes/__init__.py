@@ -1,0 +1,39 @@
+"""Pairs: an HL7 v2 data type (or an export's cell) ↔ a FHIR data type, both ways in one place.
+
+`into(raw, *fields, context, *constants)` gives the FHIR value or None; raw is one repetition, still escaped.
+`back(value, context, *constants)` gives the raw text, or one text for the value and one for each field argument.
+A choice element (`value[x]`) gets and gives a pair (type name, value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Into = Callable[..., Any]
+Back = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One data type, both ways. `fields` arguments are values of the source; the rest are constants."""
+
+    into: Into
+    back: Back
+    fields: int = 0
+    whole: bool = False  # takes the field with all its repetitions
+    makes: str = ""  # the resource type that it makes, where the element is a Reference
+
+
+PAIRS: dict[str, Pair] = {}
+
+
+def load() -> dict[str, Pair]:
+    """All pairs by name."""
+    from gateway.mapping.datatypes import codes, exports, identifiers, people, simple, values
+
+    if not PAIRS:
+        for module in (simple, identifiers, people, codes, values, exports):
+            PAIRS.update(module.PAIRS)
+    return PAIRS

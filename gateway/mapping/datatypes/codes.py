@@ -1,0 +1,195 @@
+"""Coded values: CWE, CE, CNE, CF, IS, ID ↔ CodeableConcept, Coding, code (v2.5.1 chapter 2A; R4 datatypes.html)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.codec.hl7v2_escape import escape
+from gateway.fhir import v2tables
+from gateway.mapping.context import CODE, Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.identifiers import joined, parts
+
+LOINC = "http://loinc.org"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+ICD10_CN = "urn:oid:2.16.156.10011.2.3.3.11"  # ICD-10 national clinical edition (国家临床版)
+NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (china.md §3: three outcomes, never mixed)
+    "409137002": ("No known drug allergy", re.compile("(否认|无|没有|未发现).*药.*过敏")),
+    "716186003": ("No known allergy", re.compile("(否认|无|没有|未发现)(明确)?.{0,4}过敏|^(nka|nkda|no known allerg)", re.IGNORECASE)),
+}
+_STEM = re.compile(r"([A-Z]\d\d)(?:\.(\d))?")
+
+
+def loinc_valid(code: str) -> bool:
+    """The check digit (mod 10, LOINC Users' Guide appendix): `1037^检查所见^LN` is not LOINC."""
+    number, _, digit = code.partition("-")
+    if not number.isdecimal() or len(digit) != 1 or not digit.isdecimal():
+        return False
+    doubled = str(int(number[::-2]) * 2)  # every second digit from the right, beginning with the last
+    total = sum(map(int, doubled)) + sum(map(int, number[-2::-2]))
+    return (10 - total % 10) % 10 == int(digit)
+
+
+def coding(code: str, display: str, system: str, context: Context) -> list[dict[str, Any]]:
+    """The Coding, and with it the WHO stem where it is a Chinese ICD-10 code. None without code."""
+    if not code:
+        return []
+    made: dict[str, Any] = {}
+    if system:
+        uri = context.code_system(system)
+        if (uri == LOINC and not loinc_valid(code)) or not v2tables.known(uri, code):
+            uri = context.own_code_system(system)
+        made["system"] = uri
+    made["code"] = code
+    if display:
+        made["display"] = display
+    stem = icd_stem(code) if made.get("system") == ICD10_CN else ""
+    return [made, {"system": ICD10, "code": stem}] if stem else [made]
+
+
+def icd_stem(code: str) -> str:
+    """The WHO code behind a Chinese extension: I10.x00x002 → I10, I21.001 → I21.0."""
+    found = _STEM.match(code)
+    return "" if not found else f"{found[1]}.{found[2]}" if found[2] else found[1]
+
+
+def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """CWE → CodeableConcept: both codings and the original text; what the sender wrote is never replaced."""
+    code, text, system, alternate, alternate_text, alternate_system, *rest = (*parts(raw, context), *[""] * 9)[:9]
+    if code == '""':
+        return None
+    codings = coding(code, text, system, context) + coding(alternate, alternate_text, alternate_system, context)
+    made: dict[str, Any] = {"coding": codings} if codings else {}
+    words = rest[2] or text or (alternate_text if not code else "")
+    if words:
+        made["text"] = words
+    return made or None
+
+
+def cwe_back(value: dict[str, Any], context: Context) -> str:
+    text = value.get("text", "")
+    codings = [each for each in value.get("coding", ()) if each.get("code")]
+    written: list[str] = []
+    for each in _preferred(codings, context)[:2]:
+        name = context.code_system_name(each["system"]) if each.get("system") else ""
+        written += [each["code"], each.get("display", ""), name]
+    if not written:
+        return joined("", text)
+    if not written[1] and len(written) == 3 and text:
+        written[1] = text
+    shown = {written[1], written[4] if len(written) > 3 else ""}
+    return joined(*written, *([""] * (8 - len(written))), text) if text and text not in shown else joined(*written)
+
+
+def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
+    """Derived stems are not written; the receiver's own code system comes first."""
+    chinese = any(each.get("system") == ICD10_CN for each in codings)
+    kept = [each for each in codings if not (chinese and each.get("system") == ICD10)]
+    own = tuple(f"{CODE}{authority}:" for authority in context.own)
+    return sorted(kept, key=lambda each: not each.get("system", "").startswith(own)) if own else kept
+
+
+def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) -> str | None:
+    """One code through a table: a member's own codes first, then the table, then its default; None where nothing knows it."""
+    code = context.text(raw.partition("^")[0].partition("&")[0]).strip()
+    if not code:
+        return None
+    code = context.local_code(table, code)
+    found = into.get(code) or into.get(code.upper())
+    if found is None:
+        context.unknown.append((table, code))
+        context.note(f"code table {table}: a code that it does not know")
+        return into.get("*")
+    return found
+
+
+def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
+    """A `code` element through a table."""
+
+    def code_into(raw: str, context: Context) -> str | None:
+        return mapped_code(raw, context, name, into)
+
+    def code_back(value: str, context: Context) -> str:
+        return escape(back.get(value, "" if "*" in back else value) or back.get("*", ""))
+
+    return Pair(code_into, code_back)
+
+
+def described_pair(names: dict[str, str]) -> Pair:
+    """A CWE whose bare codes get their names from a table (admission routes of the Chinese record)."""
+
+    def described_into(raw: str, context: Context) -> dict[str, Any] | None:
+        made = cwe_into(raw, context)
+        code = made["coding"][0]["code"] if made and made.get("coding") else ""
+        return {**made, "text": names[code]} if made and "text" not in made and code in names else made
+
+    def described_back(value: dict[str, Any], context: Context) -> str:
+        code = next((each.get("code", "") for each in value.get("coding", ())), "")
+        given = value.get("text", "")
+        return cwe_back({name: each for name, each in value.items() if name != "text"} if names.get(code) == given else value, context)
+
+    return Pair(described_into, described_back)
+
+
+def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
+    """A `Coding` in one system; a code that the table does not know stays the sender's own."""
+
+    def coding_into(raw: str, context: Context) -> dict[str, Any] | None:
+        code = mapped_code(raw, context, name, into) if into is not None else parts(raw, context)[0] or None
+        if code is not None:
+            return {"system": system, "code": code}
+        found = coding(*(*parts(raw, context), "", "", "")[:3], context)
+        return found[0] if found else None
+
+    def coding_back(value: dict[str, Any], context: Context) -> str:
+        code = str(value.get("code", ""))
+        return escape(back.get(code, code))
+
+    return Pair(coding_into, coding_back)
+
+
+def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
+    """A `CodeableConcept` with one coding in one system; without a table the code is taken as it is."""
+
+    def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
+        if into is None:
+            code, text, *_ = (*parts(raw, context), "", "")
+            uri = system if v2tables.known(system, code) else context.own_code_system(system.rpartition("/")[2])
+            made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
+            return ({**made, "text": text} if text else made) or None
+        code = mapped_code(raw, context, name, into) or into.get("*", "")
+        if code == "-":  # the table says: nothing to say in this system
+            return None
+        return {"coding": [{"system": system, "code": code}]} if code else cwe_into(raw, context)
+
+    def concept_back(value: dict[str, Any], context: Context) -> str:
+        for each in value.get("coding", ()):
+            own = each.get("system", "").startswith(CODE) and each["system"].endswith(f":{system.rpartition('/')[2]}")
+            if (each.get("system") == system or own) and each.get("code"):
+                text = value.get("text", "") if into is None else ""
+                return joined(back.get(each["code"], each["code"]), text)
+        return cwe_back(value, context) if into is not None else ""
+
+    return Pair(concept_into, concept_back)
+
+
+def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """AL1-3: a stated absence becomes its own code; everything else stays the sender's."""
+    made = cwe_into(raw, context)
+    if made and "coding" not in made:
+        for code, (display, pattern) in NEGATED_ALLERGY.items():
+            if pattern.search(made.get("text", "")):
+                return {"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}], **made}
+    return made
+
+
+def allergy_back(value: dict[str, Any], context: Context) -> str:
+    codings = [each for each in value.get("coding", ()) if each.get("code") not in NEGATED_ALLERGY]
+    return cwe_back({**value, "coding": codings}, context)
+
+
+PAIRS = {
+    "CWE": Pair(cwe_into, cwe_back),
+    "allergy": Pair(allergy_into, allergy_back),
+}

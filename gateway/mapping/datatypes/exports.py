@@ -1,0 +1,179 @@
+"""Cells of exports: a result with its unit, its flags, a code with its name (china.md §2.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.mapping.context import IDENTIFIER, Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.identifiers import TYPES
+from gateway.mapping.datatypes.people import STAFF, human_name
+from gateway.mapping.datatypes.simple import clean, fhir_time
+from gateway.mapping.datatypes.values import INTERPRETATION, qualitative, quantity, quantity_text, range_text, reference_range, worded
+
+_MARKS = {"↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L", "N": "N", "正常": "N",
+          "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A", "异常": "A", "★": "AA", "*": "A"}  # fmt: skip
+_WRITTEN = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
+_YES = frozenset({"是", "1", "Y", "y", "危急", "★", "true"})
+
+
+def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
+    """A result cell with the cell of its unit → value[x]. `1+`, `±`, `阴性(-)` are never numbers."""
+    text = clean(raw)
+    if not text:
+        return None
+    if not qualitative(text):
+        found = quantity(text, unit.strip())
+        if found:
+            return "Quantity", found
+    return worded(text)
+
+
+def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
+    kind, content = value
+    match kind:
+        case "Quantity":
+            return quantity_text(content, context), str(content.get("unit", ""))
+        case "CodeableConcept":
+            first = next(iter(content.get("coding", ())), {})
+            return str(content.get("text") or first.get("display") or first.get("code", "")), ""
+        case _:
+            return str(content), ""
+
+
+def flag_into(raw: str, critical: str, value: str, context: Context) -> dict[str, Any] | None:
+    """Abnormal mark, critical mark and the result → interpretation. In an export an empty mark means normal: a
+    qualitative result says so itself, a number is N."""
+    code = _MARKS.get(raw.strip(), "")
+    if raw.strip() and not code:
+        return {"text": raw.strip()}
+    if not code:
+        code = qualitative(value.strip()) or "N"
+    if critical.strip() in _YES:
+        code = {"H": "HH", "L": "LL"}.get(code, code if code in ("HH", "LL") else "AA")
+    return {"coding": [{"system": INTERPRETATION, "code": code}]}
+
+
+def flag_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    code = next((each.get("code", "") for each in value.get("coding", ())), "")
+    return _WRITTEN.get(code, value.get("text", "") if not code else ""), "是" if code in ("HH", "LL", "AA") else "", ""
+
+
+def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | None:
+    return reference_range(raw, unit.strip())
+
+
+def cell_range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    return range_text(value, context), ""
+
+
+def number_into(raw: str, context: Context, system: str = "", code: str = "") -> dict[str, Any] | None:
+    """A number of the sending member: `number(kind)`. A system with a colon is taken as it is."""
+    value = raw.strip()
+    if not value:
+        return None
+    uri = system if ":" in system else context.system(context.facility, kind=system)
+    made: dict[str, Any] = {"system": uri, "value": value}
+    return {"type": {"coding": [{"system": TYPES, "code": code}]}, **made} if code else made
+
+
+def number_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> str:
+    wanted = system if ":" in system else context.system(context.facility, kind=system)
+    return str(value.get("value", "")) if value.get("system") == wanted else ""
+
+
+def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
+    """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
+    code, display = raw.strip(), name.strip()
+    if not code:
+        return {"text": display} if display else None
+    made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
+    if display:
+        made["display"] = display
+    return {"coding": [made], "text": display} if display else {"coding": [made]}
+
+
+def coded_back(value: dict[str, Any], context: Context, system: str = "") -> tuple[str, str]:
+    wanted = context.code_system(system or "L")
+    codings = value.get("coding", ())
+    chosen = next((each for each in codings if each.get("system") == wanted), next(iter(codings), {}))
+    return str(chosen.get("code", "")), str(value.get("text") or chosen.get("display", ""))
+
+
+def concept_text_into(raw: str, context: Context) -> dict[str, Any] | None:
+    text = clean(raw)
+    return {"text": text} if text else None
+
+
+def concept_text_back(value: dict[str, Any], context: Context) -> str:
+    return str(value.get("text") or next((each.get("display", "") for each in value.get("coding", ())), ""))
+
+
+def person_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """A staff member known only by name: a Reference with the name as display."""
+    text = clean(raw)
+    return {"display": text} if text else None
+
+
+def person_back(value: dict[str, Any], context: Context) -> str:
+    name = next(iter(value.get("name", ())), {}) if isinstance(value.get("name"), list) else {}
+    return str(name.get("text") or value.get("name") or value.get("display", ""))
+
+
+def staff_into(raw: str, number: str, context: Context) -> dict[str, Any] | None:
+    """A staff name with the cell of the staff number → a Reference to a Practitioner."""
+    text = clean(raw)
+    if not number.strip():
+        return {"display": text} if text else None
+    identifier = {"system": context.system(context.facility, kind=STAFF), "value": number.strip()}
+    resource: dict[str, Any] = {"resourceType": "Practitioner", "identifier": [identifier]}
+    if text:
+        resource["name"] = [human_name(text, "")]
+    reference = {"reference": context.make(resource, once=True).full_url}
+    return {**reference, "display": text} if text else reference
+
+
+def staff_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    number = next((each.get("value", "") for each in value.get("identifier", ()) if each.get("system", "").startswith(IDENTIFIER)), "")
+    return person_back(value, context), number
+
+
+def institution_into(raw: str, name: str, context: Context) -> dict[str, Any] | None:
+    """An institution's code with the cell of its name → a Reference to an Organization."""
+    code, display = raw.strip(), name.strip()
+    if not code:
+        return {"display": display} if display else None
+    resource: dict[str, Any] = {"resourceType": "Organization", "identifier": [{"system": context.organization_system(code), "value": code}]}
+    if display:
+        resource["name"] = display
+    reference = {"reference": context.make(resource, once=True).full_url}
+    return {**reference, "display": display} if display else reference
+
+
+def institution_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    code = next((each.get("value", "") for each in value.get("identifier", ())), "")
+    return str(code), str(value.get("name") or value.get("display", ""))
+
+
+def moment_back(value: str, context: Context) -> str:
+    """`2026-03-12 07:39:00`, as exports write it, in the receiver's zone."""
+    day, _, rest = value.partition("T")
+    return f"{day} {rest[:8]}" if rest else day
+
+
+def moment_into(raw: str, context: Context) -> str | None:
+    return fhir_time(raw, context.zone)
+
+
+PAIRS = {
+    "result": Pair(result_into, result_back, fields=1),
+    "flag": Pair(flag_into, flag_back, fields=2),
+    "cellrange": Pair(cell_range_into, cell_range_back, fields=1),
+    "own": Pair(number_into, number_back),
+    "coded": Pair(coded_into, coded_back, fields=1),
+    "words": Pair(concept_text_into, concept_text_back),
+    "person": Pair(person_into, person_back),
+    "staff": Pair(staff_into, staff_back, fields=1, makes="Practitioner"),
+    "institution": Pair(institution_into, institution_back, fields=1, makes="Organization"),
+    "moment": Pair(moment_into, moment_back),
+}

@@ -1,0 +1,165 @@
+"""Identifiers: CX (patient, visit numbers), EI (orders, specimens, studies), HD (HL7 v2.5.1 chapter 2A)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from gateway.codec.hl7v2_escape import escape
+from gateway.fhir import v2tables
+from gateway.mapping.context import CHINESE_ID, KEY, Context
+from gateway.mapping.datatypes import Pair
+
+TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
+DICOM_UID = "urn:dicom:uid"
+NATIONAL = {  # system → (type code, authority), and back: identifiers that mean the same person everywhere
+    CHINESE_ID: ("NNCHN", "CHN"),
+    "urn:oid:2.16.156.10011.1.2": ("HDN", "CHN"),  # 城乡居民健康档案编号
+    "urn:oid:2.16.156.10011.1.19": ("JKK", "CHN"),  # 居民健康卡号
+}
+_NATIONAL_TYPES = {"NNCHN": CHINESE_ID}
+
+
+def parts(raw: str, context: Context) -> list[str]:
+    """The components of one repetition, as a person reads them."""
+    if "\\" in raw:
+        return [context.text(part).strip() for part in raw.split("^")]
+    return [part.strip() for part in raw.split("^")]
+
+
+def joined(*values: str) -> str:
+    """Components, escaped, trailing empty ones left out."""
+    return "^".join(escape(value) for value in values).rstrip("^")
+
+
+def _authority(part: str) -> tuple[str, str, str]:
+    namespace, universal, type_ = (*part.split("&"), "", "", "")[:3]
+    return namespace, universal, type_
+
+
+def type_of(code: str) -> dict[str, Any]:
+    """Identifier.type; a sender's own type code stays a text."""
+    return {"coding": [{"system": TYPES, "code": code}]} if v2tables.known(TYPES, code) else {"text": code}
+
+
+def type_code(identifier: dict[str, Any]) -> str:
+    for coding in identifier.get("type", {}).get("coding", ()):
+        if coding.get("system", TYPES) == TYPES and coding.get("code"):
+            return str(coding["code"])
+    return str(identifier.get("type", {}).get("text", ""))
+
+
+def cx_into(raw: str, context: Context, usual: str = "") -> dict[str, Any] | None:
+    """CX → Identifier. CX.4 gives the system; the type (CX.5, else the usual one of the field) keeps kinds apart."""
+    value, _, _, authority, code, facility, start, end, *_ = (*parts(raw, context), *[""] * 8)[:9]
+    code = code or usual
+    if not value or value == '""':
+        return None
+    namespace, universal, universal_type = _authority(authority)
+    if not namespace and not universal and facility:
+        namespace, universal, universal_type = _authority(facility)
+    system = _NATIONAL_TYPES.get(code) or context.system(namespace, universal, universal_type, code)
+    made: dict[str, Any] = {"type": type_of("NI" if code == "NNCHN" else code)} if code else {}
+    made["system"] = system
+    made["value"] = value.upper() if system == CHINESE_ID else value
+    period = {name: day for name, text in (("start", start), ("end", end)) if (day := _day(text))}
+    if period:
+        made["period"] = period
+    return made
+
+
+def _day(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if text[:8].isdecimal() and len(text) >= 8 else ""
+
+
+def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
+    system, number = value.get("system", ""), value.get("value", "")
+    if system == KEY or not number:
+        return ""
+    if system in NATIONAL:
+        code, authority = NATIONAL[system]
+        return joined(number, "", "", authority, code)
+    period = value.get("period", {})
+    days = [period.get(name, "").replace("-", "")[:8] for name in ("start", "end")]
+    authority = "&".join(map(escape, context.authority(system))).rstrip("&")
+    return "^".join((escape(number), "", "", authority, escape(type_code(value)), "", *days)).rstrip("^")
+
+
+def ei_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """EI → Identifier. `id^namespace^universal id^type`."""
+    value, namespace, universal, universal_type, *_ = (*parts(raw, context), "", "", "", "")[:5]
+    if not value or value == '""':
+        return None
+    return {"system": context.system(namespace, universal, universal_type), "value": value}
+
+
+def ei_back(value: dict[str, Any], context: Context) -> str:
+    system, number = value.get("system", ""), value.get("value", "")
+    if system == KEY or not number:
+        return ""
+    namespace, universal, type_ = context.authority(system)
+    return escape(number) + ("^" + "^".join(map(escape, (namespace, universal, type_)))).rstrip("^")
+
+
+def eip_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """EIP: placer's number `&`-parted, filler's behind `^`. Many senders write a plain EI here: `TM01^HIS`."""
+    placer, _, filler = raw.partition("^")
+    plain = "&" not in placer and filler and "&" not in filler and not any(map(str.isdecimal, filler))
+    return ei_into(raw if plain else (placer or filler).replace("&", "^"), context)
+
+
+def eip_back(value: dict[str, Any], context: Context) -> str:
+    return ei_back(value, context).replace("^", "&")
+
+
+def national_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """PID-19: the national number of whatever country; 18 places that pass as 居民身份证 are one."""
+    value = parts(raw, context)[0].upper()
+    if re.fullmatch(r"\d{17}[\dX]", value):
+        return {"type": type_of("NI"), "system": CHINESE_ID, "value": value}
+    return {"type": type_of("SS"), "system": context.system("SSA", kind="SS"), "value": value} if value else None
+
+
+def application_into(raw: str, context: Context) -> str | None:
+    """The endpoint of an application (MessageHeader.source.endpoint, required): `urn:hutong:application:{facility}:{name}`."""
+    name = parts(raw, context)[0]
+    return f"urn:hutong:application:{quote(context.facility, safe='')}:{quote(name, safe='')}" if name else None
+
+
+def nothing_back(value: Any, context: Context) -> str:
+    """Written by the envelope of the message, not by a line of a map."""
+    return ""
+
+
+def uid_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """A DICOM UID → Identifier (R4 imagingstudy.html: system urn:dicom:uid, value urn:oid:…)."""
+    value = parts(raw, context)[0]
+    if not value.replace(".", "").isdecimal() or len(value) > 64:
+        return None
+    return {"system": DICOM_UID, "value": f"urn:oid:{value}"}
+
+
+def uid_back(value: dict[str, Any], context: Context) -> str:
+    return str(value.get("value", "")).removeprefix("urn:oid:")
+
+
+def organization_number_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """HD or a bare code that names an institution → Organization.identifier."""
+    value = parts(raw, context)[0] or context.facility
+    return {"system": context.organization_system(value), "value": value} if value else None
+
+
+def organization_number_back(value: dict[str, Any], context: Context) -> str:
+    return escape(value.get("value", ""))
+
+
+PAIRS = {
+    "CX": Pair(cx_into, cx_back),
+    "EI": Pair(ei_into, ei_back),
+    "EIP": Pair(eip_into, eip_back),
+    "national": Pair(national_into, cx_back),
+    "endpoint": Pair(application_into, nothing_back),
+    "uid": Pair(uid_into, uid_back),
+    "organization": Pair(organization_number_into, organization_number_back),
+}

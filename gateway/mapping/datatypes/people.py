@@ -1,0 +1,242 @@
+"""Names, addresses, phones, practitioners, organisations, places: XPN XAD XTN XCN CNN/NDL XON PL (v2.5.1 chapter 2A).
+
+A Chinese name is one text. It is split only where the sender split it, and never guessed apart (china.md: the whole
+name stands in PID-5.1 as often as not), so `HumanName.text` always carries the name as a person writes it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, unquote
+
+from gateway.codec.hl7v2_escape import escape
+from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, IDENTIFIER, Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.identifiers import joined, parts
+
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+NAME_USES = {"L": "official", "D": "usual", "M": "maiden", "N": "nickname", "S": "anonymous"}
+ADDRESS_USES = {"H": "home", "B": "work", "O": "work", "C": "temp", "L": "home", "BA": "old"}
+EQUIPMENT = {"PH": "phone", "CP": "phone", "FX": "fax", "BP": "pager", "INTERNET": "email", "X.400": "email", "SAT": "phone"}
+PHONE_USES = {"PRN": "home", "ORN": "home", "VHN": "home", "WPN": "work", "PRS": "mobile", "EMR": "temp"}
+STAFF = "staff"
+PLACE = "place"
+
+
+def _backwards(table: dict[str, str]) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for code, value in table.items():
+        made.setdefault(value, code)
+    return made
+
+
+_NAME_CODES, _ADDRESS_CODES = _backwards(NAME_USES), _backwards(ADDRESS_USES)
+
+
+# ------------------------------------------------------------------------------------------------- names
+
+
+def human_name(family: str, given: str, second: str = "", suffix: str = "", prefix: str = "") -> dict[str, Any]:
+    """HumanName without use. A single text in the family's place is the whole name."""
+    if not given and not second and not prefix and not suffix:
+        return {"text": family} if _HAN.search(family) or " " in family else {"text": family, "family": family}
+    words = [word for word in (prefix, given, second, family, suffix) if word]
+    chinese = _HAN.search(family + given)
+    name: dict[str, Any] = {"text": f"{family}{given}{second}" if chinese else " ".join(words)}
+    if family:
+        name["family"] = family
+    if given or second:
+        name["given"] = [word for word in (given, second) if word]
+    if prefix:
+        name["prefix"] = [prefix]
+    if suffix:
+        name["suffix"] = [suffix]
+    return name
+
+
+def name_parts(name: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    """(family, given, second, suffix, prefix) for XPN and XCN; a name that is only a text stands in the family's place."""
+    given = [*name.get("given", ()), "", ""]
+    if "family" not in name and not given[0]:
+        return (name.get("text", ""), "", "", "", "")
+    return (name.get("family", ""), given[0], " ".join(filter(None, given[1:])), " ".join(name.get("suffix", ())), " ".join(name.get("prefix", ())))
+
+
+def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
+    family, given, second, suffix, prefix, _, use, *_ = (*parts(raw, context), *[""] * 7)[:7] + ("",)
+    family = family.partition("&")[0] if "&" in raw else family
+    if not (family or given or second):
+        return None
+    made = human_name(family, given, second, suffix, prefix)
+    return {"use": NAME_USES[use], **made} if use in NAME_USES else made
+
+
+def xpn_back(value: dict[str, Any], context: Context) -> str:
+    return joined(*name_parts(value), "", _NAME_CODES.get(value.get("use", ""), ""))
+
+
+# -------------------------------------------------------------------------------------------- addresses
+
+
+def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
+    street, other, city, state, postal, country, use, geographic, county, *_ = (*parts(raw, context), *[""] * 9)[:9] + ("",)
+    street = " ".join(filter(None, street.split("&"))) if "&" in raw else street
+    if not any((street, other, city, state, postal, country)):
+        return None
+    chinese = _HAN.search(street + city)
+    made: dict[str, Any] = {"use": ADDRESS_USES[use]} if use in ADDRESS_USES else {"type": "postal"} if use == "M" else {}
+    made["text"] = f"{state}{city}{county}{street}{other}" if chinese else ", ".join(filter(None, (street, other, city, state, postal, country)))
+    made["line"] = [line for line in (street, other) if line]
+    for name, value in (("city", city), ("district", county), ("state", state), ("postalCode", postal), ("country", country)):
+        made[name] = value
+    return {name: value for name, value in made.items() if value}
+
+
+def xad_back(value: dict[str, Any], context: Context) -> str:
+    lines = [*value.get("line", ()), ""]
+    rest = [value.get(name, "") for name in ("city", "state", "postalCode", "country")]
+    if not any((*lines, *rest)):
+        lines = [value.get("text", ""), ""]
+    use = "M" if value.get("type") == "postal" else _ADDRESS_CODES.get(value.get("use", ""), "")
+    return joined(lines[0], " ".join(filter(None, lines[1:])), *rest, use, "", value.get("district", ""))
+
+
+# ------------------------------------------------------------------------------------------------ phones
+
+
+def xtn_into(raw: str, context: Context) -> dict[str, Any] | None:
+    number, use, equipment, email, country, area, local, extension, *rest = (*parts(raw, context), *[""] * 12)[:12]
+    value = email or number or "".join(filter(None, (f"+{country}-" if country else "", f"{area}-" if area else "", local))) or rest[3]
+    if not value:
+        return None
+    made = {"system": "email" if email or use == "NET" else EQUIPMENT.get(equipment.upper(), "phone")}
+    made["value"] = f"{value} x{extension}" if extension and not email else value
+    found = "mobile" if equipment.upper() == "CP" else PHONE_USES.get(use, "")
+    return {**made, "use": found} if found else made
+
+
+def xtn_back(value: dict[str, Any], context: Context) -> str:
+    number = value.get("value", "")
+    if not number:
+        return ""
+    if value.get("system") == "email":
+        return joined("", "NET", "Internet", number)
+    use = {"home": "PRN", "mobile": "PRN", "work": "WPN"}.get(value.get("use", ""), "")
+    equipment = "CP" if value.get("use") == "mobile" else {"fax": "FX", "pager": "BP"}.get(value.get("system", ""), "PH" if use else "")
+    return joined("", use, equipment, "", "", "", number) if number.isdecimal() else joined(number, use, equipment)
+
+
+# ----------------------------------------------------------------------------------------- practitioners
+
+
+def _practitioner(number: str, name: dict[str, Any] | None, authority: str, context: Context) -> dict[str, Any] | None:
+    """A Reference: to a Practitioner resource where there is a staff number, else only the name."""
+    display = {"display": name["text"]} if name else {}
+    if not number:
+        return display or None
+    identifier = {"system": context.system(authority, kind=STAFF), "value": number}
+    resource: dict[str, Any] = {"resourceType": "Practitioner", "identifier": [identifier]}
+    if name:
+        resource["name"] = [name]
+    return {"reference": context.make(resource, once=True).full_url, **display}
+
+
+def xcn_into(raw: str, context: Context) -> dict[str, Any] | None:
+    number, family, given, second, suffix, prefix, _, _, authority, *_ = (*parts(raw, context), *[""] * 9)[:9] + ("",)
+    name = human_name(family, given, second, suffix, prefix) if family or given else None
+    return _practitioner(number, name, authority.partition("&")[0], context)
+
+
+def xcn_back(value: dict[str, Any], context: Context) -> str:
+    """`value` is the Practitioner resource, or the Reference where there is none."""
+    name = name_parts(value["name"][0]) if value.get("name") else (value.get("display", ""), "", "", "", "")
+    number, namespace = _staff_number(value, context)
+    own = namespace == context.facility or namespace == ""
+    return joined(number, *name, "", "", "" if own else namespace)
+
+
+def _staff_number(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    for identifier in value.get("identifier", ()):
+        system = identifier.get("system", "")
+        if system.startswith(IDENTIFIER) and system.endswith(f":{STAFF}"):
+            return identifier.get("value", ""), context.authority(system)[0]
+    identifier = next(iter(value.get("identifier", ())), {})
+    return identifier.get("value", ""), context.authority(identifier.get("system", ""))[0]
+
+
+def ndl_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """NDL.1 is a CNN with `&`; many senders write it with `^` instead (`JY02^罗刚`): read both."""
+    first, _, rest = raw.partition("^")
+    if "&" in first:
+        return xcn_into(first.replace("&", "^"), context)
+    return xcn_into(raw if not rest[:8].isdecimal() else first, context)
+
+
+def ndl_back(value: dict[str, Any], context: Context) -> str:
+    return xcn_back(value, context).replace("^", "&")
+
+
+# ------------------------------------------------------------------------------- organisations and places
+
+
+def xon_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """XON → Reference(Organization). `name^type^id…^…^organization id`; also `credit code^name` as senders here write it."""
+    fields = (*parts(raw, context), *[""] * 10)
+    name, number, authority = fields[0], fields[9] or fields[2], fields[5].partition("&")[0]
+    if CREDIT_CODE.fullmatch(name):
+        name, number = fields[1], name
+    display = {"display": name} if name else {}
+    if not number:
+        return display or None
+    system = CHINESE_ORGANIZATION if CREDIT_CODE.fullmatch(number) else context.system(authority, kind="org")
+    resource: dict[str, Any] = {"resourceType": "Organization", "identifier": [{"system": system, "value": number}]}
+    if name:
+        resource["name"] = name
+    return {"reference": context.make(resource, once=True).full_url, **display}
+
+
+def xon_back(value: dict[str, Any], context: Context) -> str:
+    name = value.get("name") or value.get("display", "")
+    identifier = next(iter(value.get("identifier", ())), {})
+    if identifier.get("system") == CHINESE_ORGANIZATION:
+        return joined(identifier.get("value", ""), name)
+    return joined(name, "", "", "", "", "", "", "", "", identifier.get("value", ""))
+
+
+_LEVELS = (("bd", 2), ("ro", 1), ("wa", 0))
+
+
+def pl_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """PL → Reference(Location): `point of care^room^bed^facility^…^building^floor`. Its identifier keeps all parts apart."""
+    fields = (*parts(raw, context), *[""] * 4)
+    point, room, bed, facility = fields[:4]
+    if not (point or room or bed):
+        return None
+    name = " ".join(filter(None, (point, room, bed)))
+    system = f"{IDENTIFIER}{quote(facility.partition('&')[0] or context.facility, safe='')}:{PLACE}"
+    path = "/".join(quote(part, safe="") if part.isascii() else part.replace("/", "%2F") for part in (point, room, bed)).rstrip("/")
+    level = next(code for code, index in _LEVELS if fields[index])
+    kind = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/location-physical-type", "code": level}]}
+    resource = {"resourceType": "Location", "identifier": [{"system": system, "value": path}], "name": name, "physicalType": kind}
+    return {"reference": context.make(resource, once=True).full_url, "display": name}
+
+
+def pl_back(value: dict[str, Any], context: Context) -> str:
+    for identifier in value.get("identifier", ()):
+        system = identifier.get("system", "")
+        if system.startswith(IDENTIFIER) and system.endswith(f":{PLACE}"):
+            point, room, bed = (*map(unquote, identifier.get("value", "").split("/")), "", "", "")[:3]
+            return joined(point, room, bed, context.authority(system)[0])
+    return escape(value.get("name") or value.get("display", ""))
+
+
+PAIRS = {
+    "XPN": Pair(xpn_into, xpn_back),
+    "XAD": Pair(xad_into, xad_back),
+    "XTN": Pair(xtn_into, xtn_back),
+    "XCN": Pair(xcn_into, xcn_back, makes="Practitioner"),
+    "NDL": Pair(ndl_into, ndl_back, makes="Practitioner"),
+    "XON": Pair(xon_into, xon_back, makes="Organization"),
+    "PL": Pair(pl_into, pl_back, makes="Location"),
+}

@@ -1,0 +1,170 @@
+"""Texts, numbers, yes/no and times (HL7 v2.5.1 chapter 2A: ST TX FT NM SI ID DT TM DTM; FHIR R4 primitives)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from gateway.codec.hl7v2_escape import escape
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_TIME = re.compile(
+    r"(?P<year>\d{4})(?:[-/.年]?(?P<month>\d{1,2})(?:[-/.月]?(?P<day>\d{1,2})日?"
+    r"(?:[ T]?(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,6}))?)?)?)?)?)?"
+    r"(?P<offset>[+-]\d{2}:?\d{2}|Z)?"
+)
+SENTINELS = frozenset({"0000", "1900-01-01", "0001-01-01", "0000-00-00", "1753-01-01", "9999-12-31"})
+
+
+def text_into(raw: str, context: Context) -> str | None:
+    return clean(context.text(raw))
+
+
+def text_back(value: object, context: Context) -> str:
+    return escape(str(value))
+
+
+def clean(text: str) -> str | None:
+    """FHIR strings: no control characters, not empty (R4 datatypes.html#string)."""
+    if text.isprintable():  # the common case, decided in C
+        return text.strip() or None
+    text = "".join(character for character in text if character >= " " or character in "\n\t").strip()
+    return text or None
+
+
+def number(text: str) -> Decimal | None:
+    """A decimal with the digits as written, or None. FHIR's own lexical form: no sign '+', no bare point."""
+    text = text.strip()
+    if not _NUMBER.fullmatch(text) or len(text) > 40:
+        return None
+    made = Decimal(text)
+    return made if made.is_finite() else None
+
+
+def number_into(raw: str, context: Context) -> Decimal | None:
+    found = number(context.text(raw))
+    if found is None:
+        context.note("a number was expected and text stands there; it was not carried")
+    return found
+
+
+def number_back(value: Decimal | int, context: Context) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def integer_into(raw: str, context: Context) -> int | None:
+    return int(raw) if raw.strip().isdecimal() and len(raw) < 10 else None
+
+
+def yes_into(raw: str, context: Context) -> bool | None:
+    return {"Y": True, "N": False, "1": True, "0": False, "是": True, "否": False, "T": True, "F": False}.get(raw.strip().upper())
+
+
+def yes_back(value: object, context: Context) -> str:
+    return "Y" if value else "N"
+
+
+# ------------------------------------------------------------------------------------------------- times
+
+
+@lru_cache(maxsize=8192)
+def fhir_time(raw: str, zone: ZoneInfo) -> str | None:
+    """A FHIR date or dateTime with the precision given; None when it is no real date or a sentinel.
+
+    HL7 DTM `YYYY[MM[DD[HH[MM[SS[.S+]]]]]][+/-ZZZZ]` and what exports write (`2026-03-12 07:39:00`). A time without an
+    offset is read in `zone`. Minutes without seconds get `:00`, hours without minutes `:00:00` (R4 demands them)."""
+    found = _TIME.fullmatch(raw.strip())
+    if not found:
+        return None
+    year, month, day, hour = found["year"], found["month"], found["day"], found["hour"]
+    if year in ("0000", "0001") or year > "2200":
+        return None
+    if not month:
+        return year
+    if not day:
+        return f"{year}-{month:0>2}" if 1 <= int(month) <= 12 else None
+    try:
+        return _day_time(found, zone) if hour else _known(date(int(year), int(month), int(day)).isoformat())
+    except ValueError:
+        return None
+
+
+def _known(day: str) -> str | None:
+    return None if day in SENTINELS else day
+
+
+def _day_time(found: re.Match[str], zone: ZoneInfo) -> str | None:
+    moment = datetime(
+        int(found["year"]), int(found["month"]), int(found["day"]),
+        int(found["hour"]) % 24 if found["hour"] == "24" else int(found["hour"]), int(found["minute"] or 0), int(found["second"] or 0),
+        tzinfo=zone,
+    )  # fmt: skip
+    if found["hour"] == "24":
+        moment += timedelta(days=1)
+    if _known(moment.date().isoformat()) is None:
+        return None
+    offset = found["offset"]
+    if offset:
+        moment = moment.replace(tzinfo=_offset(offset))
+    text = moment.isoformat(timespec="seconds")
+    text = text.replace("+00:00", "Z") if offset in ("Z", "z") else text
+    return f"{text[:19]}.{found['fraction']}{text[19:]}" if found["fraction"] else text
+
+
+def _offset(text: str) -> timezone:
+    if text == "Z":
+        return timezone.utc  # noqa: UP017 - the pair of the branch below
+    digits = text[1:].replace(":", "")
+    delta = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-delta if text[0] == "-" else delta)
+
+
+def time_into(raw: str, context: Context) -> str | None:
+    """`dateTime`."""
+    made = fhir_time(raw.partition("^")[0], context.zone)
+    if made is None and raw.strip("0: "):
+        context.note("a time that is no real time was not carried")
+    return made
+
+
+def date_into(raw: str, context: Context) -> str | None:
+    """`date`: the day, whatever time stands behind it."""
+    made = time_into(raw, context)
+    return made[:10] if made else None
+
+
+def instant_into(raw: str, context: Context) -> str | None:
+    """`instant`: only where at least the minute is known; a bare day is not made into one."""
+    made = time_into(raw, context)
+    if made and "T" not in made:
+        context.note("an instant needs a time of day; only a day was given and it was not carried")
+        return None
+    return made
+
+
+def time_back(value: str, context: Context) -> str:
+    """DTM in the receiver's zone; the offset is written only where the zone is another."""
+    day, _, rest = value.partition("T")
+    if not rest:
+        return day.replace("-", "")
+    moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    local = moment.astimezone(context.zone)
+    fraction = re.search(r"T[\d:]+(\.\d+)", value)
+    return local.strftime("%Y%m%d%H%M%S") + (fraction[1][:5] if fraction else "")
+
+
+
+PAIRS = {
+    "text": Pair(text_into, text_back),
+    "number": Pair(number_into, number_back),
+    "integer": Pair(integer_into, number_back),
+    "yn": Pair(yes_into, yes_back),
+    "dtm": Pair(time_into, time_back),
+    "date": Pair(date_into, time_back),
+    "instant": Pair(instant_into, time_back),
+}

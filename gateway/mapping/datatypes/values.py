@@ -1,0 +1,269 @@
+"""Results: OBX-5 by the type in OBX-2, ranges, comparators, attachments (HL7 v2.5.1 chapter 7; R4 observation.html).
+
+A number keeps its digits (decimal, never a binary float) and its unit as written; UCUM is added where the unit is
+known. A qualitative result keeps its text and gains POS, NEG or IND. Nothing is made into a number that is not one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from gateway.codec.hl7v2_escape import escape
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.codes import cwe_back, cwe_into
+from gateway.mapping.datatypes.identifiers import joined, parts
+from gateway.mapping.datatypes.simple import clean, number, number_back, time_back, time_into
+from gateway.mapping.datatypes.units import ucum
+
+UCUM = "http://unitsofmeasure.org"
+INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+TYPE_HINT = "urn:hutong:v2-type"  # extension: OBX-2 as sent, where it differs from what would be written
+_COMPARATORS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "≤": "<=", "≥": ">=", "＜": "<", "＞": ">", "⩽": "<=", "⩾": ">="}
+_COMPARED = re.compile(r"(<=|>=|[<>≤≥＜＞⩽⩾])?\s*(.+)", re.DOTALL)
+_QUALITATIVE = (
+    (re.compile(r"(弱阳性|阳性|检出|positive|pos)(\s*[（(]?\s*\+*\s*[)）]?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", re.IGNORECASE), "POS"),
+    (re.compile(r"(阴性|未检出|未见|negative|neg)(\s*[（(]?\s*-?\s*[)）]?)?|-|\(-\)", re.IGNORECASE), "NEG"),
+    (re.compile(r"±|\+/-|可疑|临界|indeterminate|equivocal", re.IGNORECASE), "IND"),
+)
+_RANGE = re.compile(r"\s*(?P<low>[+-]?\d*\.?\d+)\s*(?:-{1,2}|~|～|—{1,2}|–|至)\s*(?P<high>[+-]?\d*\.?\d+)\s*")
+_TEXTS = {"ST", "TX", "FT"}
+_LONG = 200  # ST holds up to 199 characters (v2.5.1 §2.A.73)
+
+
+def qualitative(text: str) -> str:
+    """POS, NEG, IND or "" for a result written in words or signs."""
+    text = unicodedata.normalize("NFKC", text).strip()
+    return next((code for pattern, code in _QUALITATIVE if pattern.fullmatch(text)), "")
+
+
+def quantity(text: str, unit: str) -> dict[str, Any] | None:
+    """Quantity with comparator, the unit as written and its UCUM code; None when the text is not one number."""
+    found = _COMPARED.fullmatch(unicodedata.normalize("NFKC", text).strip().replace("⩽", "≤"))
+    value = number(found[2]) if found else None
+    if not found or value is None:
+        return None
+    made: dict[str, Any] = {"value": value}
+    if found[1]:
+        made["comparator"] = _COMPARATORS[found[1]]
+    return _with_unit(made, unit)
+
+
+def _with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
+    if unit:
+        made["unit"] = unit
+        code = ucum(unit)
+        if code:
+            made["system"] = UCUM
+            made["code"] = code
+    return made
+
+
+def quantity_text(value: dict[str, Any], context: Context) -> str:
+    digits = number_back(value["value"], context) if "value" in value else ""
+    return f"{value.get('comparator', '')}{digits}"
+
+
+def worded(text: str) -> tuple[str, Any]:
+    """A result in words: POS/NEG/IND as a coding where the words say so, else a string."""
+    code = qualitative(text)
+    if code:
+        return "CodeableConcept", {"coding": [{"system": INTERPRETATION, "code": code}], "text": text}
+    return "String", text
+
+
+# --------------------------------------------------------------------------------------------- OBX-2/5/6
+
+
+def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[str, Any] | None:
+    """OBX-5 (all repetitions) by OBX-2 with the units of OBX-6 → value[x]."""
+    if raw == '""' or not raw.strip():
+        return None
+    unit = unit_text(units, context)
+    match kind:
+        case "NM" | "ST" | "TX" | "FT" | "" | "SI":
+            return _texted(raw, kind, unit, context)
+        case "SN":
+            return structured_into(raw, unit, context)
+        case "CWE" | "CE" | "CNE" | "CF" | "IS" | "ID":
+            concept = cwe_into(raw.partition("~")[0], context)
+            if "~" in raw and concept:
+                concept["text"] = "; ".join(filter(None, (words(each, context) for each in raw.split("~"))))
+            return ("CodeableConcept", concept) if concept else None
+        case "TS" | "DTM" | "DT":
+            moment = time_into(raw, context)
+            return ("DateTime", moment) if moment else _string(raw, context)
+        case "TM":
+            return ("Time", f"{raw[:2]}:{raw[2:4]}:{raw[4:6] or '00'}") if re.fullmatch(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?", raw) else _string(raw, context)
+        case "CQ":
+            text, unit_of = (*raw.split("^", 1), "")[:2]
+            return _texted(text, "NM", unit_text(unit_of.replace("&", "^"), context) or unit, context)
+        case _:
+            return _string(raw, context)
+
+
+def words(raw: str, context: Context) -> str:
+    """What a person would read of a field: the text of a coded value, else its components."""
+    components = parts(raw, context)
+    return (components[1] if len(components) > 1 and components[1] else " ".join(filter(None, components))).strip()
+
+
+def unit_text(raw: str, context: Context) -> str:
+    """OBX-6: the code, or its text where only that is given (`^umol/L`); an unescaped `10^9/L` is put together again."""
+    if not raw or raw == '""':
+        return ""
+    components = parts(raw, context)
+    if re.fullmatch(r"[x×*]?10", components[0].strip()) and len(components) > 1 and re.match(r"\d+/", components[1]):
+        return f"{components[0]}^{components[1]}"
+    return components[0] or (components[1] if len(components) > 1 else "")
+
+
+def _texted(raw: str, kind: str, unit: str, context: Context) -> tuple[str, Any] | None:
+    text = "\n".join(context.text(each) for each in raw.split("~")) if kind in _TEXTS else context.text(raw)
+    if kind in ("NM", "SI") or (unit and kind != "FT"):
+        found = quantity(text, unit)
+        if found:
+            return "Quantity", found
+        if kind == "NM":
+            context.note("a numeric result (OBX-2 NM) is no number; it was carried as text")
+    cleaned = clean(text)
+    return worded(cleaned) if cleaned else None
+
+
+def _string(raw: str, context: Context) -> tuple[str, Any] | None:
+    text = clean(context.text(raw.replace("^", " ").replace("~", "; ")))
+    return ("String", text) if text else None
+
+
+def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
+    """SN `comparator^number^separator^number` → Quantity, Range, Ratio; what is none of these stays text."""
+    comparator, first, separator, second, *_ = (*parts(raw, context), "", "", "", "")[:4]
+    low, high = number(first), number(second)
+    if low is not None and not separator and not second and comparator in ("", "=", *_COMPARATORS):
+        compared = {"comparator": _COMPARATORS[comparator]} if comparator in _COMPARATORS else {}
+        return "Quantity", _with_unit({"value": low, **compared}, unit)
+    if low is not None and high is not None and not comparator:
+        if separator == "-":
+            return "Range", {"low": _with_unit({"value": low}, unit), "high": _with_unit({"value": high}, unit)}
+        if separator in ("/", ":"):
+            return "Ratio", {"numerator": _with_unit({"value": low}, unit), "denominator": {"value": high}}
+    text = "".join((comparator, first, separator, second))
+    return ("String", text) if text else None
+
+
+def switch_back(value: tuple[str, Any], context: Context) -> tuple[str, str, str]:
+    """value[x] → (OBX-5, OBX-2, OBX-6)."""
+    kind, content = value
+    match kind:
+        case "Quantity":
+            unit = escape(content.get("unit") or content.get("code", ""))
+            if content.get("comparator"):
+                return joined(content["comparator"], number_back(content.get("value", ""), context)), "SN", unit
+            return number_back(content.get("value", ""), context), "NM", unit
+        case "CodeableConcept":
+            only_words = all(each.get("system") == INTERPRETATION for each in content.get("coding", ()))
+            return (escape(content.get("text", "")), "ST", "") if only_words and content.get("text") else (cwe_back(content, context), "CWE", "")
+        case "Range":
+            low, high = content.get("low", {}), content.get("high", {})
+            return joined("", _digits(low, context), "-", _digits(high, context)), "SN", escape(low.get("unit", ""))
+        case "Ratio":
+            top, bottom = content.get("numerator", {}), content.get("denominator", {})
+            return joined("", _digits(top, context), "/", _digits(bottom, context)), "SN", escape(top.get("unit", ""))
+        case "DateTime":
+            return time_back(content, context), "TS", ""
+        case "Time":
+            return content.replace(":", ""), "TM", ""
+        case "Boolean":
+            return ("Y" if content else "N"), "ID", ""
+        case _:
+            text = str(content)
+            return escape(text), "TX" if "\n" in text or len(text) >= _LONG else "ST", ""
+
+
+def _digits(value: dict[str, Any], context: Context) -> str:
+    return number_back(value["value"], context) if "value" in value else ""
+
+
+# ------------------------------------------------------------------------------------------------ ranges
+
+
+def range_into(raw: str, units: str, context: Context) -> dict[str, Any] | None:
+    """OBX-7 → Observation.referenceRange: low and high where the text says so, and always the text."""
+    return reference_range(context.text(raw), unit_text(units, context))
+
+
+def reference_range(text: str, unit: str) -> dict[str, Any] | None:
+    cleaned = clean(text)
+    if not cleaned or cleaned == '""':
+        return None
+    made: dict[str, Any] = {}
+    normal = unicodedata.normalize("NFKC", cleaned).replace("⩽", "≤").replace("⩾", "≥")
+    found = _RANGE.fullmatch(normal)
+    if found:
+        low, high = number(found["low"]), number(found["high"])
+        if low is not None and high is not None and low <= high:
+            made = {"low": _with_unit({"value": low}, unit), "high": _with_unit({"value": high}, unit)}
+    elif (compared := quantity(normal, unit)) and "comparator" in compared:
+        comparator = compared.pop("comparator")
+        made = {"high" if comparator.startswith("<") else "low": compared}
+    return {**made, "text": cleaned}
+
+
+def range_text(value: dict[str, Any], context: Context) -> str:
+    if value.get("text"):
+        return str(value["text"])
+    low, high = value.get("low", {}), value.get("high", {})
+    if low and high:
+        return f"{_digits(low, context)}-{_digits(high, context)}"
+    return f">={_digits(low, context)}" if low else f"<={_digits(high, context)}" if high else ""
+
+
+def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    unit = next((value[each].get("unit", "") for each in ("low", "high") if each in value), "")
+    return escape(range_text(value, context)), escape(unit)
+
+
+# ------------------------------------------------------------------------------------------- attachments
+
+
+def attachment_into(raw: str, kind: str, title: str, context: Context) -> dict[str, Any] | None:
+    """OBX-5 of type ED (data) or RP (pointer) → Attachment."""
+    fields = [*raw.split("^"), "", "", "", "", ""]
+    shown = words(title, context)
+    made: dict[str, Any]
+    if kind == "RP":
+        made = {"url": context.text(fields[0]), "title": shown or context.text(fields[1])}
+    else:
+        encoding, data = fields[3], fields[4]
+        if encoding.upper() != "BASE64" or not data:
+            context.note("an embedded document that is not base64 stays in the raw message only")
+            return None
+        made = {"contentType": _content_type(fields[1], fields[2]), "data": data.replace("\\.br\\", "").replace(" ", ""), "title": shown}
+    return {name: value for name, value in made.items() if value}
+
+
+_SUBTYPES = {"pdf": "application/pdf", "html": "text/html", "rtf": "application/rtf", "jpeg": "image/jpeg", "jpg": "image/jpeg", "png": "image/png", "xml": "application/xml", "plain": "text/plain"}
+
+
+def _content_type(kind: str, subtype: str) -> str:
+    known = _SUBTYPES.get(subtype.lower())
+    return known or (f"{kind.lower()}/{subtype.lower()}" if kind and subtype and "/" not in kind else "application/octet-stream")
+
+
+def attachment_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    """Attachment → (OBX-5, OBX-2, OBX-3)."""
+    title = joined("", value.get("title", "document"))
+    if "data" in value:
+        kind, _, subtype = value.get("contentType", "application/octet-stream").partition("/")
+        return joined("", kind, subtype, "Base64", value["data"]), "ED", title
+    return joined(value.get("url", ""), "", "URL", value.get("contentType", "").partition("/")[2]), "RP", title
+
+
+
+PAIRS = {
+    "switch": Pair(switch_into, switch_back, fields=2, whole=True),
+    "range": Pair(range_into, range_back, fields=1),
+    "attachment": Pair(attachment_into, attachment_back, fields=2),
+}

@@ -1,0 +1,210 @@
+"""Compiled maps, forward: a placed message, a table or a tree → the resources of a Bundle.
+
+Each block becomes one Python function (emit.py); a structure becomes one walk over the tree of groups that calls them:
+the blocks of a group, then the groups inside it, then the links to everything that was made there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import HutongError
+from gateway.mapping import paths, runtime
+from gateway.mapping.context import Context, Entry
+from gateway.mapping.emit import BlockEmitter, Writer, constants_of, steps_of
+from gateway.mapping.library import Library
+from gateway.mapping.structure import Instance, Layout, Segment
+from gateway.mapping.syntax import Block, Condition, Export, Structure
+
+BlockFunction = Callable[[Any, Context, dict[str, Entry], Any], "Entry | None"]
+Made = list[tuple[str, Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class ListLink:
+    """`result* = @@Observation`: set when everything below has been made."""
+
+    type: str
+    steps: tuple[tuple[str, bool], ...]
+    constants: dict[str, Any] | None  # of the list element that each reference gets; None: the references are the list
+    condition: Condition | None
+
+    def set(self, entry: Entry, made: Made, context: Context) -> None:
+        if self.condition and not runtime.fact(self.condition, context):
+            return
+        found = list(dict.fromkeys(each for type_, each in made if type_ == self.type and each is not entry))
+        if not found:
+            return
+        if self.constants is None:
+            runtime.link(entry.resource, self.steps, found)
+        else:
+            runtime.link_each(entry.resource, self.steps, found, self.constants)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledBlock:
+    """A block ready to run."""
+
+    block: Block
+    function: BlockFunction
+    links: tuple[ListLink, ...]
+    repeated: str  # the segment that this block runs for each of; "" = once in its group
+
+    @property
+    def apart(self) -> bool:
+        """It points at another resource of its own type (the retired patient of a merge): the others do not mean it."""
+        return any(line.link and not line.link.every and line.link.type == self.block.type for line in self.block.lines)
+
+
+def _compile(library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...]) -> list[BlockFunction]:
+    objects: dict[str, Any] = {}
+    lines: list[str] = []
+    for number, block in enumerate(blocks):
+        writer = Writer(objects)
+        BlockEmitter(block, library, writer, source=source, explain=explain, once=block.type in once).emit(f"block{number}")
+        lines.extend(writer.lines)
+    names = {name: getattr(runtime, name) for name in ("component", "first", "nearest", "field", "chosen", "complete", "listed", "node", "link", "link_each", "trace", "NULL", "ABSENT")}
+    space: dict[str, Any] = {**names, **objects, "EMPTY": {}}
+    exec(compile("\n".join(lines), f"<map of {blocks[0].place.file if blocks else ''}>", "exec"), space)  # noqa: S102 - made from checked maps only
+    return [space[f"block{number}"] for number in range(len(blocks))]
+
+
+def _list_links(library: Library, block: Block) -> tuple[ListLink, ...]:
+    made = []
+    for line in block.lines:
+        if line.into and line.link is not None and line.link.every:
+            path = paths.resolve(block.type, line, library.systems)
+            made.append(ListLink(line.link.type, steps_of(path), constants_of(path), line.condition))
+    return tuple(made)
+
+
+class StructureMap:
+    """One message structure, compiled."""
+
+    def __init__(self, structure: Structure, library: Library, *, explain: bool = False) -> None:
+        self.structure = structure
+        self.layout = Layout(structure.root)
+        blocks = [block for block in library.blocks_of(structure.name) if block.into]
+        functions = _compile(library, blocks, source="segments", explain=explain, once=structure.once)
+        self.groups: list[list[CompiledBlock]] = [[] for _ in self.layout.parents]
+        for block, function in zip(blocks, functions, strict=True):
+            for group in homes(self.layout, block):
+                self.groups[group].append(
+                    CompiledBlock(block, function, _list_links(library, block), repeated_segment(self.layout, group, block))
+                )
+
+    def run(self, segments: list[Segment], context: Context) -> None:
+        """Makes all resources of one message in the context."""
+        self._group(self.layout.place(segments), context, {})
+
+    def _group(self, instance: Instance, context: Context, around: dict[str, Entry]) -> Made:
+        scope = dict(around)
+        made: Made = []
+        linked: list[tuple[CompiledBlock, Entry]] = []
+        for compiled in self.groups[instance.group]:
+            for item in _items(compiled, instance):
+                entry = compiled.function(instance, context, scope, item)
+                if entry is None:
+                    continue
+                if not compiled.apart:
+                    scope[compiled.block.type] = entry
+                made.append((compiled.block.type, entry))
+                if compiled.links:
+                    linked.append((compiled, entry))
+        for children in instance.children.values():
+            for child in children:
+                made.extend(self._group(child, context, scope))
+        for compiled, entry in linked:
+            for each in compiled.links:
+                each.set(entry, made, context)
+        return made
+
+
+def homes(layout: Layout, block: Block) -> list[int]:
+    """The groups in which a block runs: where its last segment lives (OBX lives under OBR and under SPM)."""
+    return layout.homes.get(block.segments[-1], [])
+
+
+def repeated_segment(layout: Layout, group: int, block: Block) -> str:
+    """The block's segment that repeats inside this group (`NK1*`), "" when there is none."""
+    return next((name for name in block.segments if name in layout.repeating[group]), "")
+
+
+def _items(compiled: CompiledBlock, instance: Instance) -> Iterator[Segment | None]:
+    if not compiled.repeated:
+        yield None
+    else:
+        yield from instance.segments.get(compiled.repeated, ())
+
+
+class ExportMap:
+    """One export shape, compiled: rows of a table or nodes of a tree."""
+
+    def __init__(self, export: Export, library: Library, *, explain: bool = False) -> None:
+        self.export = export
+        source = "row" if export.format == "delimited" else "node"
+        blocks = [block for block in export.blocks if block.into]
+        functions = _compile(library, blocks, source=source, explain=explain, once=export.once)
+        self.blocks = [
+            CompiledBlock(block, function, _list_links(library, block), "") for block, function in zip(blocks, functions, strict=True)
+        ]
+
+    def run(self, rows: list[Any], context: Context) -> list[tuple[int, str]]:
+        """Makes all resources of all rows; answers (row number from 1, cause) for each row that was set aside."""
+        known: dict[tuple[int, tuple[str, ...]], Entry | None] = {}
+        rejected: list[tuple[int, str]] = []
+        for number, row in enumerate(rows, start=1):
+            cause = self._row(row, context, known)
+            if cause:
+                rejected.append((number, cause))
+        return rejected
+
+    def _row(self, row: Mapping[str, Any], context: Context, known: dict[tuple[int, tuple[str, ...]], Entry | None]) -> str:
+        missing = self._missing(row)
+        if missing:
+            return f"{missing} is empty"
+        scope: dict[str, Entry] = {}
+        made: Made = []
+        linked: list[tuple[CompiledBlock, Entry]] = []
+        try:
+            for index, compiled in enumerate(self.blocks):
+                for entry in self._entries(index, compiled, row, context, scope, known):
+                    scope[compiled.block.type] = entry
+                    made.append((compiled.block.type, entry))
+                    if compiled.links:
+                        linked.append((compiled, entry))
+        except HutongError as error:
+            return error.cause
+        for compiled, entry in linked:
+            for each in compiled.links:
+                each.set(entry, made, context)
+        return ""
+
+    def _missing(self, row: Mapping[str, Any]) -> str:
+        """The first column that groups rows and is empty here: such a row belongs to nobody."""
+        for compiled in self.blocks:
+            if compiled.block.type == self.export.lead:
+                return next((name for name in compiled.block.rows_by or () if not runtime.node(row, name)), "")
+        return ""
+
+    def _entries(
+        self, index: int, compiled: CompiledBlock, row: Any, context: Context, scope: dict[str, Entry],
+        known: dict[tuple[int, tuple[str, ...]], Entry | None],
+    ) -> Iterator[Entry]:  # fmt: skip
+        block = compiled.block
+        if block.each:
+            for child in runtime.nodes(row, block.each):
+                if (entry := compiled.function(row, context, scope, child)) is not None:
+                    yield entry
+            return
+        if not block.rows_by:
+            if (entry := compiled.function(row, context, scope, row)) is not None:
+                yield entry
+            return
+        key = (index, tuple(runtime.node(row, name) for name in block.rows_by))
+        if key not in known:
+            known[key] = compiled.function(row, context, scope, row) if any(key[1]) else None
+        if (found := known[key]) is not None:
+            yield found

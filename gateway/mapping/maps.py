@@ -1,0 +1,208 @@
+"""The maps of one community: documents → transaction Bundles and back. Compiled once, on first use of each structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.codec.hl7v2 import Message, structure_of
+from gateway.errors import Configuration, Permanent
+from gateway.mapping.context import Context, transaction
+from gateway.mapping.into_fhir import ExportMap, StructureMap
+from gateway.mapping.library import Library, read
+from gateway.model import Profile, Resource
+
+LEADLESS = frozenset({"ADT_A01"})  # a demographics update may have no visit
+MESSAGE = "urn:hutong:message"  # identifier system of message control ids in Provenance.entity
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where one FHIR element came from."""
+
+    resource: str  # fullUrl
+    path: str
+    segment: int  # index in the message, -1 where there is none
+    field: int
+    line: str  # map file:line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """What a document became. `rejects` are rows that were set aside: (row, cause)."""
+
+    bundle: Resource
+    structure: str
+    notes: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+    rejects: tuple[tuple[int, str], ...] = ()
+    lineage: tuple[Lineage, ...] = ()
+
+
+@dataclass(slots=True)
+class Maps:
+    """All compiled maps. Thread-safe for reading; compiling twice gives the same."""
+
+    library: Library
+    _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
+    _exports: dict[tuple[str, bool], ExportMap] = field(default_factory=dict)
+
+    def structure(self, message: Message) -> str:
+        """The name of the message structure that these maps use. Raises Configuration (code 200) when there is none."""
+        header = message.header
+        named = header.structure
+        event = f"{header.code}_{header.trigger}" if header.trigger else header.code
+        found = self.library.events.get(event) or (named if named in self.library.structures else "")
+        found = found or structure_of(header.code, header.trigger)
+        if found not in self.library.structures:
+            code = "200" if not any(name.startswith(f"{header.code}_") for name in self.library.events) else "201"
+            raise Configuration(
+                f"message type {header.kind} is not mapped yet",
+                place="MSH-9", code=code, remedy="it is kept; add a message statement and blocks to the maps, then replay it",
+            )  # fmt: skip
+        return found
+
+    def to_fhir(
+        self, message: Message, *, profile: Profile, member: str = "", when: datetime | None = None, explain: bool = False
+    ) -> Translation:
+        """The transaction Bundle of one HL7 v2 message.
+
+        `when`: time of receipt, for Provenance where MSH-7 gives none. Raises Configuration when the type is not mapped."""
+        name = self.structure(message)
+        header = message.header
+        context = Context(
+            profile=profile,
+            facility=header.sending_facility or header.sending_application or member or "unknown",
+            control_id=header.control_id,
+            charset=message.charset,
+            facts={"EVENT": header.trigger, "STRUCTURE": name, "MESSAGE": header.code, "VERSION": header.version},
+            systems=self.library.coding_systems,
+        )
+        context.lineage = [] if explain else None
+        segments = _moved(message.segments, profile)
+        self._compiled(name, explain=explain).run(segments, context)
+        lead = self.library.structures[name].lead
+        if not any(entry.resource["resourceType"] == lead for entry in context.entries.values()) and name not in LEADLESS:
+            raise Permanent(
+                f"the message makes no {lead}" + "".join(f"; {note}" for note in context.notes),
+                place=name, code="101", remedy="it is kept; complete it at the sender and send it again",
+            )  # fmt: skip
+        _provenance(context, header.time, when)
+        return Translation(
+            bundle=transaction(context),
+            structure=name,
+            notes=(*message.notes, *context.notes),
+            unknown=tuple(context.unknown),
+            lineage=_lineage(context, segments) if explain else (),
+        )
+
+    def _compiled(self, name: str, *, explain: bool = False) -> StructureMap:
+        key = (name, explain)
+        if key not in self._structures:
+            self._structures[key] = StructureMap(self.library.structures[name], self.library, explain=explain)
+        return self._structures[key]
+
+    # ------------------------------------------------------------------------------------------ exports
+
+    def export_of(self, *, format: str, columns: Iterable[str], wanted: Iterable[str] = ()) -> str:
+        """The export map for a file: the one that is named, else the one whose columns are all there (the most specific)."""
+        names = [name for name in wanted if name in self.library.exports]
+        there = set(columns)
+        fitting = [
+            export
+            for export in self.library.exports.values()
+            if export.format == format and set(export.columns) <= there and (not names or export.name in names)
+        ]
+        if not fitting:
+            raise Configuration(
+                "no map knows a file with these columns", place="header row", code="200",
+                remedy="it is kept; write an export map for it (mappings/README.md) and replay it",
+            )  # fmt: skip
+        return max(fitting, key=lambda export: len(export.columns)).name
+
+    def rows_to_fhir(
+        self, rows: list[Any], *, name: str, profile: Profile, facility: str, control_id: str, when: datetime | None = None
+    ) -> Translation:
+        """The transaction Bundle of the rows of a table or the nodes of a tree."""
+        key = (name, False)
+        if key not in self._exports:
+            self._exports[key] = ExportMap(self.library.exports[name], self.library)
+        context = Context(profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems)
+        rejects = self._exports[key].run(rows, context)
+        _provenance(context, "", when)
+        return Translation(
+            bundle=transaction(context), structure=name, notes=tuple(context.notes), unknown=tuple(context.unknown), rejects=tuple(rejects)
+        )
+
+
+def load(folders: Iterable[Path]) -> Maps:
+    """Reads and checks the maps of these folders, the shipped ones first. Raises Configuration with every mistake."""
+    return Maps(read(folders))
+
+
+def shipped() -> Path:
+    """The folder of the maps that come with the product: in the wheel beside this package, else in the source tree."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "shipped_mappings"
+    return inside if inside.is_dir() else package.parent / "mappings"
+
+
+def _moved(segments: list[list[str]], profile: Profile) -> list[list[str]]:
+    """The member's field moves: 'PID-2 -> PID-3 if empty', 'MSH-17 -> MSH-18'."""
+    if not profile.moves:
+        return segments
+    made = [list(segment) for segment in segments]
+    for move in profile.moves:
+        source, _, rest = move.partition("->")
+        target, _, condition = rest.strip().partition(" ")
+        (name, number), (other, place) = _position(source), _position(target)
+        for segment in made:
+            if segment[0] == name == other and len(segment) > number and segment[number]:
+                segment.extend([""] * (place + 1 - len(segment)))
+                if not (condition.strip() == "if empty" and segment[place]):
+                    segment[place], segment[number] = segment[number], ""
+    return made
+
+
+def _position(text: str) -> tuple[str, int]:
+    name, _, number = text.strip().partition("-")
+    if len(name) != 3 or not number.isdecimal() or not 0 < int(number) < 200:
+        raise Configuration(f"'{text.strip()}' is no field", place="profile.moves", remedy="write a move as 'PID-2 -> PID-3 if empty'")
+    return name, int(number)
+
+
+def _provenance(context: Context, time: str, when: datetime | None) -> None:
+    """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made."""
+    from gateway.mapping.datatypes.simple import fhir_time
+
+    recorded = fhir_time(time, context.zone) if time else None
+    if recorded is None or "T" not in recorded:
+        recorded = when.isoformat(timespec="milliseconds") if when else None
+    if recorded is None or not context.entries:
+        return
+    organization = next((entry for entry in context.entries.values() if entry.resource["resourceType"] == "Organization"), None)
+    who: dict[str, Any] = {"reference": organization.full_url} if organization else {"display": context.facility}
+    resource = {
+        "resourceType": "Provenance",
+        "target": [{"reference": entry.full_url} for entry in context.entries.values()],
+        "recorded": recorded,
+        "agent": [{"who": who}],
+        "entity": [{"role": "source", "what": {"identifier": {"system": MESSAGE, "value": context.control_id or "-"}}}],
+    }
+    context.make(resource, key=f"provenance/{time}")
+
+
+def _lineage(context: Context, segments: list[list[str]]) -> tuple[Lineage, ...]:
+    positions = {id(segment): index for index, segment in enumerate(segments)}
+    urls = {id(entry.resource): entry.full_url for entry in context.entries.values()}
+    return tuple(
+        Lineage(urls[resource], path, positions.get(id(segment), -1), number, line)
+        for resource, path, segment, number, _, line in context.lineage or ()
+        if resource in urls
+    )
+
+
+__all__ = ["Lineage", "Maps", "Translation", "load", "shipped"]

@@ -1,0 +1,112 @@
+"""FHIR paths of map lines, checked against the R4 element definitions and resolved to what the compilers need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import Configuration
+from gateway.fhir import definitions
+from gateway.mapping.syntax import Constant, Line, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One step of a path with what R4 says about it."""
+
+    name: str
+    many: bool  # a list in JSON
+    choice: bool  # 'value[x]' left open: the pair decides the type
+    type: str  # FHIR type of the element ("" for an open choice)
+    repeats: bool  # the line says '*': one element for each repetition
+    slice: tuple[tuple[str, Any, tuple[str, ...]], ...]  # (sub-path, value set going in, codes admitted coming back)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A resolved path."""
+
+    resource: str
+    elements: tuple[Element, ...]
+
+    @property
+    def text(self) -> str:
+        return f"{self.resource}.{'.'.join(element.name for element in self.elements)}"
+
+    @property
+    def leaf(self) -> Element:
+        return self.elements[-1]
+
+
+def resolve(resource: str, line: Line, systems: dict[str, str]) -> Path:
+    """Raises Configuration with the line's place for an element that R4 does not have."""
+    elements = []
+    walked = resource
+    for step in line.target:
+        walked = f"{walked}.{step.name}"
+        try:
+            found = definitions.resolve(walked)
+        except Configuration as error:
+            raise Configuration(f"{line.place}: {error}") from None
+        many = found.max is None or found.max > 1
+        if step.repeats and not many:
+            raise Configuration(f"{line.place}: {walked} occurs once in R4; '*' does not fit")
+        elements.append(
+            Element(
+                name=step.name,
+                many=many,
+                choice=step.name.endswith("[x]"),
+                type=found.types[0] if len(found.types) == 1 else "",
+                repeats=step.repeats,
+                slice=tuple(_slice(walked, step, line, systems)),
+            )
+        )
+    return Path(resource, tuple(elements))
+
+
+def _slice(walked: str, step: Step, line: Line, systems: dict[str, str]) -> list[tuple[str, Any, tuple[str, ...]]]:
+    made = []
+    for name, values in step.slice:
+        constants = [_constant(value) for value in values]
+        made.append((name, value_of(f"{walked}.{name}", constants[0], line, systems), tuple(each.text for each in constants)))
+    return made
+
+
+def _constant(text: str) -> Constant:
+    system, _, code = text.rpartition("#")
+    return Constant(text=code, system=system)
+
+
+def value_of(path: str, constant: Constant, line: Line, systems: dict[str, str]) -> Any:
+    """The FHIR value of a constant at a path: a code, a Coding, a CodeableConcept, an Identifier's system, a text."""
+    try:
+        element = definitions.resolve(path)
+    except Configuration as error:
+        raise Configuration(f"{line.place}: {error}") from None
+    made: Any = _typed(element.types[0], constant, line, systems)
+    if element.codes is not None and element.types[0] == "code" and constant.text not in element.codes:
+        raise Configuration(f"{line.place}: {constant.text} is no code of {path}", remedy="one of " + " ".join(sorted(element.codes)[:12]))
+    return [made] if element.max is None or element.max > 1 else made
+
+
+def _typed(type_: str, constant: Constant, line: Line, systems: dict[str, str]) -> Any:
+    if type_ == "boolean":
+        return constant.text == "true"
+    if type_ not in ("Coding", "CodeableConcept"):
+        return f"{constant.system}#{constant.text}" if constant.system else constant.text
+    if not constant.system:
+        return {"text": constant.text} if type_ == "CodeableConcept" else {"code": constant.text}
+    coding: dict[str, Any] = {"system": system_of(constant.system, line, systems), "code": constant.text}
+    if constant.display:
+        coding["display"] = constant.display
+    return coding if type_ == "Coding" else {"coding": [coding]}
+
+
+def system_of(name: str, line: Line, systems: dict[str, str]) -> str:
+    """The URI of a code system by its short name in the maps."""
+    if ":" in name:
+        return name
+    found = systems.get(name)
+    if not found:
+        raise Configuration(f"{line.place}: no system is called {name}", remedy=f"declare it: system {name} \"http://…\"")
+    return found

@@ -1,0 +1,158 @@
+"""What compiled maps call while they run: reading fields, components, and setting links. Small and fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.mapping.context import Context, Entry
+from gateway.mapping.structure import Instance, Segment
+from gateway.mapping.syntax import Condition
+
+NULL = '""'  # explicit null (v2.5.1 §2.5.3): the receiver deletes what it has
+ABSENT: Segment = []
+
+
+def component(raw: str, number: int, sub: int, composite: bool) -> str:
+    """One component of one repetition. For a composite type its subcomponents stand as components again."""
+    parts = raw.split("^", number)
+    if len(parts) < number:
+        return ""
+    found = parts[number - 1]
+    if sub:
+        pieces = found.split("&", sub)
+        return pieces[sub - 1] if len(pieces) >= sub else ""
+    return found.replace("&", "^") if composite else found
+
+
+def first(raw: str) -> str:
+    """The first component of the first repetition: what codes are compared with."""
+    for separator in "~^&":
+        if separator in raw:
+            raw = raw.partition(separator)[0]
+    return raw
+
+
+def nearest(instance: Instance, name: str) -> Segment:
+    return instance.nearest(name) or ABSENT
+
+
+def field(segment: Segment, number: int) -> str:
+    return segment[number] if len(segment) > number else ""
+
+
+def chosen(instance: Instance, name: str) -> Iterator[Segment]:
+    return instance.every(name)
+
+
+def fact(condition: Condition, context: Context) -> bool:
+    """A condition on facts of the message alone (EVENT, STRUCTURE …)."""
+    match condition.operator:
+        case "and":
+            return all(fact(part, context) for part in condition.parts)
+        case "or":
+            return any(fact(part, context) for part in condition.parts)
+        case "not":
+            return not fact(condition.parts[0], context)
+        case _:
+            return not condition.fact or context.facts.get(condition.fact) in condition.values
+
+
+def complete(resource: dict[str, Any], required: tuple[str, ...], context: Context) -> bool:
+    """Is everything there that R4 demands? If not, the resource is left out and said so; the raw message keeps it."""
+    for name in required:
+        if name not in resource and not any(each.startswith(name) for each in resource):
+            context.note(f"no {resource['resourceType']} was made: the message gives no {name}")
+            return False
+    return True
+
+
+def listed(instance: Instance, name: str) -> list[Segment]:
+    return instance.segments.get(name, [])
+
+
+def node(tree: Any, path: str) -> str:
+    """The text at a path of a tree ('患者/姓名'), "" where there is none; a list of texts is joined with ';'."""
+    for name in path.split("/"):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    if isinstance(tree, list):
+        return "; ".join(text for each in tree if (text := scalar(each)))
+    return scalar(tree)
+
+
+def nodes(tree: Any, path: str) -> list[Any]:
+    """The nodes at a path: the elements of a list, or the one node."""
+    for name in path.split("/"):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    if tree is None:
+        return []
+    return tree if isinstance(tree, list) else [tree]
+
+
+def scalar(value: Any) -> str:
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).strip()
+
+
+def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: list[Entry]) -> None:
+    """Sets references at a path of (name, list?) steps; what is there already is not doubled."""
+    here: Any = resource
+    for name, many in path[:-1]:
+        if many:
+            here = here.setdefault(name, [{}])[0]
+        else:
+            here = here.setdefault(name, {})
+    name, many = path[-1]
+    if not many:
+        if entries:
+            here.setdefault(name, {"reference": entries[0].full_url, **display(entries[0])})
+        return
+    listed = here.setdefault(name, [])
+    there = {each.get("reference") for each in listed}
+    listed.extend({"reference": each.full_url, **display(each)} for each in entries if each.full_url not in there)
+    if not listed:
+        del here[name]
+
+
+def link_each(
+    resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: list[Entry], constants: dict[str, Any]
+) -> None:
+    """`link*{type=replaces}.other = @@Patient`: one list element for each reference."""
+    (outer, _), *rest = path
+    listed = resource.setdefault(outer, [])
+    for entry in entries:
+        element = dict(constants)
+        link(element, tuple(rest), [entry])
+        if element not in listed:
+            listed.append(element)
+    if not listed:
+        del resource[outer]
+
+
+_SHOWN = {"Patient", "Practitioner", "Organization", "Location"}
+
+
+def display(entry: Entry) -> dict[str, str]:
+    """Names are shown with a reference: the report says whose it is, as the sender wrote it."""
+    resource = entry.resource
+    if resource["resourceType"] == "Condition":
+        text = resource.get("code", {}).get("text")
+        return {"display": text} if text else {}
+    if resource["resourceType"] not in _SHOWN:
+        return {}
+    name = resource.get("name")
+    text = name[0].get("text") if isinstance(name, list) and name else name
+    return {"display": text} if isinstance(text, str) and text else {}
+
+
+def empty(resource: dict[str, Any]) -> bool:
+    return len(resource) == 1
+
+
+def trace(context: Context, resource: dict[str, Any], path: str, segment: Segment, place: tuple[int, int, str]) -> None:
+    """One fact of lineage: (resource, element, segment, field number, repetition, map line)."""
+    if context.lineage is not None:
+        context.lineage.append((id(resource), path, segment, *place))

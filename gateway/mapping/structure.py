@@ -1,0 +1,174 @@
+"""Message structures: a flat list of segments becomes a tree of groups, and back.
+
+Tolerant on purpose (HL7 v2.5.1 §2.6, and what senders really do): a segment that the structure does not name stays
+with the group it stands in; one that comes out of order joins the nearest group that knows it; nothing is refused
+and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.mapping.syntax import Group
+
+Segment = list[str]
+
+
+class Instance:
+    """One occurrence of a group: its segments by name, the groups below it, and the order in which all came."""
+
+    __slots__ = ("children", "group", "order", "parent", "segments")
+
+    def __init__(self, group: int, parent: Instance | None) -> None:
+        self.group = group
+        self.parent = parent
+        self.segments: dict[str, list[Segment]] = {}
+        self.children: dict[int, list[Instance]] = {}
+        self.order: list[Segment | Instance] = []
+
+    def add(self, segment: Segment) -> None:
+        self.segments.setdefault(segment[0], []).append(segment)
+        self.order.append(segment)
+
+    def open(self, group: int) -> Instance:
+        child = Instance(group, self)
+        self.children.setdefault(group, []).append(child)
+        self.order.append(child)
+        return child
+
+    def nearest(self, name: str) -> Segment | None:
+        """The first segment of this name here or in the groups around."""
+        here: Instance | None = self
+        while here is not None:
+            found = here.segments.get(name)
+            if found:
+                return found[0]
+            here = here.parent
+        return None
+
+    def every(self, name: str) -> Iterator[Segment]:
+        """All segments of this name here and in the groups below, in order of arrival."""
+        for part in self.order:
+            if isinstance(part, Instance):
+                yield from part.every(name)
+            elif part[0] == name:
+                yield part
+
+
+class Layout:
+    """A message structure, prepared for placing segments. Groups are numbered; 0 is the message itself."""
+
+    def __init__(self, root: Group) -> None:
+        self.parents: list[int] = []
+        self.positions: list[dict[str, int]] = []  # segment → position in its group
+        self.repeating: list[set[str]] = []
+        self.leaders: list[set[str]] = []  # segments that may begin an occurrence
+        self.order: list[list[str | int]] = []  # items in order, for writing: a segment name or a group number
+        self._number(root, -1)
+        self.homes: dict[str, list[int]] = {}
+        for number, positions in enumerate(self.positions):
+            for name in positions:
+                self.homes.setdefault(name, []).append(number)
+
+    def _number(self, group: Group, parent: int) -> int:
+        number = len(self.parents)
+        self.parents.append(parent)
+        positions: dict[str, int] = {}
+        repeating: set[str] = set()
+        leaders: set[str] = set()
+        order: list[str | int] = []
+        self.positions.append(positions)
+        self.repeating.append(repeating)
+        self.leaders.append(leaders)
+        self.order.append(order)
+        leading = True
+        for place, item in enumerate(group.items):
+            if item.group is not None:
+                order.append(self._number(item.group, number))
+                continue
+            positions.setdefault(item.segment, place)
+            order.append(item.segment)
+            if item.repeats:
+                repeating.add(item.segment)
+            if leading:
+                leaders.add(item.segment)
+            leading = leading and item.optional
+        return number
+
+    def chain(self, number: int) -> list[int]:
+        """The group and the groups around it, innermost first."""
+        found = []
+        while number >= 0:
+            found.append(number)
+            number = self.parents[number]
+        return found
+
+    def place(self, segments: list[Segment]) -> Instance:
+        """The tree of groups for the segments of one message."""
+        root = here = Instance(0, None)
+        for segment in segments:
+            here = self._place(here, segment)
+        return root
+
+    def _place(self, here: Instance, segment: Segment) -> Instance:
+        name = segment[0]
+        homes = self.homes.get(name)
+        if not homes:  # a Z segment or one that this structure does not know: it stays where it stands
+            here.add(segment)
+            return here
+        around = self.chain(here.group)
+        home = next((number for number in around if number in homes), -1)
+        if home >= 0 and len(homes) > 1 and self._full(here, home, name):
+            # e.g. a second NTE after OBX belongs to OBX, but an OBX after SPM may begin its own group below
+            deeper = next((number for number in homes if number != home and self.parents[number] in around), -1)
+            home = deeper if deeper >= 0 and self.parents[deeper] == here.group else home
+        if home < 0:
+            home = min(homes, key=lambda number: self._distance(number, around))
+        return self._into(here, home, segment)
+
+    def _full(self, here: Instance, home: int, name: str) -> bool:
+        while here.group != home and here.parent is not None:
+            here = here.parent
+        return name in here.segments and name not in self.repeating[home]
+
+    def _distance(self, number: int, around: list[int]) -> int:
+        steps = 0
+        while number not in around:
+            number = self.parents[number]
+            steps += 1
+        return steps * 100 + around.index(number)
+
+    def _into(self, here: Instance, home: int, segment: Segment) -> Instance:
+        wanted = self.chain(home)
+        while here.group not in wanted and here.parent is not None:
+            here = here.parent
+        for number in reversed(wanted[: wanted.index(here.group)]):
+            here = here.open(number)
+        if here.parent is not None and self._begins(here, segment[0]):
+            here = here.parent.open(here.group)
+        here.add(segment)
+        return here
+
+    def _begins(self, here: Instance, name: str) -> bool:
+        """Does this segment begin another occurrence of the group that is open?"""
+        if not here.segments:
+            return False
+        if name in here.segments:
+            return name not in self.repeating[here.group]
+        if name not in self.leaders[here.group]:
+            return False
+        positions = self.positions[here.group]
+        return any(positions.get(present, -1) > positions[name] for present in here.segments)
+
+    def write(self, instance: Instance) -> Iterator[Segment]:
+        """The segments of a tree in the order of the structure; what it does not name follows its group."""
+        named = self.positions[instance.group]
+        for item in self.order[instance.group]:
+            if isinstance(item, int):
+                for child in instance.children.get(item, ()):
+                    yield from self.write(child)
+            else:
+                yield from instance.segments.get(item, ())
+        for name, segments in instance.segments.items():
+            if name not in named:
+                yield from segments

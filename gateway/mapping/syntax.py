@@ -1,0 +1,170 @@
+"""The nouns of the mapping language, as the grammar reads them; every one knows its file and line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A source value: `PID-3*`, `OBX[3 in (19005-8)]-5`, a column, or a path into a tree."""
+
+    segment: str = ""  # "" for a column or a path
+    number: int = 0
+    repeats: bool = False  # '*': every repetition
+    component: int = 0
+    subcomponent: int = 0
+    every: bool = False  # 'OBX[]-5': every such segment of the group and of the groups in it
+    where: Condition | None = None  # 'OBX[OBX-3.1 = x]-5': only those segments
+    name: str = ""  # column name or path
+
+    def __str__(self) -> str:
+        if not self.segment:
+            return self.name
+        parts = "".join(f".{part}" for part in (self.component, self.subcomponent) if part)
+        return f"{self.segment}-{self.number}{'*' if self.repeats else ''}{parts}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """`!a`, `a and b`, `a or b`, `PID-8 in (M F)`, `EVENT = A03`: decided on the source, before mapping."""
+
+    operator: Literal["valued", "in", "not", "and", "or"]
+    field: Field | None = None
+    fact: str = ""  # EVENT, STRUCTURE, MESSAGE, VERSION instead of a field
+    values: tuple[str, ...] = ()
+    parts: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One element of a FHIR path: `telecom*{use=home|mobile}`."""
+
+    name: str
+    repeats: bool = False
+    slice: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (element path, admissible values; the first is set going in)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """`= final`, `= loinc#19005-8 "Impression"`, `= "text"`."""
+
+    text: str
+    system: str = ""
+    display: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """`= @ServiceRequest`: the nearest one made beside or above; `= @@Observation`: all made here and below."""
+
+    type: str
+    every: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One fact: where the value stands in the source, where in FHIR, and what lies between."""
+
+    place: Place
+    into: bool  # source → FHIR
+    back: bool  # FHIR → source
+    sources: tuple[Field, ...]  # alternatives: the first one valued goes in, all are written coming back
+    target: tuple[Step, ...]
+    datatype: str = ""
+    arguments: tuple[Field | str, ...] = ()
+    codes: str = ""
+    constant: Constant | None = None
+    link: Link | None = None
+    reference: str = ""  # '=> Practitioner': the value becomes a resource of its own, referenced from here
+    condition: Condition | None = None
+
+    @property
+    def path(self) -> str:
+        return ".".join(step.name for step in self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """`ORC OBR => DiagnosticReport key identifier in ORU_R01`: which part of the source makes which resource."""
+
+    place: Place
+    segments: tuple[str, ...] = ()
+    rows_by: tuple[str, ...] | None = None  # exports: one resource for the rows that agree in these columns; () = every row
+    each: str = ""  # trees: one resource for every node at this path below the current one
+    type: str = ""
+    into: bool = True
+    back: bool = True
+    key: tuple[Link | tuple[Field, ...], ...] = ()  # what names it: linked resources and fields (the first one valued)
+    structures: tuple[str, ...] = ()  # only in these message structures ("" = all)
+    condition: Condition | None = None
+    once: bool = False  # created if absent, never changed by this
+    unless: str = ""  # backward-only blocks: not when an Observation of this code is there already
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeTable:
+    """A two-way code table; '*' is the default."""
+
+    place: Place
+    name: str
+    into: dict[str, str] = field(default_factory=dict)
+    back: dict[str, str] = field(default_factory=dict)
+    system: str = ""  # the system of the codes on the FHIR side, where they become codings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """`message ORU_R01 for DiagnosticReport = MSH [PID] (OBR (OBX)*)*`: one message structure."""
+
+    place: Place
+    name: str
+    lead: str  # the resource a message of this structure is about: one group (or message) for each going back
+    root: Group
+    events: dict[str, str] = field(default_factory=dict)  # 'ADT_A04': trigger events that use this structure
+    once: tuple[str, ...] = ()  # resource types that this message creates if absent and never changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group of segments: items in order; a nested repeating group is a scope of its own."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A segment or a repeating group in its parent."""
+
+    segment: str = ""
+    group: Group | None = None
+    repeats: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """`export laboratory_results delimited columns 申请单号 项目代码`: a file shape, recognised by its columns."""
+
+    place: Place
+    name: str
+    format: str  # delimited | json
+    lead: str
+    each: str = ""  # trees: the path of the nodes
+    columns: tuple[str, ...] = ()  # must be there for the file to be recognised
+    order: tuple[str, ...] = ()  # all columns in the order they are written
+    once: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()

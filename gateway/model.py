@@ -1,0 +1,177 @@
+"""The nouns of the gateway: frozen, dumb, shared by every room. Verbs live in the rooms.
+
+Times are aware datetimes. Bodies are bytes exactly as they travelled. Settings (Member, Channel, Subscription,
+Profile) are msgspec structs because the same definition reads and checks a community's YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+Resource = dict[str, Any]  # a FHIR resource in plain dictionaries; decimals are decimal.Decimal, never float
+
+
+class State(StrEnum):
+    """Where a piece of work stands."""
+
+    WAITING = "waiting"  # written down, not worked on yet, or to be tried again when due
+    DONE = "done"  # an entry: in the record; a delivery: receipt kept
+    PARKED = "parked"  # waits for a person: a map, a code or a setting to be mended; replayed then
+    DEAD = "dead"  # will not succeed as it is; kept with its cause; replayed only by a person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One message exactly as it arrived, before anybody looked inside."""
+
+    channel: str
+    body: bytes
+    peer: str  # address, file name or client of the sender; never a patient's data
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A frame that is written down on disk: safe to acknowledge."""
+
+    id: int
+    frame: Frame
+    member: str  # who sent it, as identified from the channel or the message itself
+    format: str  # codec name: hl7v2, delimited, json, fhir
+    charset: str  # the charset that won when it was first read
+    control_id: str  # MSH-10 or the like; "" when the format has none
+    state: State = State.WAITING
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One committed new version of one resource."""
+
+    type: str
+    id: str
+    version: int
+    transaction: int  # number of the record transaction; grows with commit order
+    interaction: str  # create | update | delete
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What we owe one subscription for one change."""
+
+    id: int
+    subscription: str
+    key: str  # order key: deliveries of one subscription with one key leave in order of id
+    change: Change
+    attempts: int = 0
+    idempotency: str = ""  # the same on every attempt: MSH-10, Idempotency-Key, file name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the receiver answered when it took a delivery."""
+
+    at: datetime
+    code: str  # AA, CA, HTTP status, or "written" for a file
+    body: bytes = b""
+
+
+class Document(Protocol):
+    """A decoded message or file, still in its own shape. Each codec has its own concrete class."""
+
+    @property
+    def kind(self) -> str:
+        """The codec's name."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- settings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything read from YAML: an unknown word is a mistake, never ignored."""
+
+
+class Profile(Settings, frozen=True):
+    """What differs at one member: one deviation from the shared maps a line. Used reading and writing."""
+
+    charset: str = ""  # reading: beats MSH-18 and detection; writing: what is written ("" = UTF-8)
+    version: str = "2.5.1"  # HL7 v2 version that is written to this member
+    time_zone: str = "Asia/Shanghai"  # for times that carry no offset
+    application: str = ""  # MSH-5 when we write, MSH-3 when it writes
+    facility: str = ""  # MSH-6 when we write ("" = the member's first facility)
+    maps: tuple[str, ...] = ()  # own or shipped export maps of this member's files, by name
+    authorities: Mapping[str, str] = msgspec.field(default_factory=dict)  # assigning authority → identifier system
+    codes: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)  # table → local code → standard code
+    moves: tuple[str, ...] = ()  # 'PID-2 -> PID-3 if empty': field moves before mapping
+    off: tuple[str, ...] = ()  # map rows switched off, as 'PID-14' or 'PID-14 Patient.telecom'
+
+
+class Channel(Settings, frozen=True):
+    """One line on which one member sends one format."""
+
+    id: str
+    transport: str  # mllp | http | files
+    format: str  # hl7v2 | delimited | json | fhir
+    listen: str = ""  # mllp: HOST:PORT of its own ("" = the shared MLLP port, the sender is known by MSH-4)
+    folder: str = ""  # files: the drop folder, relative to the data directory unless absolute
+    pattern: str = "*"  # files: which names are taken
+    map: str = ""  # export map ("" = found by the columns)
+
+
+class Subscription(Settings, frozen=True):
+    """A member's standing request: what we send it, in which format, by which transport."""
+
+    id: str
+    criteria: tuple[str, ...]  # FHIR searches, any of which must match: 'DiagnosticReport?status=final,corrected'
+    only: str = "all"  # all | placed-here (results of this member's own orders) | known-here (patients with a number here)
+    format: str = "fhir"  # hl7v2 | fhir | delimited | json
+    message: str = ""  # hl7v2: the structure, such as ORU_R01 or ADT_A01; exports: the map's name; fhir: bundle | resource
+    event: str = ""  # hl7v2: the trigger event when the structure serves several (A01, A08)
+    transport: str = "http"  # mllp | http | files
+    address: str = ""  # mllp HOST:PORT, http URL, files folder
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)  # http: as "Authorization": "env:NAME"
+    profile: Profile | None = None  # deviations of this line from the member's profile
+    timeout: float = 30.0  # seconds to wait for an answer
+    attempts: int = 10  # refused this often by the receiver (AE, 4xx): dead letter; a dead line is tried for ever
+
+
+class Member(Settings, frozen=True):
+    """An institution of the community (FHIR Organization)."""
+
+    id: str
+    name: str
+    identifier: str = ""  # 统一社会信用代码 or any organisation number
+    kind: str = ""  # hospital | township | village | centre, free text for people
+    facilities: tuple[str, ...] = ()  # MSH-4 values and assigning authorities that mean this member
+    authoritative: bool = True  # may its ADT change demographics
+    confirmed: bool = True  # False: met by its MSH-4 in an open community; a person has not confirmed it
+    profile: Profile = msgspec.field(default_factory=Profile)
+    channels: tuple[Channel, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Community:
+    """All members and where their own maps lie: the checked settings of one installation."""
+
+    id: str
+    name: str
+    open: bool = False  # any sending facility becomes an unconfirmed member by its MSH-4
+    time_zone: str = "Asia/Shanghai"
+    members: Mapping[str, Member] = field(default_factory=dict)
+    map_folders: tuple[str, ...] = ()  # folders with own .map files, after the shipped ones
+
+    def member_of_facility(self, facility: str) -> Member | None:
+        """The member that this MSH-4 or assigning authority means."""
+        return next((m for m in self.members.values() if facility in m.facilities or facility == m.id), None)

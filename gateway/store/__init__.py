@@ -1,0 +1,1 @@
+"""The shared record: transactions in, resources, histories and searches out."""

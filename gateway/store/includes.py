@@ -1,0 +1,101 @@
+"""Adds to the matches of a search what they refer to, or what refers to them (R4 search.html#include)."""
+
+# ruff: noqa: S608  # SQL is put together from the names in tables here; every value is bound
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.db.engine import Reader
+from gateway.db.record import parameter_number
+from gateway.fhir import reference
+from gateway.fhir.searchparameters import parameters
+from gateway.store import read
+from gateway.store.columns import columns
+from gateway.store.query import Include, Query
+from gateway.store.stored import Stored
+
+MAXIMUM_ROUNDS = 8
+MAXIMUM_INCLUDED = 10_000
+_CHUNK = 400  # values bound in one statement
+_BY_IDS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.type = ? AND r.deleted = 0 AND r.id IN "
+_BY_PATIENTS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.deleted = 0 AND r.type = ? AND r.patient IN "
+_BY_TARGETS = (
+    f"SELECT {read.COLUMNS} FROM index_reference f JOIN resource r ON r.rid = f.rid "
+    "WHERE f.parameter = ? AND f.target IN "
+)
+
+
+def included(reader: Reader, asked: Query, matches: Sequence[Stored]) -> list[Stored]:
+    """What _include and _revinclude add; those with :iterate also to what was added. Nothing twice, no match."""
+    found: dict[str, Stored] = {}
+    known = {match.reference for match in matches}
+    edge: Sequence[Stored] = matches
+    for turn in range(MAXIMUM_ROUNDS):
+        includes = [each for each in asked.includes if each.iterate or turn == 0]
+        revincludes = [each for each in asked.revincludes if each.iterate or turn == 0]
+        fresh: list[Stored] = []
+        for version in _round(reader, includes, revincludes, edge):
+            if version.reference not in known and len(found) < MAXIMUM_INCLUDED:
+                known.add(version.reference)
+                found[version.reference] = version
+                fresh.append(version)
+        if not fresh:
+            break
+        edge = fresh
+    return list(found.values())
+
+
+def _round(
+    reader: Reader, includes: Sequence[Include], revincludes: Sequence[Include], edge: Sequence[Stored]
+) -> Iterator[Stored]:
+    wanted: dict[str, list[str]] = {}
+    for each in includes:
+        for text in _pointed(each, edge):
+            literal = reference.parse(text)
+            if literal is not None and not literal.base and each.target in ("", literal.type):
+                wanted.setdefault(literal.type, []).append(literal.id)
+    for kind, ids in wanted.items():
+        yield from _rows(reader, _BY_IDS, kind, list(dict.fromkeys(ids)))
+    for each in revincludes:
+        yield from _pointing(reader, each, edge)
+
+
+def _pointed(include: Include, edge: Sequence[Stored]) -> Iterator[str]:
+    """Literal references that the included parameter selects."""
+    for version in edge:
+        if include.source not in ("*", version.type):
+            continue
+        resource = version.resource
+        if include.parameter == "*":
+            pointers = reference.find(resource)
+        else:
+            pointers = parameters(version.type)[include.parameter].extract(resource)
+        for pointer in pointers:
+            text = pointer.get("reference") if isinstance(pointer, dict) else None
+            if isinstance(text, str):
+                yield text
+
+
+def _pointing(reader: Reader, include: Include, edge: Sequence[Stored]) -> Iterator[Stored]:
+    own = columns(include.source)
+    known = parameters(include.source)
+    names = [include.parameter] if include.parameter != "*" else [n for n, p in known.items() if p.kind == "reference"]
+    kept = [version for version in edge if include.target in ("", version.type)]
+    targets = [version.reference for version in kept]
+    patients = [version.id for version in kept if version.type == "Patient"]
+    if patients and own.patient & set(names):
+        yield from _rows(reader, _BY_PATIENTS, include.source, patients)
+    for name in names:
+        yield from _rows(reader, _BY_TARGETS, parameter_number(include.source, name), targets)
+
+
+def _rows(reader: Reader, sql: str, first: str | int, values: Sequence[str]) -> Iterator[Stored]:
+    for chunk in _chunks(values):
+        marks = ", ".join("?" * len(chunk))
+        for row in reader.execute(f"{sql}({marks})", (first, *chunk)):
+            yield read.stored(row)
+
+
+def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

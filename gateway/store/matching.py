@@ -1,0 +1,107 @@
+"""Which stored resource an arriving one is: found by its business identifiers, never by guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import Configuration
+from gateway.model import Resource
+from gateway.store import update
+from gateway.store.request import Pair
+from gateway.store.workspace import Working, Workspace
+
+# Two orders may share an accession number (one examination, several procedures), so it alone does not make them one.
+_WEAK = frozenset({"ACSN"})
+_STRONG = frozenset({"PLAC", "FILL"})
+_NUMBERED = frozenset({"ServiceRequest", "DiagnosticReport"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The id of the one stored resource that it is, and what a person may want to know."""
+
+    id: str | None
+    notes: tuple[str, ...] = ()
+
+
+def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *, patient: str | None) -> Found:
+    """The resource, stored or new in the same transaction, that `arriving` is.
+
+    `condition` are the identifiers of the request, `patient` is the id of its patient. Any other identifier of it
+    counts too, of the same system, and of the same type where both say one. The number of another patient is
+    another thing. Raises Configuration when two stored resources match, or when a placer's or filler's number
+    disagrees: a person decides.
+    """
+    kind = str(arriving["resourceType"])
+    own = update.identifiers(arriving)
+    notes: list[str] = []
+    matches: list[Working] = []
+    for candidate in workspace.with_identifiers(kind, pairs(arriving, condition)):
+        shared = _shared(candidate.result or {}, own, condition)
+        if not shared:
+            continue
+        if patient and candidate.patient and not _same_patient(workspace, candidate.patient, patient):
+            notes.append(f"{kind}: the number is known for another patient; kept apart")
+        elif kind in _NUMBERED and _disagree(candidate.result or {}, own):
+            if not all(update.identifier_types(each) & _WEAK for each in shared):
+                raise Configuration(
+                    "one of its numbers belongs to a stored one whose other number of the same kind differs",
+                    place=kind,
+                    remedy="correct the numbers at the sender, or decide in the console which is right",
+                )
+            notes.append(f"{kind}: another one shares the accession number; kept apart")
+        else:
+            matches.append(candidate)
+    if len(matches) > 1:
+        raise several(kind, len(matches))
+    return Found(matches[0].id if matches else None, tuple(notes))
+
+
+def several(kind: str, count: int) -> Configuration:
+    """The error for one arriving resource that is several stored ones."""
+    return Configuration(
+        f"its numbers belong to {count} different stored ones",
+        place=kind,
+        remedy="decide in the console which is right, then replay",
+    )
+
+
+def pairs(arriving: Resource, condition: Sequence[Pair]) -> list[Pair]:
+    """Every identifier to look for: those of the request, then the resource's others."""
+    own = ((str(each.get("system", "")), str(each["value"])) for each in update.identifiers(arriving))
+    return list(dict.fromkeys([*condition, *own]))
+
+
+def _same_patient(workspace: Workspace, one: str, other: str) -> bool:
+    return one == other or workspace.survivor(one) == workspace.survivor(other)
+
+
+def _shared(stored: Resource, own: Sequence[Mapping[str, Any]], condition: Sequence[Pair]) -> list[Mapping[str, Any]]:
+    """The stored identifiers by which the two are the same."""
+    bare = [pair for pair in condition if not any(_is(each, pair) for each in own)]
+    return [
+        each
+        for each in update.identifiers(stored)
+        if any(update.same_identifier(each, mine) for mine in own) or any(_is(each, pair) for pair in bare)
+    ]
+
+
+def _is(identifier: Mapping[str, Any], pair: Pair) -> bool:
+    system, value = pair
+    return identifier.get("value") == value and (system is None or identifier.get("system", "") == system)
+
+
+def _disagree(stored: Resource, own: Sequence[Mapping[str, Any]]) -> bool:
+    """Both have a placer's (or filler's) number of one system, and no value in common."""
+    ours, theirs = _numbers(own), _numbers(update.identifiers(stored))
+    return any(not (ours[key] & theirs[key]) for key in ours.keys() & theirs.keys())
+
+
+def _numbers(identifiers: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], set[str]]:
+    numbers: dict[tuple[str, str], set[str]] = {}
+    for each in identifiers:
+        for kind in update.identifier_types(each) & _STRONG:
+            numbers.setdefault((kind, each.get("system", "")), set()).add(str(each.get("value")))
+    return numbers

@@ -1,0 +1,134 @@
+"""Reads single resources: the current version, an old one, all of them, the one of a past transaction."""
+
+# ruff: noqa: S608  # SQL is put together from the names in tables here; every value is bound
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.db.engine import Reader
+from gateway.errors import Permanent
+from gateway.fhir import reference
+from gateway.model import Resource
+from gateway.store.stored import Page, Stored, moment
+
+COLUMNS = "r.type, r.id, r.version, r.updated, r.deleted, r.body, r.committed"
+CURRENT = f"SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND r.id = ?"
+_OLD_COLUMNS = "r.type, r.id, h.version, h.updated, h.deleted, h.body, h.committed"
+OLD = f"SELECT {_OLD_COLUMNS} FROM resource r JOIN history h ON h.rid = r.rid WHERE r.type = ? AND r.id = ?"
+ONE_OLD = f"{OLD} AND h.version = ?"
+AS_OF = f"{OLD} AND h.committed <= ? ORDER BY h.version DESC LIMIT 1"
+HISTORY = f"{CURRENT} UNION ALL {OLD} ORDER BY 3 DESC"
+# One page of all versions of a type: before the instant and id given, newest first.
+TYPE_HISTORY = (
+    f"SELECT * FROM (SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND (r.updated, r.id) < (?, ?) "
+    "ORDER BY r.updated DESC, r.id DESC LIMIT ?) AS current UNION ALL "
+    f"SELECT * FROM (SELECT {_OLD_COLUMNS} FROM history h JOIN resource r ON r.rid = h.rid "
+    "WHERE h.type = ? AND (h.updated, r.id) < (?, ?) ORDER BY h.updated DESC, r.id DESC LIMIT ?) AS old "
+    "ORDER BY 4 DESC, 2 DESC LIMIT ?"
+)
+STATISTICS = "SELECT type, count(*) FROM resource WHERE deleted = 0 GROUP BY type ORDER BY type"
+_FOREVER = 1 << 62
+
+# What a receiver needs besides the resource itself: references worth following, from any type.
+FOLLOWED = (
+    *("subject", "patient", "for", "encounter", "basedOn", "result", "hasMember", "specimen", "performer"),
+    *("requester", "imagingStudy", "focus", "owner", "resultsInterpreter", "serviceProvider", "individual"),
+    *("location", "reasonReference", "supportingInfo", "managingOrganization", "organization", "practitioner"),
+    *("author", "custodian", "derivedFrom", "endpoint", "diagnosis", "condition", "collector", "media", "link"),
+    *("participant", "collection", "parent", "request", "partOf", "replaces", "generalPractitioner", "insurance"),
+)
+
+
+def stored(row: Sequence[Any]) -> Stored:
+    """A row of COLUMNS as a noun."""
+    kind, key, version, updated, deleted, body, committed = row
+    return Stored(
+        type=kind,
+        id=key,
+        version=version,
+        updated=moment(updated),
+        deleted=bool(deleted),
+        body=body or b"",
+        transaction=committed,
+    )
+
+
+def read(reader: Reader, type: str, id: str) -> Stored | None:
+    """The current version (also one that says "deleted"); None when there never was one."""
+    rows = reader.execute(CURRENT, (type, id))
+    return stored(rows[0]) if rows else None
+
+
+def vread(reader: Reader, type: str, id: str, version: int) -> Stored | None:
+    """One version, current or old."""
+    current = read(reader, type, id)
+    if current is None or current.version == version:
+        return current
+    rows = reader.execute(ONE_OLD, (type, id, version))
+    return stored(rows[0]) if rows else None
+
+
+def history(reader: Reader, type: str, id: str) -> list[Stored]:
+    """All versions of one resource, newest first."""
+    return [stored(row) for row in reader.execute(HISTORY, (type, id, type, id))]
+
+
+def type_history(reader: Reader, type: str, *, count: int = 100, cursor: str = "") -> Page:
+    """A page of all versions of a type, newest first. A resource has one version per transaction, hence per instant."""
+    before, _, key = cursor.partition(".")
+    try:
+        edge = (int(before), key) if cursor else (_FOREVER, "")
+    except ValueError:
+        raise Permanent("not a cursor of this server", place="_cursor", remedy="start with the first page") from None
+    rows = reader.execute(TYPE_HISTORY, (type, *edge, count + 1, type, *edge, count + 1, count + 1))
+    following = f"{rows[count - 1][3]}.{rows[count - 1][1]}" if len(rows) > count else None
+    return Page(total=None, matches=[stored(row) for row in rows[:count]], included=[], next=following)
+
+
+def as_of(reader: Reader, type: str, id: str, transaction: int) -> Stored | None:
+    """The version that was current when `transaction` had been committed; None when there was none yet."""
+    current = read(reader, type, id)
+    if current is None or current.transaction <= transaction:
+        return current
+    rows = reader.execute(AS_OF, (type, id, transaction))
+    return stored(rows[0]) if rows else None
+
+
+def related(reader: Reader, type: str, id: str, transaction: int, *, depth: int = 3) -> dict[str, Resource]:
+    """The resource and what it refers to, as they were at that transaction: 'Type/id' → resource, itself first.
+
+    Follows the references that a report, an order or a referral needs to be understood elsewhere, `depth` steps far.
+    Deleted and absent ones are left out.
+    """
+    found: dict[str, Resource] = {}
+    seen: set[str] = set()
+    edge = [f"{type}/{id}"]
+    for _ in range(depth + 1):
+        following: list[str] = []
+        for text in edge:
+            if text in seen:
+                continue
+            seen.add(text)
+            parsed = reference.parse(text)
+            version = as_of(reader, parsed.type, parsed.id, transaction) if parsed and not parsed.base else None
+            if version is not None and not version.deleted:
+                found[text] = version.resource
+                following += _followed(found[text])
+        edge = following
+    return found
+
+
+def _followed(resource: Resource) -> list[str]:
+    found: list[str] = []
+    for name in FOLLOWED:
+        if (value := resource.get(name)) is not None:
+            pointers = [value] if isinstance(value, dict) and reference.is_reference(value) else reference.find(value)
+            found += [str(pointer["reference"]) for pointer in pointers if "reference" in pointer]
+    return found
+
+
+def statistics(reader: Reader) -> dict[str, int]:
+    """How many resources of each type exist."""
+    return dict(reader.execute(STATISTICS))

@@ -1,0 +1,79 @@
+"""The shared record: what the other rooms call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from types import MappingProxyType
+
+from gateway.db.engine import Engine, Reader, Transaction
+from gateway.model import Resource
+from gateway.store import read, search, transact
+from gateway.store.query import Pairs
+from gateway.store.stored import Applied, Page, Stored
+
+
+class Record:
+    """The record in one database. Every reading call opens its own snapshot unless it is given a reader."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def apply(
+        self,
+        transaction: Transaction,
+        bundle: Resource,
+        *,
+        at: datetime,
+        entry_id: int | None = None,
+        patients: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> Applied:
+        """Apply a transaction Bundle inside the caller's database transaction; see transact.apply."""
+        return transact.apply(transaction, bundle, at=at, search=search.find_ids, entry_id=entry_id, patients=patients)
+
+    def read(self, type: str, id: str, *, reader: Reader | None = None) -> Stored | None:
+        """The current version, also one that says "deleted"; None when there never was one."""
+        with self._reading(reader) as snapshot:
+            return read.read(snapshot, type, id)
+
+    def vread(self, type: str, id: str, version: int, *, reader: Reader | None = None) -> Stored | None:
+        """One version, current or old."""
+        with self._reading(reader) as snapshot:
+            return read.vread(snapshot, type, id, version)
+
+    def history(
+        self, type: str, id: str | None = None, *, count: int = 100, cursor: str = "", reader: Reader | None = None
+    ) -> Page:
+        """Versions, newest first: all of one resource, or a page of those of a type."""
+        with self._reading(reader) as snapshot:
+            if id is None:
+                return read.type_history(snapshot, type, count=count, cursor=cursor)
+            versions = read.history(snapshot, type, id)
+            return Page(total=len(versions), matches=versions, included=[], next=None)
+
+    def as_of(self, reader: Reader, type: str, id: str, transaction: int) -> Stored | None:
+        """The version that was current when a record transaction had been committed."""
+        return read.as_of(reader, type, id, transaction)
+
+    def related(self, reader: Reader, type: str, id: str, transaction: int, *, depth: int = 3) -> dict[str, Resource]:
+        """A resource and what it refers to, as of a transaction: 'Type/id' → resource; see read.related."""
+        return read.related(reader, type, id, transaction, depth=depth)
+
+    def search(self, type: str, query: str | Pairs, *, lenient: bool = False, reader: Reader | None = None) -> Page:
+        """One page of a search; see search.search."""
+        with self._reading(reader) as snapshot:
+            return search.search(snapshot, type, query, lenient=lenient)
+
+    def statistics(self, reader: Reader | None = None) -> dict[str, int]:
+        """How many resources of each type exist."""
+        with self._reading(reader) as snapshot:
+            return read.statistics(snapshot)
+
+    @contextmanager
+    def _reading(self, reader: Reader | None) -> Iterator[Reader]:
+        if reader is not None:
+            yield reader
+        else:
+            with self._engine.reading() as snapshot:
+                yield snapshot

@@ -1,0 +1,272 @@
+"""What an arriving resource does to the stored one: pure, no database, no clock.
+
+An element that is absent says nothing, one that is present replaces, identifiers are united. A status moves forward
+only: an older statement that comes late never undoes a newer one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from gateway.fhir import definitions
+from gateway.model import Resource
+
+
+def _ranks(*levels: str) -> Mapping[str, int]:
+    return {status: rank for rank, level in enumerate(levels) for status in level.split()}
+
+
+# The order in which statuses follow each other; those on one level may replace each other.
+RANKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "ServiceRequest": _ranks("draft", "active on-hold", "completed revoked", "entered-in-error"),
+        "DiagnosticReport": _ranks(
+            *("registered", "partial", "preliminary", "final", "amended corrected appended"),
+            "cancelled entered-in-error",
+        ),
+        "Observation": _ranks("registered", "preliminary", "final", "amended corrected", "cancelled entered-in-error"),
+        "Encounter": _ranks(
+            *("planned", "arrived", "triaged", "in-progress", "onleave", "finished cancelled entered-in-error"),
+        ),
+    }
+)
+_WRITTEN_AT = {"ServiceRequest": "authoredOn", "DiagnosticReport": "issued", "Observation": "issued"}
+# A late first message of these still tells what the newer, shorter one did not: an order that comes after its
+# cancellation, an admission that comes after the discharge. A late report or result tells nothing.
+_FILLED = frozenset({"ServiceRequest", "Encounter"})
+_SERVER = frozenset({"versionId", "lastUpdated"})
+
+
+def combine(
+    stored: Resource,
+    arriving: Resource,
+    *,
+    keep: bool = False,
+    deletes: Sequence[str] = (),
+    reopen: bool = False,
+) -> Resource | None:
+    """The stored resource after the arriving one; None when nothing changed. Neither is modified.
+
+    `keep`: what exists stays, only identifiers it lacks are added (POST with ifNoneExist). `deletes`: paths such as
+    'Patient.birthDate' that the source said are empty now. `reopen`: the status may move back (a cancelled discharge).
+    """
+    if keep:
+        result = _with_identifiers(stored, arriving, override=False)
+    elif not reopen and outdated(stored, arriving):
+        result = _with_identifiers(stored, arriving, override=False)
+        if stored.get("resourceType") in _FILLED:
+            result = _filled(result, arriving)
+    else:
+        result = _merged(_without(stored, deletes), arriving)
+    return None if same(result, stored) else result
+
+
+def replaced(stored: Resource, arriving: Resource) -> Resource | None:
+    """Plain PUT Type/id (R4 http.html#update): the arriving resource takes the place; None when it is the same."""
+    meta = {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}
+    own = {name: value for name, value in stored.get("meta", {}).items() if name in _SERVER}
+    result = {**arriving, "id": stored["id"], "meta": {**own, **meta}}
+    return None if same(result, stored) else result
+
+
+def outdated(stored: Resource, arriving: Resource) -> bool:
+    """The arriving resource is older: its status lies behind, or with the same status it was written before."""
+    kind = str(stored.get("resourceType"))
+    ranks = RANKS.get(kind)
+    if ranks is None:
+        return False
+    before, after = ranks.get(stored.get("status", ""), -1), ranks.get(arriving.get("status", ""), -1)
+    if before != after and before >= 0 and after >= 0:
+        return after < before
+    name = _WRITTEN_AT.get(kind, "")
+    return earlier(arriving.get(name), stored.get(name))
+
+
+def earlier(left: Any, right: Any) -> bool:
+    """`left` lies surely before `right`: FHIR date, dateTime or instant, compared at the coarser precision."""
+    if not isinstance(left, str) or not isinstance(right, str):
+        return False
+    if len(left) > 10 and len(right) > 10:
+        try:
+            return _aware(left) < _aware(right)
+        except ValueError:
+            return False
+    length = min(len(left), len(right), 10)
+    return left[:length] < right[:length]
+
+
+def _aware(text: str) -> datetime:
+    value = datetime.fromisoformat(text)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+# ------------------------------------------------------------------------------------------------ merging
+
+
+def _merged(stored: Resource, arriving: Resource) -> Resource:
+    """Element-wise: what arrives replaces its element, with all forms of a choice and the primitive's extensions."""
+    kind = str(arriving.get("resourceType"))
+    news = {name: value for name, value in arriving.items() if name not in ("id", "meta", "resourceType")}
+    if stored.get("status") and not _is_status(kind, news.get("status")):
+        news.pop("status", None)  # "unknown" is no news about something that is known
+    spoken = {element_of(kind, name) for name in news}
+    result = {name: value for name, value in stored.items() if name in news or element_of(kind, name) not in spoken}
+    for name, value in news.items():
+        result[name] = _united(kind, name, stored.get(name), value)
+    if meta := {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}:
+        result["meta"] = {**stored.get("meta", {}), **meta}
+    return result
+
+
+def _is_status(kind: str, status: Any) -> bool:
+    return status != "unknown" and (kind not in RANKS or status in RANKS[kind])
+
+
+def _united(kind: str, name: str, stored: Any, arriving: Any) -> Any:
+    """The few lists whose members say something each; anything else is simply replaced."""
+    if not isinstance(stored, list) or not isinstance(arriving, list):
+        return arriving
+    if name == "identifier":
+        return unite_identifiers(stored, arriving, override=True)
+    if name in ("extension", "modifierExtension"):
+        said = {each.get("url") for each in arriving}
+        return [each for each in stored if each.get("url") not in said] + arriving
+    if name == "link" and kind == "Patient":
+        linked = {_other(each) for each in arriving}
+        return [each for each in stored if _other(each) not in linked] + arriving
+    return arriving
+
+
+def _other(link: Mapping[str, Any]) -> str:
+    return str(link.get("other", {}).get("reference", ""))
+
+
+def _filled(stored: Resource, arriving: Resource) -> Resource:
+    """Elements that the stored resource lacks, from an older statement; the missing ends of a period too."""
+    kind = str(stored.get("resourceType"))
+    known = {element_of(kind, name) for name in stored}
+    lacking = {name: value for name, value in arriving.items() if element_of(kind, name) not in known}
+    result = {**stored, **lacking}
+    if isinstance(period := arriving.get("period"), dict) and isinstance(stored.get("period"), dict):
+        result["period"] = {**period, **stored["period"]}
+    return result
+
+
+def _with_identifiers(stored: Resource, arriving: Resource, *, override: bool) -> Resource:
+    identifiers = arriving.get("identifier")
+    if not isinstance(identifiers, list):
+        return stored
+    return {**stored, "identifier": unite_identifiers(stored.get("identifier", []), identifiers, override=override)}
+
+
+@functools.cache
+def _choices(kind: str) -> Mapping[str, str]:
+    """'valueQuantity' → 'value[x]' for every form of every choice of a type."""
+    if kind not in definitions.resource_types():
+        return {}
+    forms = {}
+    for element in definitions.children(kind).values():
+        if element.choice:
+            for type_name in element.types:
+                forms[definitions.one_type(element, type_name).name] = element.name
+    return forms
+
+
+def element_of(kind: str, name: str) -> str:
+    """The element that a JSON name belongs to: '_birthDate' → 'birthDate', 'valueQuantity' → 'value[x]'."""
+    name = name.removeprefix("_")
+    return _choices(kind).get(name, name)
+
+
+# ------------------------------------------------------------------------------------------------ identifiers
+
+
+def unite_identifiers(
+    stored: Sequence[Mapping[str, Any]], arriving: Iterable[Mapping[str, Any]], *, override: bool
+) -> list[dict[str, Any]]:
+    """Stored first, then what is new. `override`: an arriving one refines the stored one that is the same."""
+    result = [dict(each) for each in stored]
+    for new in arriving:
+        at = next((index for index, old in enumerate(result) if same_identifier(old, new)), None)
+        if at is None:
+            result.append(dict(new))
+        elif override:
+            result[at] = {**result[at], **new}
+    return result
+
+
+def identifiers(resource: Resource) -> list[Mapping[str, Any]]:
+    """The identifiers that have a value (a few types have a single one)."""
+    listed = resource.get("identifier", ())
+    return [each for each in (listed if isinstance(listed, list) else (listed,)) if each.get("value")]
+
+
+def same_identifier(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Same system and value, and the same type where both have one (a placer's number is not a filler's)."""
+    if left.get("value") is None or right.get("value") is None:
+        return dict(left) == dict(right)
+    return (
+        left.get("value") == right.get("value")
+        and left.get("system", "") == right.get("system", "")
+        and types_agree(left, right)
+    )
+
+
+def types_agree(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """True unless both identifiers say their type and say different ones."""
+    ours, theirs = identifier_types(left), identifier_types(right)
+    return not ours or not theirs or bool(ours & theirs)
+
+
+def identifier_types(identifier: Mapping[str, Any]) -> frozenset[str]:
+    """The codes of Identifier.type, such as PLAC, FILL, ACSN (HL7 table 0203)."""
+    codings = identifier.get("type", {}).get("coding", ())
+    return frozenset(str(coding["code"]) for coding in codings if coding.get("code"))
+
+
+# ------------------------------------------------------------------------------------------------ deleting, comparing
+
+
+def _without(stored: Resource, paths: Sequence[str]) -> Resource:
+    """A copy without the elements that the source said are empty."""
+    result = stored
+    for path in paths:
+        kind, _, rest = path.partition(".")
+        if rest and kind == stored.get("resourceType"):
+            result = _removed(result, rest.split("."), kind)
+    return result
+
+
+def _removed(value: dict[str, Any], steps: Sequence[str], kind: str) -> dict[str, Any]:
+    step, *deeper = steps
+    result = {}
+    for name, inner in value.items():
+        if step not in (name, name.removeprefix("_"), element_of(kind, name)):
+            result[name] = inner
+        elif deeper and (left := _removed_inside(inner, deeper)):
+            result[name] = left
+    return result
+
+
+def _removed_inside(value: Any, steps: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [left for each in value if (left := _removed_inside(each, steps))]
+    return _removed(value, steps, "") if isinstance(value, dict) else value
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal to the digit: 0.10 and 0.1 are different statements of precision."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(value, right[name]) for name, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, Decimal) or isinstance(right, Decimal):
+        return left == right and str(left) == str(right)
+    return bool(left == right)

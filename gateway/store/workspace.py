@@ -1,0 +1,180 @@
+"""The resources that one transaction touches: read once, changed in memory, written at the end."""
+
+# ruff: noqa: S608  # SQL is put together from the names in tables here; every value is bound
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.db.engine import Row, Transaction
+from gateway.db.record import parameter_number, survivor, system_number
+from gateway.fhir import json
+from gateway.model import Change, Resource
+from gateway.store import index, update
+from gateway.store.request import Pair
+from gateway.store.stored import instant
+
+COLUMNS = "r.rid, r.type, r.id, r.version, r.deleted, r.patient, r.survivor, r.body"
+BY_ID = f"SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND r.id = ?"
+BY_IDENTIFIER = (
+    f"SELECT {COLUMNS} FROM index_token i JOIN resource r ON r.rid = i.rid "
+    "WHERE i.parameter = ? AND i.value = ? AND i.system = ?"
+)
+BY_VALUE = f"SELECT {COLUMNS} FROM index_token i JOIN resource r ON r.rid = i.rid WHERE i.parameter = ? AND i.value = ?"
+LAST = "SELECT number, at FROM record_transaction ORDER BY number DESC LIMIT 1"
+NEW_TRANSACTION = "INSERT INTO record_transaction (number, at, entry) VALUES (?, ?, ?)"
+NEW_RESOURCE = (
+    "INSERT INTO resource (type, id, version, committed, updated, deleted, open, patient, status, survivor, date, "
+    "until, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING rid"
+)
+NEW_VERSION = (
+    "UPDATE resource SET type = ?, id = ?, version = ?, committed = ?, updated = ?, deleted = ?, open = ?, "
+    "patient = ?, status = ?, survivor = ?, date = ?, until = ?, body = ? WHERE rid = ?"
+)
+TO_HISTORY = (
+    "INSERT INTO history (rid, version, type, committed, updated, deleted, body) "
+    "SELECT rid, version, type, committed, updated, deleted, body FROM resource WHERE rid = ?"
+)
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
+
+
+@dataclass(slots=True)
+class Working:
+    """A resource in work: as it is stored, and as the transaction will leave it."""
+
+    type: str
+    id: str
+    rid: int = 0  # 0: not stored yet
+    version: int = 0
+    patient: str | None = None
+    survivor: str | None = None
+    stored: Resource | None = None  # None: not there, or deleted
+    result: Resource | None = None  # None: not there, or deleted by this transaction
+    touched: bool = False
+
+    @property
+    def changed(self) -> bool:
+        return self.touched and self.result is not self.stored
+
+
+class Workspace:
+    """Everything one transaction reads and will write."""
+
+    def __init__(self, transaction: Transaction, now: int) -> None:
+        self._transaction = transaction
+        self._working: dict[tuple[str, str], Working] = {}
+        self._numbered: dict[tuple[str, str], list[Working]] = {}  # new ones by type and identifier value
+        rows = transaction.execute(LAST)
+        self.number, last = rows[0] if rows else (0, 0)
+        self.now = max(now, last + 1)
+        self._instant = instant(self.now)
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def load(self, type: str, id: str) -> Working:
+        """The resource of that id, stored or not."""
+        found = self._working.get((type, id))
+        if found is None:
+            rows = self._transaction.execute(BY_ID, (type, id))
+            found = self._take(rows[0]) if rows else Working(type, id)
+            self._working[type, id] = found
+        return found
+
+    def with_identifiers(self, type: str, pairs: Iterable[Pair]) -> list[Working]:
+        """Resources, stored or new in this transaction, that carry any of the identifiers. Ordered by id."""
+        parameter = parameter_number(type, "identifier")
+        found: dict[str, Working] = {}
+        for system, value in pairs:
+            if system is None:
+                rows = self._transaction.execute(BY_VALUE, (parameter, value))
+            else:
+                rows = self._transaction.execute(BY_IDENTIFIER, (parameter, value, system_number(system)))
+            for row in rows:
+                working = self._working.get((type, row[2])) or self._take(row)
+                found[working.id] = self._working[type, working.id] = working
+            for working in self._numbered.get((type, value), ()):
+                if system is None or any(
+                    each.get("system", "") == system and each.get("value") == value
+                    for each in update.identifiers(working.result or {})
+                ):
+                    found[working.id] = working
+        return [found[key] for key in sorted(found)]
+
+    def survivor(self, patient: str) -> str:
+        """Who a merged patient lives on as."""
+        return survivor(self._transaction, patient)
+
+    @staticmethod
+    def _take(row: Row) -> Working:
+        rid, kind, key, version, deleted, patient, heir, body = row
+        resource = None if deleted else json.loads(body)
+        return Working(kind, key, rid, version, patient, heir, resource, resource)
+
+    # ------------------------------------------------------------------------------------------ changing
+
+    def new(self, type: str, resource: Resource, *, patient: str | None) -> Working:
+        """A resource that is not stored, under a new id; it is found by its identifiers from now on."""
+        working = Working(type, self.new_id(), patient=patient, result=resource)
+        self._working[type, working.id] = working
+        for each in update.identifiers(resource):
+            self._numbered.setdefault((type, str(each.get("value"))), []).append(working)
+        return working
+
+    def new_id(self) -> str:
+        """26 letters and digits: the time of the transaction and 80 random bits (a ULID in lower case)."""
+        number = (self.now << 80) | secrets.randbits(80)
+        return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
+
+    # ------------------------------------------------------------------------------------------ writing
+
+    def write(self, entry_id: int | None) -> tuple[Change, ...]:
+        """Write everything that changed as one record transaction; () and nothing written when nothing did."""
+        changed = [working for working in self._working.values() if working.changed]
+        if not changed:
+            return ()
+        self.number += 1
+        self._transaction.execute(NEW_TRANSACTION, (self.number, self.now, entry_id))
+        deltas = index.Deltas()
+        changes = tuple(self._write(working, deltas) for working in changed)
+        deltas.write(self._transaction)
+        return changes
+
+    def _write(self, working: Working, deltas: index.Deltas) -> Change:
+        existed = working.version > 0 and working.stored is not None
+        working.version += 1
+        before = index.indexed(working.stored) if working.stored is not None else index.NOTHING
+        after = index.NOTHING
+        body = None
+        if working.result is not None:
+            working.result = self._stamped(working)
+            after = index.indexed(working.result)
+            body = json.dumps(working.result)
+        row = (
+            *(working.type, working.id, working.version, self.number, self.now, int(working.result is None)),
+            *after.hot.columns,
+            body,
+        )
+        if working.rid:
+            self._transaction.execute(TO_HISTORY, (working.rid,))
+            self._transaction.execute(NEW_VERSION, (*row, working.rid))
+        else:
+            working.rid = self._transaction.execute(NEW_RESOURCE, row)[0][0]
+        deltas.add(working.rid, before, after)
+        interaction = "delete" if working.result is None else "update" if existed else "create"
+        return Change(
+            type=working.type,
+            id=working.id,
+            version=working.version,
+            transaction=self.number,
+            interaction=interaction,
+        )
+
+    def _stamped(self, working: Working) -> Resource:
+        """The result with its id and what the server says in meta, these three first."""
+        result = working.result or {}
+        meta = {**result.get("meta", {}), "versionId": str(working.version), "lastUpdated": self._instant}
+        head = {"resourceType": working.type, "id": working.id, "meta": meta}
+        return {**head, **{name: value for name, value in result.items() if name not in head}}

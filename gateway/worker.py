@@ -1,0 +1,352 @@
+"""The one loop that drains a queue, and the table error → next state.
+
+    Transient       WAITING, for ever: back-off with full jitter, capped; Retry-After is respected
+    Ambiguous       WAITING, soon, with the same idempotency key
+    Configuration   PARKED until a person mends it and replays
+    Permanent       DEAD for an entry; a delivery is offered again until the receiver refused `refusals` times
+    anything else   PARKED under the name of its class (its text may hold a patient's data): a defect loses nothing
+
+Entries are worked on by one thread, many in one transaction with a savepoint each: a failing one undoes only itself.
+Deliveries are sent by one task a subscription, so a dead receiver stops only its own line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from gateway import telemetry
+from gateway.db.engine import Engine, Transaction
+from gateway.errors import Ambiguous, Configuration, HutongError, Permanent, Transient
+from gateway.journal.outbox import Outbox
+from gateway.journal.work import Job, Work
+from gateway.model import Delivery, Entry, Receipt, State
+
+BUSY = 0.01  # seconds between two looks right after work; grows to IDLE while there is none
+IDLE = 0.2
+BATCH = 100  # entries in one transaction,
+SLICE = 0.05  # or as many as fit into so many seconds: others want to write too
+GRACE = 1.5  # seconds a delivery under way may still take when we stop
+
+Process = Callable[[Transaction, Entry], int | None]  # inside the transaction; returns its record transaction number
+Send = Callable[[Delivery], Awaitable[Receipt]]
+Outcome = tuple[Delivery, Receipt | Exception, float]  # of one attempt, and the seconds it took
+Told = Callable[[State, float], None]  # the state something was left in, and the seconds it took
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How patient we are. Times in seconds."""
+
+    refusals: int = 1  # refused so often: dead
+    first: float = 0.5  # ceiling of the first pause; doubles with every failure
+    longest: float = 4.0  # ceiling while the other side is away: it is up again for at most so long before we notice
+    longest_refused: float = 300.0  # ceiling between two refusals
+
+
+def next_state(
+    error: Exception,
+    attempts: int,
+    policy: Policy,
+    *,
+    refusals: int | None = None,
+    chance: Callable[[], float] = random.random,
+) -> tuple[State, float]:
+    """What happens next, and in how many seconds. `attempts`: failures in a row with this one; `refusals`: of them by
+    the receiver's own word (all, when not given)."""
+    refused = attempts if refusals is None else refusals
+    match error:
+        case Transient():
+            return State.WAITING, max(_pause(attempts, policy.first, policy.longest, chance), error.wait)
+        case Ambiguous():
+            return State.WAITING, _pause(attempts, policy.first, policy.longest, chance)
+        case Permanent() if refused < policy.refusals:
+            return State.WAITING, _pause(refused, policy.first, policy.longest_refused, chance)
+        case Permanent():
+            return State.DEAD, 0.0
+        case Configuration():
+            return State.PARKED, 0.0
+        case _:
+            return State.PARKED, 0.0
+
+
+def _pause(failures: int, first: float, longest: float, chance: Callable[[], float]) -> float:
+    """Full jitter: anything up to a ceiling that doubles; never quite nothing, so that no failure makes a hot loop."""
+    ceiling = min(longest, first * 2.0 ** min(max(failures - 1, 0), 32))
+    return max(0.05, chance() * ceiling)
+
+
+# ---------------------------------------------------------------------------------------------- entries, in a thread
+
+
+@dataclass(slots=True, kw_only=True)
+class EntryDrain:
+    """Works on what the journal accepted, in order. `run` it in a thread or process of its own; only one may run."""
+
+    journal: Engine
+    record: Engine
+    process: Process
+    stop: threading.Event
+    told: Told | None = None
+    committed: Callable[[], None] | None = None  # after each durable batch: deliveries may be owed now
+    policy: Policy = field(default_factory=Policy)
+    work: Work = field(default_factory=Work)
+    batch: int = BATCH
+    _limit: int = field(default=BATCH, init=False)
+
+    def run(self) -> None:
+        """Until `stop` is set; returns within one slice of work and one commit."""
+        self._limit = self.batch
+        pause, failures = BUSY, 0
+        while not self.stop.is_set():
+            try:
+                handled = self.once()
+            except Exception as error:  # noqa: BLE001  nothing of the batch happened; the loop must go on
+                failures += 1
+                self._failed(error)
+                self.stop.wait(next_state(Transient(""), failures, self.policy)[1])
+                continue
+            failures = 0
+            pause = BUSY if handled else min(IDLE, pause * 1.5)
+            if not handled:
+                self.stop.wait(pause)
+
+    def once(self) -> int:
+        """One batch in one transaction; returns how many entries were touched. Raises when none of it happened."""
+        if not self._waits():
+            return 0
+        handled = 0
+        with self.record.transaction() as transaction, self.journal.reading() as arrived:
+            jobs = self.work.pending(transaction, arrived, now=datetime.now(UTC), limit=self._limit)
+            began, held = time.monotonic(), set[str]()
+            for job in jobs:
+                if job.key not in held:
+                    handled += 1
+                    if self._one(transaction, job) is State.WAITING and job.key:
+                        held.add(job.key)
+                if time.monotonic() - began > SLICE or self.stop.is_set():
+                    break
+        self._limit = self.batch
+        if handled and self.committed:
+            self.committed()
+        return handled
+
+    def _waits(self) -> bool:
+        with self.record.reading() as record, self.journal.reading() as arrived:
+            return self.work.waits(arrived, record, datetime.now(UTC))
+
+    def _one(self, transaction: Transaction, job: Job) -> State:
+        began = time.monotonic()
+        transaction.execute("SAVEPOINT entry")
+        try:
+            number = self.process(transaction, job.entry)
+        except Exception as error:  # noqa: BLE001  the table decides, also about what nobody foresaw
+            transaction.execute("ROLLBACK TO entry")
+            state = self._settle(transaction, job, error)
+        else:
+            self.work.done(transaction, job, number)
+            state = State.DONE
+        transaction.execute("RELEASE entry")
+        if self.told:
+            self.told(state, time.monotonic() - began)
+        return state
+
+    def _settle(self, transaction: Transaction, job: Job, error: Exception) -> State:
+        state, delay = next_state(error, job.entry.attempts + 1, self.policy)
+        _log(error, state, entry=job.entry.id, channel=job.entry.frame.channel)
+        match state:
+            case State.WAITING:
+                self.work.retry(transaction, job, error, datetime.now(UTC) + timedelta(seconds=delay))
+            case State.DEAD:
+                self.work.dead(transaction, job, error)
+            case _:
+                self.work.parked(transaction, job, error)
+        return state
+
+    def _failed(self, error: Exception) -> None:
+        """A batch that fails as a whole, and not for the disk: one at a time shows which entry does it."""
+        _log(error, State.WAITING)
+        if isinstance(error, Transient):
+            return
+        if self._limit > 1:
+            self._limit = 1
+            return
+        with suppress(HutongError), self.record.transaction() as transaction, self.journal.reading() as arrived:
+            for job in self.work.pending(transaction, arrived, now=datetime.now(UTC), limit=1):
+                self.work.parked(transaction, job, error)
+
+
+# ---------------------------------------------------------------------------------------------- deliveries, in a task
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryDrain:
+    """Sends what is owed to one subscription. At `stop` what is under way has GRACE seconds, waits have none.
+
+    A line is taken to be down when two different deliveries in a row could not be brought: it is then tried with one
+    at a time after growing pauses. A single one that a receiver answers with an error for ever delays only its own key.
+    """
+
+    subscription: str
+    record: Engine
+    send: Send
+    stop: asyncio.Event
+    wake: asyncio.Event = field(default_factory=asyncio.Event)  # set it when something new is owed
+    told: Told | None = None
+    parallel: int = 1  # deliveries of different keys under way at once
+    policy: Policy = field(default_factory=lambda: Policy(refusals=10))
+    outbox: Outbox = field(default_factory=Outbox)
+    _failing: set[int] = field(default_factory=set, init=False)  # deliveries that failed since the last that was taken
+    _rounds: int = field(default=0, init=False)  # in which the line was down
+    _looked: float = field(default=0.0, init=False)  # seconds the last look took
+
+    async def run(self) -> None:
+        """Until `stop` is set; returns in less than 2 s."""
+        while not self.stop.is_set():
+            try:
+                await self._turn()
+            except Exception as error:  # noqa: BLE001  a locked database, a full disk: the loop must go on
+                _log(error, State.WAITING, subscription=self.subscription)
+                await _sleep(IDLE, self.stop)
+
+    @property
+    def _down(self) -> bool:
+        return len(self._failing) > 1
+
+    async def _turn(self) -> None:
+        self.wake.clear()
+        version = self.record.data_version()
+        due, soonest = await asyncio.to_thread(self._look)
+        if not due:
+            await self._rest(version, soonest)
+            return
+        outcomes = await self._attempts(due)
+        pause = self._judge(outcomes)
+        await self._note(outcomes)
+        if pause:
+            await _sleep(pause, self.stop)
+
+    def _judge(self, outcomes: list[Outcome]) -> float:
+        """Is the line down? Returns for how many seconds to leave it alone."""
+        away = {one.id: error for one, error, _ in outcomes if isinstance(error, Transient | Ambiguous)}
+        if len(away) < len(outcomes):
+            self._failing.clear()
+            self._rounds = 0
+            return 0.0
+        self._failing.update(away)
+        if not self._down:
+            return 0.0
+        self._rounds += 1
+        return max(next_state(error, self._rounds, self.policy)[1] for error in away.values())
+
+    async def _attempts(self, due: list[Delivery]) -> list[Outcome]:
+        """The outcome of each, all tried at once. Those that do not end within GRACE of the stop are left out."""
+        sending = [asyncio.create_task(self._attempt(delivery)) for delivery in due]
+        stopping = asyncio.create_task(self._stopped())
+        try:
+            unfinished = set(sending)
+            while unfinished and not stopping.done():
+                await asyncio.wait({*unfinished, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                unfinished = {task for task in unfinished if not task.done()}
+        finally:
+            for task in (*sending, stopping):
+                task.cancel()
+        await asyncio.gather(*sending, stopping, return_exceptions=True)
+        return [task.result() for task in sending if not task.cancelled()]
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
+        began = time.monotonic()
+        try:
+            return delivery, await self.send(delivery), time.monotonic() - began
+        except Exception as error:  # noqa: BLE001  the table decides, also about what nobody foresaw
+            return delivery, error, time.monotonic() - began
+
+    async def _stopped(self) -> None:
+        await self.stop.wait()
+        await asyncio.sleep(GRACE)
+
+    def _look(self) -> tuple[list[Delivery], float | None]:
+        """What is due (one only, while the line is down), and in how many seconds the next is."""
+        began = time.monotonic()
+        now = datetime.now(UTC)
+        with self.record.reading() as record:
+            limit = 1 if self._down else self.parallel
+            due = self.outbox.due(record, self.subscription, now=now, limit=limit)
+            soonest = None if due else self.outbox.next_due(record, self.subscription)
+        self._looked = time.monotonic() - began
+        return due, None if soonest is None else soonest / 1000 - now.timestamp()
+
+    async def _note(self, outcomes: list[Outcome]) -> None:
+        """Write down what became of them, however long the disk is full; else they would be sent again."""
+        while outcomes:
+            try:
+                await asyncio.to_thread(self._note_now, outcomes)
+                return
+            except HutongError as error:
+                _log(error, State.WAITING, subscription=self.subscription)
+                if self.stop.is_set():
+                    return  # sent again after the start, with the same key
+                await _sleep(IDLE, self.stop)
+
+    def _note_now(self, outcomes: list[Outcome]) -> None:
+        states: list[tuple[State, float]] = []
+        with self.record.transaction() as transaction:
+            for delivery, outcome, seconds in outcomes:
+                if isinstance(outcome, Receipt):
+                    self.outbox.sent(transaction, delivery, outcome)
+                    states.append((State.DONE, seconds))
+                else:
+                    states.append((self._settle(transaction, delivery, outcome), seconds))
+        for state, seconds in states if self.told else ():
+            self.told(state, seconds)  # type: ignore[misc]
+
+    def _settle(self, transaction: Transaction, delivery: Delivery, error: Exception) -> State:
+        refusals = self.outbox.refusals(transaction, delivery) + 1
+        state, delay = next_state(error, delivery.attempts + 1, self.policy, refusals=refusals)
+        _log(error, state, delivery=delivery.id, subscription=self.subscription)
+        match state:
+            case State.WAITING:
+                self.outbox.later(transaction, delivery, error, datetime.now(UTC) + timedelta(seconds=delay))
+            case State.DEAD:
+                self.outbox.dead(transaction, delivery, error)
+            case _:
+                self.outbox.parked(transaction, delivery, error)
+        return state
+
+    async def _rest(self, version: int, soonest: float | None) -> None:
+        """Until something may have become due: the bell, a commit by anybody, or the time of the next."""
+        deadline = time.monotonic() + (soonest if soonest is not None and soonest > 0 else 3600.0)
+        pause = max(BUSY, 5 * self._looked)
+        while not self.stop.is_set() and not self.wake.is_set():
+            await _sleep(min(pause, max(0.0, deadline - time.monotonic())), self.stop, self.wake)
+            if time.monotonic() >= deadline or self.record.data_version() != version:
+                return
+            pause = min(max(IDLE, 5 * self._looked), pause * 1.5)
+
+
+async def _sleep(seconds: float, *bells: asyncio.Event) -> None:
+    """A wait that any of the bells ends."""
+    waits = [asyncio.create_task(bell.wait()) for bell in bells]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _log(error: Exception, state: State, **ids: object) -> None:
+    """One line: the class, where, what next. For what nobody foresaw, the line of our code instead of its text."""
+    place = error.place if isinstance(error, HutongError) else _line_of(error)
+    telemetry.logger().warning("work failed", error=type(error).__name__, place=place, state=state.value, **ids)
+
+
+def _line_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""

@@ -1,0 +1,127 @@
+"""A whole web door over real databases in a folder, called in this process without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api import Services, Tokens, create
+from gateway.api.overview import Overview
+from gateway.db.sqlite import SqliteEngine
+from gateway.errors import Transient
+from gateway.fhir import bundle
+from gateway.journal.intake import Intake, Verdict
+from gateway.model import Channel, Community, Frame, Member
+from gateway.store.record import Record
+from gateway.telemetry import Metrics
+
+BASE = "http://gateway.test"
+START = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
+
+
+@dataclass(eq=False)
+class Door:
+    """The services, and switches for what the rooms behind do."""
+
+    services: Services
+    intake: Intake
+    frames: list[Frame] = field(default_factory=list)
+    reply: bytes = b""
+    broken: bool = False
+    ready: bool = True
+    minutes: int = 0
+
+    async def receive(self, frame: Frame) -> bytes:
+        if self.broken:
+            raise Transient("the disk is full", place="journal.sqlite", remedy="free some space")
+        self.frames.append(frame)
+        return self.reply
+
+    def store(self, *resources: dict[str, Any]) -> None:
+        """Put resources into the record, each found again by its first identifier."""
+        entries = []
+        for resource in resources:
+            number = resource["identifier"][0]
+            request = bundle.update(resource["resourceType"], number["system"], number["value"])
+            url = bundle.full_url(resource["resourceType"], number["value"])
+            entries.append(bundle.entry(resource, url, request))
+        self.minutes += 1
+        at = START + timedelta(minutes=self.minutes)
+        with self.services.tokens.engine.transaction() as transaction:
+            self.services.record.apply(transaction, bundle.transaction(entries), at=at)
+
+    def token(self, scope: str = "system/*.*") -> str:
+        return self.services.tokens.create(name=scope, scope=scope)
+
+    def write(self, body: bytes, **verdict: Any) -> int:
+        """Put a message into the journal."""
+        frame = Frame(channel="lab", body=body, peer="test", received_at=START)
+        return self.intake.write_now(frame, Verdict(**verdict)).entry_id
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    journal = SqliteEngine(tmp_path / "journal.sqlite", schema="journal")
+    record = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+    intake = Intake(journal)
+    intake.start()
+    channels = (
+        Channel(id="lab-web", transport="http", format="hl7v2"),
+        Channel(id="lab-mllp", transport="mllp", format="hl7v2"),
+    )
+    services = Services(
+        community=Community(id="c", name="c", members={"lab": Member(id="lab", name="Lab", channels=channels)}),
+        record=Record(record),
+        overview=Overview(journal, record),
+        tokens=Tokens(record),
+        metrics=Metrics(),
+        receive=lambda frame: made.receive(frame),
+        ready=lambda: made.ready,
+        version="1.2.3",
+        now=lambda: START,
+        intake_limit=64 * 1024,
+        waiting_limit=96 * 1024,
+    )
+    made = Door(services, intake)
+    yield made
+    intake.close()
+    journal.close()
+    record.close()
+
+
+@pytest.fixture
+async def anyone(door: Door) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller without a token."""
+    transport = httpx.ASGITransport(create(door.services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(door: Door, anyone: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A caller who may everything."""
+    anyone.headers["authorization"] = f"Bearer {door.token()}"
+    return anyone
+
+
+def patient(number: str, **more: Any) -> dict[str, Any]:
+    identifier = [{"system": "urn:hutong:id:LAB", "value": number}]
+    return {"resourceType": "Patient", "identifier": identifier, "name": [{"text": "张三", "family": "张"}], **more}
+
+
+def observation(number: str, subject: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "identifier": [{"system": "urn:hutong:id:LAB:OBX", "value": number}],
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "718-7"}]},
+        "subject": {"reference": subject},
+        "effectiveDateTime": "2026-03-05T10:00:00+08:00",
+        **more,
+    }

@@ -1,0 +1,214 @@
+"""FHIR REST over a real record: read, versions, history, search, formats, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.fhir import bundle, json, validate
+from tests.api.conftest import BASE, Door, observation, patient
+
+
+def url(kind: str, number: str) -> str:
+    return bundle.full_url(kind, number)
+
+
+@pytest.fixture
+def filled(door: Door) -> Door:
+    """Two patients, three results of the first, one of them changed once."""
+    door.store(patient("1", birthDate="1990-03-05"), observation("a", url("Patient", "1")))
+    door.store(patient("2"))
+    for number in ("b", "c"):
+        door.store(patient("1"), observation(number, url("Patient", "1"), valueQuantity={"value": 5, "unit": "g"}))
+    door.store(patient("1"), observation("a", url("Patient", "1"), status="corrected"))
+    return door
+
+
+async def found(client: httpx.AsyncClient, address: str, **headers: str) -> dict[str, Any]:
+    answer = await client.get(address, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
+    resource: dict[str, Any] = json.loads(answer.content)
+    return resource
+
+
+async def one(client: httpx.AsyncClient, address: str) -> dict[str, Any]:
+    page = await found(client, address)
+    assert len(page["entry"]) == 1, page
+    resource: dict[str, Any] = page["entry"][0]["resource"]
+    return resource
+
+
+def says(answer: httpx.Response, status: int, code: str) -> str:
+    """The text of an OperationOutcome."""
+    assert answer.status_code == status, answer.text
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    (issue,) = outcome["issue"]
+    assert (issue["severity"], issue["code"]) == ("error", code)
+    return str(issue["diagnostics"])
+
+
+async def test_read_gives_the_stored_bytes_with_version_and_time(filled: Door, client: httpx.AsyncClient) -> None:
+    resource = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    answer = await client.get(f"/fhir/Observation/{resource['id']}")
+    stored = filled.services.record.read("Observation", resource["id"])
+    assert stored
+    assert answer.content == stored.body
+    assert answer.headers["etag"] == 'W/"2"'
+    assert answer.headers["last-modified"] == "Thu, 05 Mar 2026 02:05:00 GMT"
+    head = await client.head(f"/fhir/Observation/{resource['id']}")
+    assert (head.status_code, head.headers["etag"]) == (200, 'W/"2"')
+
+
+@pytest.mark.parametrize(("tag", "status"), [('W/"2"', 304), ('W/"1", W/"2"', 304), ("*", 304), ('W/"1"', 200)])
+async def test_if_none_match(filled: Door, client: httpx.AsyncClient, tag: str, status: int) -> None:
+    resource = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    answer = await client.get(f"/fhir/Observation/{resource['id']}", headers={"if-none-match": tag})
+    assert answer.status_code == status
+    assert answer.headers["etag"] == 'W/"2"'
+    assert bool(answer.content) is (status == 200)
+
+
+async def test_versions_and_history(filled: Door, client: httpx.AsyncClient) -> None:
+    resource = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    address = f"/fhir/Observation/{resource['id']}"
+    assert (await found(client, f"{address}/_history/1"))["status"] == "final"
+    assert (await found(client, f"{address}/_history/2"))["status"] == "corrected"
+    for wrong in ("3", "x", "99999999999"):
+        says(await client.get(f"{address}/_history/{wrong}"), 404, "not-found")
+    history = await found(client, f"{address}/_history")
+    validate.check_bundle(history)
+    assert (history["type"], history["total"]) == ("history", 2)
+    assert [entry["request"]["method"] for entry in history["entry"]] == ["PUT", "POST"]
+    assert [entry["response"]["etag"] for entry in history["entry"]] == ['W/"2"', 'W/"1"']
+    assert history["entry"][0]["fullUrl"] == f"{BASE}{address}"
+    assert history["link"][0]["url"] == f"{BASE}{address}/_history"
+
+
+async def test_the_history_of_a_type_has_pages(filled: Door, client: httpx.AsyncClient) -> None:
+    address, versions = "/fhir/Observation/_history?_count=3", []
+    while address:
+        page = await found(client, address)
+        versions += [entry["resource"]["meta"]["versionId"] for entry in page["entry"]]
+        address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert versions == ["2", "1", "1", "1"]
+    says(await client.get("/fhir/Observation/_history?_since=2026"), 400, "invalid")
+    says(await client.get("/fhir/Observation/_history?_count=0"), 400, "invalid")
+    says(await client.get("/fhir/Observation/_history?_cursor=x"), 400, "invalid")
+
+
+async def test_search_pages_with_next_until_all_were_seen(filled: Door, client: httpx.AsyncClient) -> None:
+    address, seen, pages = "/fhir/Observation?_count=2&_sort=_id&status=final,corrected", [], 0
+    while address:
+        page = await found(client, address)
+        validate.check_bundle(page)
+        assert page["type"] == "searchset"
+        assert page["link"][0]["relation"] == "self"
+        seen += [entry["resource"]["identifier"][0]["value"] for entry in page["entry"]]
+        assert all(entry["search"] == {"mode": "match"} for entry in page["entry"])
+        address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        pages += 1
+    assert (sorted(seen), pages) == (["a", "b", "c"], 2)
+
+
+async def test_every_parameter_that_is_promised(filled: Door, client: httpx.AsyncClient) -> None:
+    person = await one(client, "/fhir/Patient?identifier=urn:hutong:id:LAB|1")
+    for query, count in (
+        (f"patient=Patient/{person['id']}", 3),
+        (f"subject={person['id']}&status=final", 2),
+        ("date=2026-03-05&code=http://loinc.org|718-7", 3),
+        ("date=gt2026-03-05", 0),
+        ("status=corrected", 1),
+        ("_lastUpdated=ge2026-03-05T02:05:00Z", 1),
+        (f"patient.identifier=urn:hutong:id:LAB|1&subject={person['id']}", 3),
+    ):
+        page = await found(client, f"/fhir/Observation?{query}")
+        assert page["total"] == count, query
+        assert len(page.get("entry", [])) == count, query
+    assert (await one(client, f"/fhir/Patient?_id={person['id']}"))["birthDate"] == "1990-03-05"
+
+
+async def test_include_and_revinclude(filled: Door, client: httpx.AsyncClient) -> None:
+    page = await found(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a&_include=Observation:patient")
+    modes = [(entry["resource"]["resourceType"], entry["search"]["mode"]) for entry in page["entry"]]
+    assert modes == [("Observation", "match"), ("Patient", "include")]
+    assert page["total"] == 1
+    page = await found(client, "/fhir/Patient?identifier=urn:hutong:id:LAB|1&_revinclude=Observation:patient")
+    assert [entry["search"]["mode"] for entry in page["entry"]] == ["match", "include", "include", "include"]
+    assert page["entry"][1]["fullUrl"] == f"{BASE}/fhir/Observation/{page['entry'][1]['resource']['id']}"
+
+
+async def test_a_count_has_no_entries(filled: Door, client: httpx.AsyncClient) -> None:
+    page = await found(client, "/fhir/Observation?_summary=count")
+    assert page["total"] == 3
+    assert "entry" not in page
+
+
+async def test_search_by_post_keeps_the_values_out_of_the_address(filled: Door, client: httpx.AsyncClient) -> None:
+    answer = await client.post("/fhir/Patient/_search", data={"identifier": "urn:hutong:id:LAB|1", "name": "张"})
+    assert answer.status_code == 200
+    assert answer.json()["total"] == 1
+    says(await client.post("/fhir/Patient/_search", json={"name": "x"}), 415, "not-supported")
+    says(await client.post("/fhir/Patient/_search", data={"name": "x" * 70_000}), 413, "too-long")
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    says(await client.post("/fhir/Patient/_search", content=b"name=%FF", headers=form), 400, "invalid")
+
+
+async def test_what_is_not_known_is_refused_and_named(client: httpx.AsyncClient) -> None:
+    assert "nmae" in says(await client.get("/fhir/Patient?nmae=x"), 400, "invalid")
+    page = await found(client, "/fhir/Patient?nmae=x&name=y", prefer="handling=lenient")
+    assert page["entry"][0]["search"]["mode"] == "outcome"
+    assert "nmae" in page["entry"][0]["resource"]["issue"][0]["diagnostics"]
+    assert page["link"][0]["url"] == f"{BASE}/fhir/Patient?name=y"
+    says(await client.get("/fhir/Pateint/1"), 404, "not-found")
+    says(await client.get("/fhir/Patient/nobody"), 404, "not-found")
+    says(await client.get("/fhir/Patient/nobody/_history"), 404, "not-found")
+    says(await client.get("/fhir/Patient?_cursor=x"), 400, "invalid")
+    says(await client.get("/nothing"), 404, "not-found")
+    refused = await client.put("/fhir/Patient/1", json={})
+    says(refused, 405, "not-supported")
+    assert "GET" in refused.headers["allow"]
+
+
+async def test_pretty_and_xml_and_formats_that_there_are_not(filled: Door, client: httpx.AsyncClient) -> None:
+    address = "/fhir/Patient?identifier=urn:hutong:id:LAB|1"
+    assert b"\n  " in (await client.get(f"{address}&_pretty=true")).content
+    for answer in (
+        await client.get(f"{address}&_format=xml"),
+        await client.get(f"{address}&_format=application/fhir%2Bxml"),
+        await client.get(address, headers={"accept": "application/fhir+json;q=0.5, application/fhir+xml"}),
+    ):
+        assert answer.headers["content-type"] == "application/fhir+xml; charset=utf-8"
+        assert "<Bundle" in answer.text
+        assert "张三" in answer.text
+    for accept in ("*/*", "application/json", "text/html,application/xml;q=0.9,*/*;q=0.8", "application/fhir+json"):
+        assert (
+            (await client.get(address, headers={"accept": accept}))
+            .headers["content-type"]
+            .startswith("application/fhir+json")
+        )
+    assert (await client.get(f"{address}&_format=json", headers={"accept": "image/png"})).status_code == 200
+    says(await client.get(address, headers={"accept": "image/png"}), 406, "not-supported")
+    says(await client.get(f"{address}&_format=yaml"), 406, "not-supported")
+
+
+async def test_the_capability_statement_is_true(filled: Door, client: httpx.AsyncClient) -> None:
+    statement = await found(client, "/fhir/metadata")
+    validate.check(statement)
+    assert (statement["fhirVersion"], statement["software"]["version"]) == ("4.0.1", "1.2.3")
+    assert statement["implementation"]["url"] == f"{BASE}/fhir"
+    resources = {each["type"]: each for each in statement["rest"][0]["resource"]}
+    assert len(resources) == 146
+    assert {"identifier", "patient", "date", "code", "status", "_id", "_lastUpdated"} <= {
+        each["name"] for each in resources["Observation"]["searchParam"]
+    }
+    values = {"date": "2026", "number": "1", "quantity": "1"}
+    for parameter in resources["Observation"]["searchParam"] + resources["Patient"]["searchParam"]:
+        kind = "Patient" if parameter in resources["Patient"]["searchParam"] else "Observation"
+        await found(client, f"/fhir/{kind}?{parameter['name']}={values.get(parameter['type'], 'x')}")
+    for include in resources["Observation"]["searchInclude"]:
+        await found(client, f"/fhir/Observation?_include={include}")
+    assert (await client.get("/fhir/metadata?_format=xml")).status_code == 200

@@ -1,0 +1,108 @@
+"""Who an arriving Patient is, asked of a real record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.db.sqlite import SqliteEngine
+from gateway.fhir import bundle
+from gateway.identity.index import BY_NAME_AND_BIRTH, BY_NUMBER, resolve
+from gateway.store.record import Record
+
+NATIONAL = "urn:oid:2.16.156.10011.1.3"
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+ONE = "11010519491231002X"
+OTHER = "440524188001010014"
+
+
+def patient(*numbers: tuple[str, str], **elements: Any) -> dict[str, Any]:
+    identifiers = [{"system": system, "value": value} for system, value in numbers]
+    return {"resourceType": "Patient", "identifier": identifiers, "name": [{"text": "张伟"}], **elements}
+
+
+@pytest.fixture
+def engine(tmp_path: Path):
+    engine = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+    yield engine
+    engine.close()
+
+
+def store(engine: SqliteEngine, *patients: dict[str, Any]) -> list[str]:
+    entries = [
+        bundle.entry(each, f"urn:uuid:{i}", {"method": "POST", "url": "Patient"}) for i, each in enumerate(patients)
+    ]
+    with engine.transaction() as transaction:
+        done = Record(engine).apply(transaction, bundle.transaction(entries), at=AT)
+    return [outcome.reference.removeprefix("Patient/") for outcome in done.outcomes]
+
+
+def ask(engine: SqliteEngine, arriving: dict[str, Any], *, authoritative: bool = True):
+    with engine.reading() as reader:
+        return resolve(reader, arriving, authoritative=authoritative)
+
+
+def test_nobody_known_is_new(engine: SqliteEngine) -> None:
+    assert ask(engine, patient(("urn:a", "1"))).kind == "new"
+
+
+def test_a_local_number_or_a_national_id_finds_the_person(engine: SqliteEngine) -> None:
+    (known,) = store(engine, patient(("urn:a", "1"), (NATIONAL, ONE)))
+    for arriving in (
+        patient(("urn:a", "1")),
+        patient((NATIONAL, ONE)),
+        patient((NATIONAL, ONE.lower()), ("urn:b", "9")),
+    ):
+        decision = ask(engine, arriving)
+        assert (decision.kind, decision.patient_id) == ("same", known)
+    assert ask(engine, patient(("urn:b", "1"))).kind == "new"
+
+
+def test_an_old_national_id_finds_the_long_one(engine: SqliteEngine) -> None:
+    (known,) = store(engine, patient((NATIONAL, ONE)))
+    decision = ask(engine, patient((NATIONAL, "110105491231002")))
+    assert (decision.kind, decision.patient_id) == ("same", known)
+
+
+def test_the_same_number_with_another_national_id(engine: SqliteEngine) -> None:
+    (known,) = store(engine, patient(("urn:a", "1"), (NATIONAL, ONE)))
+    arriving = patient(("urn:a", "1"), (NATIONAL, OTHER), name=[{"text": "李四"}])
+    assert ask(engine, arriving).kind == "new"
+    doubtful = ask(engine, arriving, authoritative=False)
+    assert (doubtful.kind, doubtful.candidates) == ("ask", (known,))
+
+
+def test_a_retired_patient_speaks_for_its_survivor(engine: SqliteEngine) -> None:
+    retired = patient(
+        ("urn:a", "1"), active=False, link=[{"type": "replaced-by", "other": {"reference": "urn:uuid:1"}}]
+    )
+    _, survivor = store(engine, retired, patient(("urn:a", "2")))
+    decision = ask(engine, patient(("urn:a", "1")))
+    assert (decision.kind, decision.patient_id) == ("same", survivor)
+    both = ask(engine, patient(("urn:a", "1"), ("urn:a", "2")))
+    assert (both.kind, both.patient_id) == ("same", survivor)
+
+
+def test_a_merge_of_a_merge_is_followed(engine: SqliteEngine) -> None:
+    def retired(number: str, heir: int) -> dict[str, Any]:
+        link = [{"type": "replaced-by", "other": {"reference": f"urn:uuid:{heir}"}}]
+        return patient(("urn:a", number), active=False, link=link)
+
+    *_, last = store(engine, retired("1", 1), retired("2", 2), patient(("urn:a", "3")))
+    assert ask(engine, patient(("urn:a", "1"))).patient_id == last
+
+
+def test_a_namesake_is_only_noted(engine: SqliteEngine) -> None:
+    store(engine, patient(("urn:a", "1"), birthDate="1980-02-29"))
+    decision = ask(engine, patient(("urn:b", "7"), birthDate="1980-02-29"))
+    assert (decision.kind, decision.reasons) == ("new", ("namesake",))
+
+
+@pytest.mark.parametrize("sql", [BY_NUMBER, BY_NAME_AND_BIRTH])
+def test_questions_are_index_look_ups(engine: SqliteEngine, sql: str) -> None:
+    with engine.reading() as reader:
+        plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {sql}", (1, "x", 2))]
+    assert not [step for step in plan if "SCAN" in step], plan
