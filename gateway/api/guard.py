@@ -112,6 +112,8 @@ class Guard:
         route = self._pattern(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._services.metrics.requested(route, method=method, status=status, seconds=seconds)
+        if route in PUBLIC and not error:
+            return  # probes ask every few seconds
         line = {"route": route, "method": method, "status": status, "milliseconds": round(seconds * 1000, 2)}
         self._log.info("request", client=_client(scope), token=token, error=error, **line)
 

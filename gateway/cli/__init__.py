@@ -18,6 +18,14 @@ from gateway.errors import HutongError
 DEBUG = "HUTONG_DEBUG"  # in the environment: show where an error inside the program came from
 
 
+# What typer itself turns into an exit code; wrong usage, with typer's own copy of click and with click itself.
+_TYPERS: tuple[type[BaseException], ...] = (
+    typer.Exit,
+    typer.Abort,
+    *(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"),
+)
+
+
 class Commands(TyperGroup):
     """Turns errors into one line and an exit code."""
 
@@ -25,6 +33,8 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(context)
+        except _TYPERS:
+            raise
         except HutongError as error:
             typer.echo(str(error), err=True)
         except BrokenPipeError:  # `hutong … | head`

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from gateway.transport.mllp_sender import MllpSender
 
 STDIN = "-"
-_BATCH = re.compile(rb"[\x0b\x1c]|^(?:FHS|BHS|BTS|FTS)[^\r\n]*", re.MULTILINE)  # MLLP framing, batch envelopes
+_BATCH = re.compile(
+    rb"[\x0b\x1c]|(?:\A|(?<=[\r\n\x0b]))(?:FHS|BHS|BTS|FTS)\b[^\r\n]*[\r\n]*"
+)  # MLLP framing, batch envelopes
 _NEXT = re.compile(rb"(?<=[\r\n])(?=MSH[^A-Za-z0-9\r\n])")
 _CODE = re.compile(r"answered ([AC][AER])\b")
 

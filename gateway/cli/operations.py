@@ -72,8 +72,13 @@ def _tables(found: Status, overview: Overview) -> None:
     console = Console(highlight=False)
     resources = ", ".join(f"{count} {kind}" for kind, count in found.resources.items())
     console.print(f"record: {resources or 'empty'}", markup=False)
-    console.print(_lines("received", "channel", found.entries), _lines("sent", "subscription", found.deliveries))
-    console.print(_held(overview))
+    entries = _lines("received", "channel", found.entries)
+    deliveries = _lines("sent", "subscription", found.deliveries)
+    for table in (entries, deliveries, _held(overview)):
+        if table.row_count:
+            console.print(table)
+    if not found.entries:
+        console.print("nothing received yet")
 
 
 def _lines(title: str, what: str, queues: Mapping[str, Queue]) -> Table:

@@ -25,12 +25,14 @@ BATCH_BYTES = 16 * 2**20
 WAITING = 20_000  # frames that may wait for a commit; more are turned away
 WAITING_BYTES = 512 * 2**20
 
-KNOWN = """
+# Literal 0 and 1: a bound `accepted` makes SQLite plan anew at every call, because partial indexes ask for its value.
+ACCEPTED_BEFORE = """
     SELECT (SELECT min(id) FROM entry
-             WHERE control_id = ? AND control_id <> '' AND channel = ? AND member = ? AND accepted = ? AND digest = ?),
+             WHERE control_id = ? AND control_id <> '' AND channel = ? AND member = ? AND accepted = 1 AND digest = ?),
            EXISTS (SELECT 1 FROM entry
              WHERE control_id = ? AND control_id <> '' AND channel = ? AND member = ? AND accepted = 1)
 """
+REFUSED_BEFORE = ACCEPTED_BEFORE.replace("accepted = 1 AND digest", "accepted = 0 AND digest")
 ADD = """
     INSERT INTO entry (received, channel, member, peer, format, charset, control_id, kind, key, digest,
                        accepted, cause, place, flags, size, body)
@@ -183,7 +185,8 @@ def _written(transaction: Transaction, frame: Frame, verdict: Verdict) -> Writte
     reused = False
     if verdict.control_id:
         sender = (verdict.control_id, frame.channel, verdict.member)
-        known, others = transaction.execute(KNOWN, (*sender, verdict.accepted, digest, *sender))[0]
+        before = ACCEPTED_BEFORE if verdict.accepted else REFUSED_BEFORE
+        known, others = transaction.execute(before, (*sender, digest, *sender))[0]
         if known is not None:
             return Written(known, duplicate=True)
         reused = bool(others)

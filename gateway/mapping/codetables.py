@@ -51,7 +51,7 @@ def _system(line: Line, table: CodeTable | None, systems: dict[str, str]) -> str
 
 
 def _words(line: Line) -> list[str]:
-    return [each if isinstance(each, str) else each.name for each in line.arguments]
+    return [each.name for each in line.arguments]
 
 
 def _check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:

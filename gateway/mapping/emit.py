@@ -202,7 +202,7 @@ class BlockEmitter:
         write.add(f"{value} = {self.part(raw, found, composite=line.datatype not in SIMPLE)}")
         write.add(f"if {value} and {value} != NULL:")
         write.depth += 1
-        arguments = [f"field(s, {each.number})" if isinstance(each, Field) and each.segment == found.segment else None for each in line.arguments]
+        arguments = [f"field(s, {each.number})" if each.segment == found.segment else None for each in line.arguments]
         self._convert(line, path, pair, value, arguments=arguments, segment="s")
 
     def _where(self, condition: Condition) -> str:
@@ -222,8 +222,8 @@ class BlockEmitter:
         given: list[str] = []
         for index, argument in enumerate(line.arguments[: pair.fields]):
             own = arguments[index] if arguments else None
-            given.append(own or self.raw(argument if isinstance(argument, Field) else Field(name=argument)))
-        constants = [] if line.datatype in ("coding", "concept", "code", "CWE") else [self.writer.object(_word(each)) for each in line.arguments[pair.fields :]]
+            given.append(own or self.raw(argument))
+        constants = [] if line.datatype in ("coding", "concept", "code", "CWE") else [self.writer.object(each.name) for each in line.arguments[pair.fields :]]
         into = write.object(pair.into)
         write.add(f"{made} = {into}({', '.join((value, *given, 'context', *constants))})")
         write.add(f"if {made} is not None:")
@@ -366,10 +366,6 @@ def constants_of(path: paths.Path) -> dict[str, Any] | None:
     return {name: value for name, value, _ in outer.slice}
 
 
-def _word(argument: Field | str) -> str:
-    return argument if isinstance(argument, str) else str(argument)
-
-
 def _shared_paths(block: Block) -> set[str]:
     """Paths that more than one line of the block fills: the first valued one stays."""
     seen: set[str] = set()
@@ -386,7 +382,7 @@ def _fields(block: Block) -> list[Field]:
     found: list[Field] = []
     for line in block.lines:
         found.extend(line.sources)
-        found.extend(each for each in line.arguments if isinstance(each, Field))
+        found.extend(line.arguments)
         found.extend(_of_condition(line.condition))
     found.extend(each for part in block.key if not isinstance(part, Link) for each in part)
     found.extend(_of_condition(block.condition))

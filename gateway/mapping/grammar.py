@@ -298,9 +298,8 @@ def _modifier(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"condition": _condition(children[0])}
 
 
-def _argument(tree: lark.Tree[Any]) -> Field | str:
-    child = tree.children[0]
-    return _field(child) if isinstance(child, lark.Tree) else str(child)
+def _argument(tree: lark.Tree[Any]) -> Field:
+    return _field(tree.children[0])
 
 
 def _link(token: object) -> Link:

@@ -32,7 +32,7 @@ class ListLink:
     condition: Condition | None
 
     def set(self, entry: Entry, made: Made, context: Context) -> None:
-        if self.condition and not runtime.fact(self.condition, context):
+        if self.condition and not runtime.possible(self.condition, context):
             return
         found = list(dict.fromkeys(each for type_, each in made if type_ == self.type and each is not entry))
         if not found:
@@ -145,6 +145,7 @@ class ExportMap:
     def __init__(self, export: Export, library: Library, *, explain: bool = False) -> None:
         self.export = export
         source = "row" if export.format == "delimited" else "node"
+        self.cell = runtime.cell if source == "row" else runtime.node
         blocks = [block for block in export.blocks if block.into]
         functions = _compile(library, blocks, source=source, explain=explain, once=export.once)
         self.blocks = [
@@ -186,7 +187,7 @@ class ExportMap:
         """The first column that groups rows and is empty here: such a row belongs to nobody."""
         for compiled in self.blocks:
             if compiled.block.type == self.export.lead:
-                return next((name for name in compiled.block.rows_by or () if not runtime.node(row, name)), "")
+                return next((name for name in compiled.block.rows_by or () if not self.cell(row, name)), "")
         return ""
 
     def _entries(
@@ -203,7 +204,7 @@ class ExportMap:
             if (entry := compiled.function(row, context, scope, row)) is not None:
                 yield entry
             return
-        key = (index, tuple(runtime.node(row, name) for name in block.rows_by))
+        key = (index, tuple(self.cell(row, name) for name in block.rows_by))
         if key not in known:
             known[key] = compiled.function(row, context, scope, row) if any(key[1]) else None
         if (found := known[key]) is not None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.codec.hl7v2 import Message, structure_of
+from gateway.codec.charset import codec_of
+from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
+from gateway.mapping import envelope
 from gateway.mapping.context import Context, transaction
+from gateway.mapping.from_fhir import Graph, MessageWriter, TableWriter
 from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
+from gateway.mapping.syntax import Structure
 from gateway.model import Profile, Resource
 
 LEADLESS = frozenset({"ADT_A01"})  # a demographics update may have no visit
@@ -42,6 +46,19 @@ class Translation:
     lineage: tuple[Lineage, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """For whom and as what a message is written."""
+
+    profile: Profile
+    facility: str  # MSH-6 and whose local codes are meant
+    own: frozenset[str] = frozenset()  # assigning authorities of the receiver
+    sender: str = "HUTONG"  # MSH-4
+    control_id: str
+    when: datetime
+    event: str = ""
+
+
 @dataclass(slots=True)
 class Maps:
     """All compiled maps. Thread-safe for reading; compiling twice gives the same."""
@@ -49,6 +66,7 @@ class Maps:
     library: Library
     _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
     _exports: dict[tuple[str, bool], ExportMap] = field(default_factory=dict)
+    _writers: dict[str, MessageWriter] = field(default_factory=dict)
 
     def structure(self, message: Message) -> str:
         """The name of the message structure that these maps use. Raises Configuration (code 200) when there is none."""
@@ -105,7 +123,46 @@ class Maps:
             self._structures[key] = StructureMap(self.library.structures[name], self.library, explain=explain)
         return self._structures[key]
 
+    def from_fhir(self, resources: Mapping[str, Resource], leads: Sequence[str], *, structure: str, to: Address) -> bytes:
+        """One HL7 v2 message about the lead resources ('DiagnosticReport/1'), in the receiver's version, charset and numbers.
+
+        `resources`: reference → resource, the leads and all that belongs to them. Raises Configuration when no map
+        writes this structure, Permanent when the receiver's charset cannot hold the text."""
+        found = self.library.structures.get(structure)
+        if found is None:
+            raise Configuration(f"no message structure is called {structure}", place="subscription.message", remedy="see mappings/hl7v2/structures.map")
+        own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
+        lead = own[leads[0]]
+        code = structure.partition("_")[0]
+        event = to.event or (envelope.event_of(lead) if code == "ADT" else _event(found))
+        context = Context(
+            profile=to.profile, facility=to.facility, control_id=to.control_id, systems=self.library.coding_systems, own=to.own,
+            facts={"EVENT": event, "STRUCTURE": structure, "MESSAGE": code, "VERSION": to.profile.version},
+        )  # fmt: skip
+        if structure not in self._writers:
+            self._writers[structure] = MessageWriter(found, self.library)
+        segments = self._writers[structure].run([own[each] for each in leads], Graph(own), context)
+        head = [
+            envelope.header(
+                code=code, event=event, structure=structure, profile=to.profile, facility=to.facility, sender=to.sender,
+                control_id=to.control_id, when=to.when, context=context,
+            )
+        ]  # fmt: skip
+        if code == "ADT":
+            head.append(envelope.event_segment(event, to.when, context))
+        return encode([*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))], codec_of(to.profile.charset) or "utf-8")
+
     # ------------------------------------------------------------------------------------------ exports
+
+    def rows_from_fhir(self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+        """(columns, rows) of an export about the lead resources."""
+        export = self.library.exports.get(name)
+        if export is None:
+            raise Configuration(f"no export map is called {name}", place="subscription.message", remedy="see mappings/exports/")
+        own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
+        context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
+        rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
+        return export.order or export.columns, rows
 
     def export_of(self, *, format: str, columns: Iterable[str], wanted: Iterable[str] = ()) -> str:
         """The export map for a file: the one that is named, else the one whose columns are all there (the most specific)."""
@@ -136,6 +193,11 @@ class Maps:
         return Translation(
             bundle=transaction(context), structure=name, notes=tuple(context.notes), unknown=tuple(context.unknown), rejects=tuple(rejects)
         )
+
+
+def _event(structure: Structure) -> str:
+    """The trigger event that a structure stands for: 'ORU_R01' → R01."""
+    return next(iter(structure.events), structure.name).partition("_")[2]
 
 
 def load(folders: Iterable[Path]) -> Maps:

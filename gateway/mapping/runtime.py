@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.mapping.context import Context, Entry
@@ -45,17 +45,24 @@ def chosen(instance: Instance, name: str) -> Iterator[Segment]:
     return instance.every(name)
 
 
-def fact(condition: Condition, context: Context) -> bool:
-    """A condition on facts of the message alone (EVENT, STRUCTURE …)."""
+def possible(condition: Condition, context: Context) -> bool:
+    """Can a condition hold, judged by the facts of the message alone (EVENT, STRUCTURE …)? Going back, what it asks of
+    source fields is open: there the element being present is the condition."""
+    return _judged(condition, context) is not False
+
+
+def _judged(condition: Condition, context: Context) -> bool | None:
+    """True, False, or None: it depends on a field."""
     match condition.operator:
-        case "and":
-            return all(fact(part, context) for part in condition.parts)
-        case "or":
-            return any(fact(part, context) for part in condition.parts)
         case "not":
-            return not fact(condition.parts[0], context)
+            inner = _judged(condition.parts[0], context)
+            return None if inner is None else not inner
+        case "and" | "or":
+            deciding = condition.operator == "or"
+            parts = [_judged(part, context) for part in condition.parts]
+            return deciding if deciding in parts else None if None in parts else not deciding
         case _:
-            return not condition.fact or context.facts.get(condition.fact) in condition.values
+            return context.facts.get(condition.fact) in condition.values if condition.fact else None
 
 
 def complete(resource: dict[str, Any], required: tuple[str, ...], context: Context) -> bool:
@@ -69,6 +76,10 @@ def complete(resource: dict[str, Any], required: tuple[str, ...], context: Conte
 
 def listed(instance: Instance, name: str) -> list[Segment]:
     return instance.segments.get(name, [])
+
+
+def cell(row: Mapping[str, str], name: str) -> str:
+    return row.get(name, "")
 
 
 def node(tree: Any, path: str) -> str:

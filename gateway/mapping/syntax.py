@@ -84,7 +84,7 @@ class Line:
     sources: tuple[Field, ...]  # alternatives: the first one valued goes in, all are written coming back
     target: tuple[Step, ...]
     datatype: str = ""
-    arguments: tuple[Field | str, ...] = ()
+    arguments: tuple[Field, ...] = ()  # fields first, as many as the data type takes; the rest are words
     codes: str = ""
     constant: Constant | None = None
     link: Link | None = None

@@ -82,6 +82,8 @@ def _token(criterion: Criterion, text: str) -> Condition:
     name = criterion.parameter.name
     if criterion.parameter.kind != "token" or criterion.modifier not in ("", "not", "of-type"):
         raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
+    if criterion.modifier == "of-type":
+        return _of_type(criterion, text)
     system, value = token(text)
     if name == "_id":
         return Condition("r.id = ?", (value,), rank=0, column=True)

@@ -160,7 +160,7 @@ class _Application:
         if heir:
             return self._retired(item, decided, heir) or self._created(item)
         if decided is None:
-            return self._twin(item) or self._created(item)
+            return (self._twin(item) if item.conditional else None) or self._created(item)
         living = self._workspace.survivor(decided)
         if item.conditional and (living != decided or self._speaks_to_retired(item, living)):
             item.keep = True  # a late message for the retired number: its identifiers only

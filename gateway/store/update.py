@@ -202,8 +202,8 @@ def unite_identifiers(
 
 def identifiers(resource: Resource) -> list[Mapping[str, Any]]:
     """The identifiers that have a value (a few types have a single one)."""
-    listed = resource.get("identifier", ())
-    return [each for each in (listed if isinstance(listed, list) else (listed,)) if each.get("value")]
+    found = resource.get("identifier", [])
+    return [each for each in ([found] if isinstance(found, dict) else found) if each.get("value")]
 
 
 def same_identifier(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 from gateway import telemetry
 from gateway.errors import Configuration, HutongError
@@ -164,8 +165,7 @@ class Connection(asyncio.Protocol):
     # -------------------------------------------------------------------------------------- asyncio calls these
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  narrows the type; loops give nothing else
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the class
         self.deframer = Deframer(limit=self.listener.limits.frame)
         self.peer = peer(transport.get_extra_info("peername"))
         self.heard = self.loop.time()

@@ -132,6 +132,45 @@ def test_quantity(value: dict[str, Any], low: str | None, high: str | None) -> N
     assert found[0][3] == "mg"
 
 
+@pytest.mark.parametrize(
+    ("resource", "name", "expected"),
+    [
+        (
+            {"resourceType": "Invoice", "totalNet": {"value": 12, "currency": "CNY"}},
+            "totalnet",
+            ("urn:iso:std:iso:4217", "CNY"),
+        ),
+        ({"resourceType": "RiskAssessment", "prediction": [{"probabilityDecimal": Decimal("0.3")}]}, "probability", ()),
+        ({"resourceType": "Condition", "onsetRange": {"low": {"value": 3, "code": "a"}}}, "onset-age", ("", "a")),
+        ({"resourceType": "Condition", "onsetRange": {"high": {"value": 3, "code": "a"}}}, "onset-age", ("", "a")),
+        (
+            laboratory.observation(valueSampledData={"origin": {"code": "V"}, "lowerLimit": 1}),
+            "value-quantity",
+            ("", "V"),
+        ),
+    ],
+)
+def test_other_measures(resource: dict[str, Any], name: str, expected: tuple[str, ...]) -> None:
+    found = rows(resource, name)[-1]
+    assert {type(each) for each in found[:2]} <= {Decimal, type(None)}
+    assert found[2:4] == expected
+
+
+def test_measures_that_say_nothing_are_not_indexed() -> None:
+    silent: list[dict[str, Any]] = [{"valueQuantity": {"unit": "mg"}}, {"valueSampledData": {"origin": {}}}]
+    for value in silent:
+        assert rows(laboratory.observation(**{"valueQuantity": None, **value}), "value-quantity") == []
+    assert rows({"resourceType": "Condition", "onsetRange": {"id": "x"}}, "onset-age") == []
+    assert rows({"resourceType": "Invoice", "totalNet": {"currency": "CNY"}}, "totalnet") == []
+
+
+def test_text_parameters_on_concepts_and_canonicals() -> None:
+    concept = laboratory.observation(valueQuantity=None, valueCodeableConcept={"text": "阳性"})
+    assert rows(concept, "value-string") == [("阳性", "阳性")]
+    request = {"resourceType": "ServiceRequest", "instantiatesCanonical": ["http://a|1"]}
+    assert rows(request, "instantiates-canonical") == [("", "", "http://a|1", "", "")]
+
+
 def test_composite_joins_the_values_of_one_repetition() -> None:
     component = [
         {"code": {"coding": [{"code": "a"}]}, "valueQuantity": {"value": 1}},

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.mapping.context import IDENTIFIER, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import TYPES
+from gateway.mapping.datatypes.nationalid import birth_date
 from gateway.mapping.datatypes.people import STAFF, human_name
 from gateway.mapping.datatypes.simple import clean, fhir_time
 from gateway.mapping.datatypes.values import INTERPRETATION, qualitative, quantity, quantity_text, range_text, reference_range, worded
@@ -41,12 +42,12 @@ def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
             return str(content), ""
 
 
-def flag_into(raw: str, critical: str, value: str, context: Context) -> dict[str, Any] | None:
-    """Abnormal mark, critical mark and the result → interpretation. In an export an empty mark means normal: a
-    qualitative result says so itself, a number is N."""
-    code = _MARKS.get(raw.strip(), "")
-    if raw.strip() and not code:
-        return {"text": raw.strip()}
+def flag_into(value: str, mark: str, critical: str, context: Context) -> dict[str, Any] | None:
+    """The result with its abnormal mark and its critical mark → interpretation. In an export an empty mark means
+    normal: a qualitative result says so itself, a number is N."""
+    code = _MARKS.get(mark.strip(), "")
+    if mark.strip() and not code:
+        return {"text": mark.strip()}
     if not code:
         code = qualitative(value.strip()) or "N"
     if critical.strip() in _YES:
@@ -56,7 +57,7 @@ def flag_into(raw: str, critical: str, value: str, context: Context) -> dict[str
 
 def flag_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
     code = next((each.get("code", "") for each in value.get("coding", ())), "")
-    return _WRITTEN.get(code, value.get("text", "") if not code else ""), "是" if code in ("HH", "LL", "AA") else "", ""
+    return "", _WRITTEN.get(code, value.get("text", "") if not code else ""), "是" if code in ("HH", "LL", "AA") else ""
 
 
 def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | None:
@@ -155,6 +156,26 @@ def institution_back(value: dict[str, Any], context: Context) -> tuple[str, str]
     return str(code), str(value.get("name") or value.get("display", ""))
 
 
+def birth_into(raw: str, context: Context) -> str | None:
+    """The birth date that a valid 居民身份证 carries (GB 11643); from nothing else, an age least of all."""
+    return birth_date(raw)
+
+
+def birth_back(value: str, context: Context) -> str:
+    return ""
+
+
+def titled_into(raw: str, context: Context, title: str = "") -> str | None:
+    """A text with its heading, where several fields become notes of one resource."""
+    text = clean(raw)
+    return f"{title}：{text}" if text else None
+
+
+def titled_back(value: str, context: Context, title: str = "") -> str:
+    head = f"{title}："
+    return value[len(head) :] if value.startswith(head) else ""
+
+
 def moment_back(value: str, context: Context) -> str:
     """`2026-03-12 07:39:00`, as exports write it, in the receiver's zone."""
     day, _, rest = value.partition("T")
@@ -175,5 +196,7 @@ PAIRS = {
     "person": Pair(person_into, person_back),
     "staff": Pair(staff_into, staff_back, fields=1, makes="Practitioner"),
     "institution": Pair(institution_into, institution_back, fields=1, makes="Organization"),
+    "birth": Pair(birth_into, birth_back),
+    "titled": Pair(titled_into, titled_back),
     "moment": Pair(moment_into, moment_back),
 }

@@ -20,7 +20,6 @@ from gateway.mapping.datatypes.units import ucum
 
 UCUM = "http://unitsofmeasure.org"
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
-TYPE_HINT = "urn:hutong:v2-type"  # extension: OBX-2 as sent, where it differs from what would be written
 _COMPARATORS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "≤": "<=", "≥": ">=", "＜": "<", "＞": ">", "⩽": "<=", "⩾": ">="}
 _COMPARED = re.compile(r"(<=|>=|[<>≤≥＜＞⩽⩾])?\s*(.+)", re.DOTALL)
 _QUALITATIVE = (
@@ -135,6 +134,15 @@ def _texted(raw: str, kind: str, unit: str, context: Context) -> tuple[str, Any]
 def _string(raw: str, context: Context) -> tuple[str, Any] | None:
     text = clean(context.text(raw.replace("^", " ").replace("~", "; ")))
     return ("String", text) if text else None
+
+
+def kind_into(raw: str, value: str, context: Context) -> str | None:
+    """OBX-2 as sent, where the value alone would be written back with another type: TX and FT that are short."""
+    return raw if raw in ("TX", "FT") and len(value) < _LONG and "~" not in value and "\\.br" not in value else None
+
+
+def kind_back(value: str, context: Context) -> tuple[str, str]:
+    return value, ""
 
 
 def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
@@ -264,6 +272,7 @@ def attachment_back(value: dict[str, Any], context: Context) -> tuple[str, str, 
 
 PAIRS = {
     "switch": Pair(switch_into, switch_back, fields=2, whole=True),
+    "kind": Pair(kind_into, kind_back, fields=1),
     "range": Pair(range_into, range_back, fields=1),
     "attachment": Pair(attachment_into, attachment_back, fields=2),
 }
