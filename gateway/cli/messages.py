@@ -70,12 +70,12 @@ def translate(
     explain: Annotated[bool, typer.Option("--explain", help="Tell on stderr where every element came from.")] = False,
 ) -> None:
     """Translate messages to a FHIR Bundle, or Bundles to HL7 v2. Exit 1 when any of them fails."""
-    from gateway import app
+    from gateway import stateless
 
     failed = 0
     for piece in pieces(files):
         try:
-            made = app.translate(
+            made = stateless.translate(
                 piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain
             )
             _put(made.output, out, f"{piece.name}{made.suffix}")

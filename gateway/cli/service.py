@@ -14,6 +14,7 @@ MLLP = "127.0.0.1:2575"
 def add_to(app: typer.Typer) -> None:
     """Hang the commands into the program."""
     app.command("serve")(serve)
+    app.command("work", hidden=True)(work)
     app.command("demo")(demo)
 
 
@@ -50,6 +51,16 @@ def serve(
     from gateway import app
 
     app.serve(config=config, data=data, http=http, mllp=mllp)
+
+
+def work(
+    data: Annotated[Path, typer.Option(metavar="DIR", envvar="HUTONG_DATA")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", envvar="HUTONG_CONFIG")] = None,
+) -> None:
+    """The worker half of `serve`, started by it."""
+    from gateway import app
+
+    app.work(config=config, data=data)
 
 
 def demo(

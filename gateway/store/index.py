@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.db.engine import Transaction
 from gateway.db.record import ZONE, parameter_number, system_number
-from gateway.fhir import searchparameters
+from gateway.fhir import json, searchparameters
 from gateway.fhir.searchparameters import IndexRow
 from gateway.model import Resource
 from gateway.store.columns import NO_DATE, Columns, columns
@@ -40,7 +40,8 @@ _TABLE_COLUMNS: Final = {
     "index_uri": ("parameter", "value"),
 }
 INSERT: Final = {
-    table: f"INSERT INTO {table} ({', '.join(names)}, rid) VALUES ({', '.join('?' * len(names))}, ?)"
+    table: f"INSERT INTO {table} ({', '.join(names)}, rid) VALUES ({', '.join('?' * len(names))}, ?) "
+    "ON CONFLICT DO NOTHING"
     for table, names in _TABLE_COLUMNS.items()
 }
 DELETE: Final = {
@@ -223,3 +224,28 @@ class Deltas:
             transaction.executemany(DELETE[table], sorted(rows))
         for table, rows in self._added.items():
             transaction.executemany(INSERT[table], sorted(rows))
+
+
+CURRENT_BODIES: Final = "SELECT rid, body FROM resource WHERE rid > ? AND deleted = 0 ORDER BY rid LIMIT 500"
+NEW_COLUMNS: Final = (
+    "UPDATE resource SET open = ?, patient = ?, status = ?, survivor = ?, date = ?, until = ? WHERE rid = ?"
+)
+
+
+def rebuild(transaction: Transaction) -> int:
+    """Make all index rows and columns anew from the stored resources, after the way of indexing changed.
+
+    Returns how many resources were indexed. It takes about a minute for 150,000 resources, in one transaction.
+    """
+    for table in _TABLE_COLUMNS:
+        transaction.execute(f"DELETE FROM {table}")
+    done = last = 0
+    while rows := transaction.execute(CURRENT_BODIES, (last,)):
+        deltas = Deltas()
+        for rid, body in rows:
+            fresh = indexed(json.loads(body))
+            deltas.add(rid, NOTHING, fresh)
+            transaction.execute(NEW_COLUMNS, (*fresh.hot.columns, rid))
+        deltas.write(transaction)
+        done, last = done + len(rows), rows[-1][0]
+    return done

@@ -15,6 +15,8 @@ from gateway.store.workspace import Working, Workspace
 # Two orders may share an accession number (one examination, several procedures), so it alone does not make them one.
 _WEAK = frozenset({"ACSN"})
 _STRONG = frozenset({"PLAC", "FILL"})
+# Entries of a directory: a double one is untidy, but no reason to hold a patient's result.
+_DIRECTORY = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Device", "HealthcareService"})
 _NUMBERED = frozenset({"ServiceRequest", "DiagnosticReport"})
 
 
@@ -55,7 +57,14 @@ def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *,
         else:
             matches.append(candidate)
     if len(matches) > 1:
-        raise several(kind, len(matches))
+        if kind not in _DIRECTORY:
+            raise several(kind, len(matches))
+        notes.append(f"{kind}: its numbers belong to {len(matches)} stored ones; the one it was asked by is taken")
+        matches.sort(
+            key=lambda match: (
+                not any(_is(each, p) for each in update.identifiers(match.result or {}) for p in condition)
+            )
+        )
     return Found(matches[0].id if matches else None, tuple(notes))
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from gateway.db.engine import Engine, Reader, Transaction
 from gateway.model import Resource
-from gateway.store import read, search, transact
+from gateway.store import index, read, search, transact
 from gateway.store.query import Pairs
 from gateway.store.stored import Applied, Page, Stored
 
@@ -64,6 +64,10 @@ class Record:
         """One page of a search; see search.search."""
         with self._reading(reader) as snapshot:
             return search.search(snapshot, type, query, lenient=lenient)
+
+    def reindex(self, transaction: Transaction) -> int:
+        """Index every resource anew; returns how many. See index.rebuild."""
+        return index.rebuild(transaction)
 
     def statistics(self, reader: Reader | None = None) -> dict[str, int]:
         """How many resources of each type exist."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from gateway.fhir import bundle, definitions
 from gateway.model import Resource
 
 REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # R4 datatypes.html#id
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2}
 
 Pair = tuple[str | None, str]  # system (None: any, '': none) and value of an identifier
@@ -35,7 +37,6 @@ class Item:
     reopen: bool = False
     target: str = ""  # id of the resource it is
     late: bool = False  # part of a statement that is older than what is stored
-    notes: list[str] = field(default_factory=list)
 
     @property
     def conditional(self) -> bool:
@@ -58,7 +59,7 @@ def _item(position: int, entry: Mapping[str, Any]) -> Item:
         raise Permanent("only DELETE, POST and PUT", place=f"{place}.request.method")
     path, _, query = url.partition("?")
     type_name, _, literal = path.partition("/")
-    if type_name not in definitions.resource_types() or "/" in literal:
+    if type_name not in definitions.resource_types() or (literal and not _ID.fullmatch(literal)):
         raise Permanent("not the URL of a resource or a type", place=f"{place}.request.url")
     if method != "DELETE" and resource.get("resourceType") != type_name:
         raise Permanent(f"the resource is not a {type_name}", place=f"{place}.resource")

@@ -48,7 +48,6 @@ class Page:
     included: list[Stored]
     next: str | None  # `_cursor` of the next page
     ignored: tuple[str, ...] = ()  # parameters that a lenient search did not know
-    elements: frozenset[str] | None = None  # bodies were cut to these elements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

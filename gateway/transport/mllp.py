@@ -135,7 +135,7 @@ class MllpListener:
             async with asyncio.timeout(grace):
                 await asyncio.gather(*(connection.gone.wait() for connection in self.open))
         for connection in list(self.open):
-            connection.abort()
+            connection.give_up()
         await self._server.wait_closed()
         self._server = None
 
@@ -242,6 +242,12 @@ class Connection(asyncio.Protocol):
         self.finishing = True
         self.transport.abort()
 
+    def give_up(self) -> None:
+        """Hang up now, and end what is still being journalled: it gets no answer, so its sender sends it again."""
+        self.abort()
+        for task, _ in self.answers:
+            task.cancel()
+
     # -------------------------------------------------------------------------------------- frames in, answers out
 
     def _quiet(self) -> None:
@@ -292,7 +298,10 @@ class Connection(asyncio.Protocol):
 
     def _result(self, task: asyncio.Task[bytes]) -> bytes:
         """The answer; a failure silences the connection."""
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if task.cancelled():
+            self.mute = True
+            return b""
+        error = task.exception()
         if error is None:
             return task.result()
         self.mute = True

@@ -83,6 +83,8 @@ class MllpSender:
                 await writer.drain()
                 while data := await reader.read(65536):
                     if answers := deframer.feed(data):
+                        if len(answers) > 1 or deframer.unsettled:
+                            self._drop()  # more than was asked for: whatever follows must not answer the next message
                         return answers[0]
                     if deframer.broken:
                         raise Ambiguous("the answer is not framed", place=self._address, remedy="check the port")

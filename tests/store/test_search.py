@@ -420,6 +420,29 @@ def test_no_two_parameters_have_one_number() -> None:
                 assert seen.setdefault(parameter_number(kind, full), text) == text
 
 
+def test_indexing_anew_gives_the_same_rows(tmp_path: Any) -> None:
+    engine = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+    ward = Ward(engine)
+    for number in range(3):
+        ward.apply(*laboratory(number, number)["entry"])
+    tables = [f"index_{name}" for name in ("token", "code", "reference", "string", "date", "quantity", "uri")]
+    tables.append("resource")
+
+    def content() -> dict[str, Any]:
+        with engine.reading() as reader:
+            return {table: sorted(reader.execute(f"SELECT * FROM {table}")) for table in tables}
+
+    before = content()
+    with engine.transaction() as transaction:
+        transaction.execute("DELETE FROM index_token WHERE rid < 9")
+        transaction.execute("UPDATE resource SET patient = NULL, date = 0 WHERE rid < 9")
+    assert content() != before
+    with engine.transaction() as transaction:
+        assert ward.record.reindex(transaction) == 36
+    assert content() == before
+    engine.close()
+
+
 def test_laboratory_traffic_is_found(tmp_path: Any) -> None:
     engine = SqliteEngine(tmp_path / "record.sqlite", schema="record")
     ward = Ward(engine)
@@ -437,3 +460,128 @@ def test_laboratory_traffic_is_found(tmp_path: Any) -> None:
     assert len(ward.ids("Observation", "combo-code:not=718-7&_count=100")) == 21
     assert len(ward.ids("Observation", "based-on:missing=true&_count=100")) == 24
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: Any) -> Iterator[Ward]:
+    """A few resources of many types, all with one identifier."""
+    engine = SqliteEngine(tmp_path_factory.mktemp("clinic") / "record.sqlite", schema="record")
+    ward = Ward(engine)
+
+    def numbered(kind: str, **elements: Any) -> Resource:
+        return {"resourceType": kind, "identifier": [identifier("urn:n", kind)], **elements}
+
+    ward.apply(
+        put(numbered("Organization", name="County Hospital"), "urn:o"),
+        put(numbered("Patient", managingOrganization={"reference": "urn:o"}), "urn:p"),
+        put(numbered("Group", type="person", actual=True), "urn:g"),
+        put(
+            numbered(
+                "Encounter", status="finished", subject={"reference": "urn:p"}, serviceProvider={"reference": "urn:o"}
+            ),
+            "urn:e",
+        ),
+        put(
+            numbered(
+                "Observation",
+                status="final",
+                code=coded("C"),
+                subject={"reference": "urn:g"},
+                encounter={"reference": "urn:e"},
+                performer=[{"identifier": identifier("urn:staff", "7"), "display": "x"}, {"reference": "urn:o"}],
+                valueQuantity={"value": Decimal("5"), "comparator": ">", "code": "g/L", "system": "urn:ucum"},
+                meta={"profile": ["http://x.org/a/b"], "tag": [{"system": "urn:t", "code": "T"}], "source": "urn:s"},
+                component=[{"code": coded("D"), "valueQuantity": {"value": Decimal("2.5"), "unit": "kg"}}],
+            ),
+            "urn:x",
+        ),
+        put(
+            numbered(
+                "DiagnosticReport",
+                status="final",
+                code=coded("C"),
+                subject={"reference": "urn:p"},
+                issued="2026-03-01T10:00:00Z",
+                result=[{"reference": "urn:x"}, {"reference": "http://other.org/Observation/1"}],
+            ),
+            "urn:r",
+        ),
+        put(
+            numbered(
+                "RiskAssessment",
+                status="final",
+                subject={"reference": "urn:p"},
+                prediction=[{"probabilityDecimal": Decimal("0.25")}],
+            ),
+            "urn:k",
+        ),
+    )
+    yield ward
+    engine.close()
+
+
+FOUND = [
+    ("Observation", "performer:identifier=urn:staff|7", True),
+    ("Observation", "performer:identifier=urn:staff|8", False),
+    ("Observation", "encounter.identifier=Encounter", True),
+    ("Observation", "encounter:Encounter.service-provider.name=county", True),
+    ("Observation", "encounter:Encounter.service-provider.name=city", False),
+    ("Observation", "encounter.patient.organization.identifier=Organization", True),
+    ("Observation", "performer:Organization.name=County", True),
+    ("Observation", "subject.identifier=urn:n|Group", True),
+    ("Observation", "patient.identifier=urn:n|Patient", False),
+    ("Observation", "patient:missing=true", True),
+    ("Observation", "subject:missing=true", False),
+    ("Observation", "status:missing=false", True),
+    ("Observation", "value-quantity=gt6", True),
+    ("Observation", "value-quantity=lt4", False),
+    ("Observation", "value-quantity=gt6|urn:ucum|g/L", True),
+    ("Observation", "value-quantity=gt6||kg", False),
+    ("Observation", "combo-value-quantity=2.5||kg", True),
+    ("Observation", "component-value-quantity=ap2.6", True),
+    ("Observation", "combo-value-quantity:missing=true", False),
+    ("Observation", "combo-code=D,E", True),
+    ("Observation", "_profile=http://x.org/a/b", True),
+    ("Observation", "_profile:below=http://x.org/a", True),
+    ("Observation", "_profile=http://x.org/a", False),
+    ("Observation", "_tag=urn:t|T", True),
+    ("Observation", "_source=urn:s", True),
+    ("Observation", "_lastUpdated=2026-03-05", True),
+    ("Observation", "_lastUpdated=lt2026-03-05", False),
+    ("Observation", "_lastUpdated=sa2026-03-04", True),
+    ("DiagnosticReport", "issued=2026-03-01", True),
+    ("DiagnosticReport", "issued=gt2026-03-01", False),
+    ("DiagnosticReport", "result=http://other.org/Observation/1", True),
+    ("DiagnosticReport", "result.code=C", True),
+    ("DiagnosticReport", "result.combo-code=D&patient.identifier=urn:n|Patient", True),
+    ("DiagnosticReport", "result.status=preliminary", False),
+    ("Encounter", "_has:Observation:encounter:code=C", True),
+    ("Encounter", "_has:Observation:encounter:_has:DiagnosticReport:result:status=final", True),
+    ("Encounter", "_has:Observation:encounter:code=Z", False),
+    ("Patient", "_has:DiagnosticReport:patient:status=final", True),
+    ("Organization", "name:contains=hosp", True),
+    ("RiskAssessment", "probability=0.25", True),
+    ("RiskAssessment", "probability=gt0.3", False),
+]
+
+
+@pytest.mark.parametrize(("type", "query", "found"), FOUND)
+def test_every_kind_of_criterion(clinic: Ward, type: str, query: str, found: bool) -> None:
+    assert len(clinic.record.search(type, query).matches) == found
+    assert len(clinic.record.search(type, f"{query}&identifier=urn:n|{type}&_sort=-_lastUpdated").matches) == found
+
+
+@pytest.mark.parametrize("name", ["identifier", "encounter", "status", "patient", "_profile", "value-quantity", "code"])
+def test_anything_indexed_is_an_order(clinic: Ward, name: str) -> None:
+    assert len(clinic.record.search("Observation", f"_sort={name},-_id").matches) == 1
+
+
+def test_a_bare_id_may_be_of_any_type(clinic: Ward) -> None:
+    (group,) = clinic.ids("Group", "")
+    (person,) = clinic.ids("Patient", "")
+    assert len(clinic.ids("Observation", f"subject={group}")) == 1
+    assert clinic.ids("Observation", f"subject={person}") == set()
+    assert len(clinic.ids("Encounter", f"subject={person}")) == 1
+    assert clinic.ids("Encounter", f"subject=Group/{person}") == set()
+    page = clinic.record.search("Encounter", "_summary=data&_include=Encounter:*&_revinclude=Observation:*")
+    assert sorted(each.type for each in page.included) == ["Observation", "Organization", "Patient"]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import bundle, json
-from gateway.store.record import Record
 from gateway.store.request import REOPEN
 from gateway.store.stored import PreconditionFailed
 from tests.store import samples
@@ -161,6 +160,7 @@ REFUSED = [
         "no.* Patient|not a",
     ),
     ({"entry": [{"request": {"method": "PUT", "url": "Patient"}, "resource": {"resourceType": "Patient"}}]}, "URL"),
+    ({"entry": [{"request": {"method": "PUT", "url": "Patient/a b"}, "resource": {}}]}, "URL"),
     (
         {"entry": [bundle.entry(order(subject="urn:uuid:absent"), O, bundle.update("ServiceRequest", PLACER, "1"))]},
         "does not have",
@@ -225,6 +225,18 @@ def test_orders_that_share_an_accession_number_are_two(ward: Ward) -> None:
     done = ward.apply(*entries)
     assert len(done.changes) == 2
     assert ward.apply(*entries).changes == ()
+
+
+def test_a_double_directory_entry_holds_nothing_up(ward: Ward) -> None:
+    def doctor(*numbers: str) -> dict[str, Any]:
+        return {"resourceType": "Practitioner", "identifier": [identifier(f"urn:{n}", n) for n in numbers]}
+
+    ward.apply(put(doctor("1"), "urn:uuid:1"))
+    second = ward.apply(put(doctor("2"), "urn:uuid:2")).references["urn:uuid:2"]
+    done = ward.apply(put(doctor("2", "1"), "urn:uuid:2"))
+    assert done.references["urn:uuid:2"] == second
+    assert done.notes
+    assert ward.apply(put(doctor("2", "1"), "urn:uuid:2")).changes == ()
 
 
 def test_the_number_of_another_patient_is_another_order(ward: Ward) -> None:
@@ -479,4 +491,3 @@ def test_applying_twice_is_applying_once(sent: list[tuple[int, int, str, str]], 
                 assert json.loads(json.dumps(ward.get(change.reference))) == ward.get(change.reference)
     finally:
         engine.close()
-    assert Record(engine) is not None

@@ -1,0 +1,28 @@
+"""Hutong 互通: the interoperability gateway for hospital communities. The map of the house:
+
+    bytes → frame → entry ─ACK→ document → bundle → identity → record → changes → deliveries → document → bytes → receipt
+
+    __main__ cli/       the `hutong` command
+    demo/               a small community that plays a day over real sockets and files
+    app                 composition root: two halves, front and back; the only file that knows all rooms
+    stateless           `hutong translate`: the same translation without a store
+    config/             community.yaml + members → checked settings; every mistake with file and line
+    api/                the web door: FHIR, intake, operations, security
+    inbound             bytes → FHIR: receive (write down, then acknowledge), process       ← read first
+    outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
+    formats             bytes → document → Bundle, one row a format
+    worker              the one loop that drains a queue, and the table error → next state
+    transport/          one file a wire: mllp http files memory
+    journal/            what came in, what is owed, what was answered, what died; replay
+    mapping/            the mapping language: grammar, compilers both ways, data types
+    identity/           who is who: match (pure rules), index
+    store/              the shared record: transact read search history
+    routing/            who asked for it
+    codec/              one file a format, no I/O: charset hl7v2 delimited json
+    fhir/               R4 in plain dictionaries: definitions validate searchparameters bundle reference
+    db/                 where rows live: engine (Protocol) sqlite migrations/
+    telemetry           counters and log lines; never a body, never a name
+    model errors        the nouns; what happens next
+
+Imports point downwards only (import-linter in pyproject.toml). Maps are data: `mappings/`.
+"""

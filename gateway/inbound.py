@@ -1,0 +1,229 @@
+"""bytes → FHIR, the first half of the product's story.
+
+    receive   a frame is looked at, written down, and only then acknowledged
+    process   an entry is translated, its patient recognised, the Bundle applied to the record, and what that
+              changes is owed to everybody who asked for it: one database transaction
+
+A crash between the two loses nothing: what was acknowledged is on disk and is processed when we are back; what was
+processed is in the record together with its mark, so it is never processed twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.codec import hl7v2
+from gateway.db.engine import Transaction
+from gateway.errors import Configuration
+from gateway.fhir import json
+from gateway.formats import Formats, Look
+from gateway.identity.index import resolve
+from gateway.journal.intake import Intake, Verdict
+from gateway.journal.outbox import Outbox
+from gateway.model import Change, Channel, Community, Entry, Frame, Member, Resource
+from gateway.routing import Context, owner_of, wanted
+from gateway.store.record import Record
+from gateway.telemetry import Metrics
+from gateway.transport.files import control_id as file_control_id
+
+INLINE = 64 * 1024  # bytes up to which a frame is looked at on the event loop; a larger one goes to a thread
+APPLICATION = "HUTONG"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """The door. `receive` returns only when the frame is on disk; it raises Transient when that cannot be promised."""
+
+    community: Community
+    formats: Formats
+    intake: Intake
+    metrics: Metrics
+    channels: Mapping[str, tuple[Member, Channel]]
+
+    async def receive(self, frame: Frame) -> bytes:
+        """Look at it, write it down, answer. Refused frames are written down too, with their cause."""
+        began = time.perf_counter()
+        self.metrics.received(frame.channel)
+        owner, channel = self.channels.get(frame.channel, (None, None))
+        if len(frame.body) <= INLINE:
+            look = self.formats.look(frame, channel, owner)
+        else:
+            look = await asyncio.to_thread(self.formats.look, frame, channel, owner)
+        await self.intake.write(frame, self._verdict(frame, channel, look))
+        if look.error:
+            self.metrics.refused(frame.channel, code=look.error.code)
+        else:
+            self.metrics.accepted(frame.channel, seconds=time.perf_counter() - began)
+        return _answer(self.community, channel, look)
+
+    @staticmethod
+    def _verdict(frame: Frame, channel: Channel | None, look: Look) -> Verdict:
+        from_folder = channel is not None and channel.transport == "files"
+        return Verdict(
+            member=look.member.id,
+            format=look.format,
+            charset=look.charset,
+            control_id=file_control_id(frame) if from_folder else look.control_id,
+            key=look.key,
+            kind=look.kind,
+            accepted=look.error is None,
+            cause=look.error.cause if look.error else "",
+            place=look.error.place if look.error else "",
+        )
+
+
+def _answer(community: Community, channel: Channel | None, look: Look) -> bytes:
+    """The acknowledgement in the sender's own terms."""
+    if look.format == "hl7v2":
+        return acknowledgement(community, look)
+    if channel is not None and channel.transport == "files":
+        return str(look.error).encode() if look.error else b""
+    if look.error:
+        issue = {"severity": "error", "code": "invalid", "diagnostics": str(look.error)}
+        return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+    return b""
+
+
+def acknowledgement(community: Community, look: Look) -> bytes:
+    """HL7 v2.5.1 §2.9: AA, AE, AR in original mode. In enhanced mode the application acknowledgement, when MSH-16 asks
+    for it, is given at once and covers the accept acknowledgement; else CA, CE, CR as MSH-15 asks; else nothing."""
+    header, error = look.header, look.error
+    success = error is None
+    mode = hl7v2.mode(header)
+    if mode == "enhanced" and hl7v2.wants_application_acknowledgement(header, success=success):
+        mode = "original"
+    elif not hl7v2.wants_accept_acknowledgement(header, success=success):
+        return b""
+    return hl7v2.acknowledge(
+        header,
+        code="AA" if error is None else hl7v2.refusal_code(error),
+        control_id=secrets.token_hex(10).upper(),
+        when=_now(),
+        own_application=APPLICATION,
+        own_facility=community.id,
+        error=error,
+        mode=mode,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """The worker's half. `process` runs inside the caller's transaction: all of it happens, or nothing."""
+
+    community: Community
+    formats: Formats
+    record: Record
+    channels: Mapping[str, tuple[Member, Channel]]
+    outbox: Outbox = field(default_factory=Outbox)
+    now: Callable[[], datetime] = _now
+    asked_for: frozenset[str] = field(init=False)  # resource types that any subscription names
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asked_for", asked_for(self.community))
+
+    def process(self, transaction: Transaction, entry: Entry) -> int | None:
+        """The number of the record transaction, None for a training message: it is checked and goes no further.
+
+        Raises Configuration (parked: a map, a code, a doubtful person), Permanent (dead) or Transient (again)."""
+        _, channel = self.channels.get(entry.frame.channel, (None, None))
+        translation = self.formats.translate(entry, channel)
+        if is_training(entry):
+            return None
+        patients = self._patients(transaction, translation.bundle, self.formats.member(entry.member))
+        applied = self.record.apply(transaction, translation.bundle, at=self.now(), entry_id=entry.id, patients=patients)
+        for change in applied.changes:
+            self._owe(transaction, change, entry.member)
+        return applied.transaction
+
+    def _patients(self, transaction: Transaction, bundle: Resource, member: Member) -> dict[str, str | None]:
+        """Who each arriving Patient is: a known one, a new one, or a question for a person."""
+        found: dict[str, str | None] = {}
+        for entry in bundle.get("entry", ()):
+            resource = entry.get("resource") or {}
+            if resource.get("resourceType") != "Patient":
+                continue
+            authoritative = member.authoritative and entry.get("request", {}).get("method") == "PUT"
+            decision = resolve(transaction, resource, authoritative=authoritative)
+            if decision.kind == "ask":
+                raise Configuration(
+                    f"who this is, a person must decide ({', '.join(decision.reasons)})",
+                    place="Patient",
+                    remedy="compare the patients in the record, correct the numbers at the sender, then replay",
+                    code="204",
+                )
+            found[entry["fullUrl"]] = decision.patient_id
+        return found
+
+    # ------------------------------------------------------------------------------------ who is owed what
+
+    def _owe(self, transaction: Transaction, change: Change, sender: str) -> None:
+        if change.type not in self.asked_for:
+            return
+        stored = self.record.vread(change.type, change.id, change.version, reader=transaction)
+        if stored is None or stored.deleted:
+            return
+        resource = stored.resource
+        context = self._context(transaction, resource, change.transaction)
+        for subscription in wanted(self.community, change=change, resource=resource, sender=sender, context=context):
+            self.outbox.owe(transaction, subscription.id, patient_of(resource) or change.reference, change)
+
+    def _context(self, transaction: Transaction, resource: Resource, number: int) -> Context:
+        """What routing needs to know around a change: its patient, its orders, and who placed them."""
+        around = self.record.related(transaction, resource["resourceType"], resource["id"], number, depth=2)
+        orders = tuple(each for each in around.values() if each["resourceType"] == "ServiceRequest")
+        patient = around.get(patient_of(resource), resource if resource["resourceType"] == "Patient" else None)
+        owners = {owner for order in orders for owner in self._owners(order, around)}
+        return Context(patient=patient, orders=orders, owners=frozenset(owners))
+
+    def _owners(self, order: Resource, around: Mapping[str, Resource]) -> set[str]:
+        """The members of an order's requester and of the visit it was written in."""
+        systems = []
+        for pointer in (order.get("requester"), around.get(_reference(order.get("encounter")), {}).get("serviceProvider")):
+            for identifier in around.get(_reference(pointer), {}).get("identifier", ()):
+                systems.append(str(identifier.get("system", "")))
+                member = self.community.member_of_facility(str(identifier.get("value", "")))
+                if member:
+                    systems.append(f"urn:hutong:id:{member.id}")
+        return {owner for system in systems if (owner := owner_of(system, self.community))}
+
+
+def _reference(value: Any) -> str:
+    return str(value.get("reference", "")) if isinstance(value, dict) else ""
+
+
+def asked_for(community: Community) -> frozenset[str]:
+    """The resource types that any subscription names."""
+    return frozenset(
+        criteria.partition("?")[0]
+        for member in community.members.values()
+        for subscription in member.subscriptions
+        for criteria in subscription.criteria
+    )
+
+
+def patient_of(resource: Resource) -> str:
+    """'Patient/…' of a resource, "" where it has none: the key that keeps a patient's order."""
+    if resource["resourceType"] == "Patient":
+        return f"Patient/{resource.get('id', '')}"
+    for name in ("subject", "patient", "for"):
+        if found := _reference(resource.get(name)):
+            return found
+    return ""
+
+
+def is_training(entry: Entry) -> bool:
+    """MSH-11 T or D: never in a production record (HL7 table 0103)."""
+    if entry.format != "hl7v2":
+        return False
+    header = hl7v2.peek(entry.frame.body)
+    return header is not None and header.processing_id in ("T", "D")

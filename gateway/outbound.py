@@ -1,0 +1,124 @@
+"""FHIR → bytes, the second half of the product's story.
+
+A delivery is owed since the transaction that made its change. It is written in the receiver's own terms (its message,
+version, charset, numbers) from the record as it stood at that change, sent, and its receipt kept. A preliminary report
+therefore leaves as it was, even when the final one is already known; the final one follows behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.codec import delimited
+from gateway.codec.charset import codec_of
+from gateway.db.engine import Engine, Reader
+from gateway.errors import Configuration
+from gateway.fhir import bundle as bundles
+from gateway.fhir import json, reference
+from gateway.mapping.context import KEY
+from gateway.mapping.maps import Address, Maps
+from gateway.model import Community, Delivery, Member, Receipt, Resource, Subscription
+from gateway.store.record import Record
+from gateway.transport import Sender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatcher:
+    """Writes and sends what is owed to one subscription."""
+
+    community: Community
+    maps: Maps
+    record: Record
+    engine: Engine
+    member: Member
+    subscription: Subscription
+    sender: Sender
+
+    async def send(self, delivery: Delivery) -> Receipt:
+        """Returns the receiver's receipt. Raises our errors; the worker decides what happens next."""
+        body = await asyncio.to_thread(self.write, delivery)
+        return await self.sender.send(body, delivery)
+
+    def write(self, delivery: Delivery) -> bytes:
+        """The bytes of one delivery: the same on every attempt."""
+        with self.engine.reading() as reader:
+            change = delivery.change
+            resources = self.record.related(reader, change.type, change.id, change.transaction)
+            self._add_pointing(reader, resources, change.reference)
+            at = self._committed(reader, delivery)
+        if change.reference not in resources:
+            raise Configuration("the record no longer holds what is owed", place=change.reference, remedy="let it rest or replay its entry")
+        write = _FORMATS.get(self.subscription.format)
+        if write is None:
+            raise Configuration(f"{self.subscription.format} is read, not written", place="subscription.format", remedy=f"one of {', '.join(_FORMATS)}")
+        return write(self, resources, delivery, at)
+
+    def _committed(self, reader: Reader, delivery: Delivery) -> datetime:
+        stored = self.record.vread(delivery.change.type, delivery.change.id, delivery.change.version, reader=reader)
+        return stored.updated if stored else datetime.now(UTC)
+
+    def _add_pointing(self, reader: Reader, resources: dict[str, Resource], lead: str) -> None:
+        """What refers to the lead resource and belongs to its message: the retired patient of a merge, diagnoses."""
+        for pointer in resources[lead].get("link", ()) if lead in resources else ():
+            other = str(pointer.get("other", {}).get("reference", ""))
+            if other and other not in resources:
+                resources.update(self.record.related(reader, *other.split("/", 1), 1 << 62, depth=0))
+
+    def address(self, delivery: Delivery, at: datetime) -> Address:
+        """For whom it is written."""
+        profile = self.subscription.profile or self.member.profile
+        facilities = self.member.facilities or (self.member.id,)
+        return Address(
+            profile=profile, facility=profile.facility or facilities[0], own=frozenset((*facilities, self.member.id)),
+            sender=self.community.id, control_id=delivery.idempotency, when=at, event=self.subscription.event,
+        )  # fmt: skip
+
+
+def _hl7v2(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
+    structure = self.subscription.message or _STRUCTURES.get(delivery.change.type, "")
+    return self.maps.from_fhir(resources, [delivery.change.reference], structure=structure, to=self.address(delivery, at))
+
+
+_STRUCTURES = {"DiagnosticReport": "ORU_R01", "ServiceRequest": "ORM_O01", "Encounter": "ADT_A01", "Patient": "ADT_A01"}
+
+
+def _delimited(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
+    to = self.address(delivery, at)
+    columns, rows = self.maps.rows_from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
+    return delimited.encode(columns, rows, charset=codec_of(to.profile.charset) or "utf-8")
+
+
+def _fhir(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
+    if self.subscription.message == "resource":
+        return json.dumps(resources[delivery.change.reference])
+    return json.dumps(transaction(resources))
+
+
+def transaction(resources: Mapping[str, Resource]) -> Resource:
+    """A transaction Bundle that any FHIR server can take twice: conditional on business identifiers."""
+    urls = {each: bundles.full_url("resource", each) for each in resources}
+    entries = []
+    for name, resource in resources.items():
+        copy = json.loads(json.dumps({key: value for key, value in resource.items() if key not in ("id", "meta")}))
+        for pointer in reference.find(copy):
+            if pointer.get("reference") in urls:
+                pointer["reference"] = urls[pointer["reference"]]
+        entries.append(bundles.entry(copy, urls[name], _request(resource)))
+    return bundles.transaction(entries)
+
+
+def _request(resource: Resource) -> dict[str, str]:
+    type_ = resource["resourceType"]
+    identifiers = resource.get("identifier") or []
+    numbered = [each for each in identifiers if isinstance(each, dict) and each.get("system") and each.get("value")]
+    numbered.sort(key=lambda each: each["system"] != KEY)  # the key alone tells panels of one report number apart
+    if numbered:
+        return bundles.update(type_, numbered[0]["system"], numbered[0]["value"])
+    return {"method": "PUT", "url": f"{type_}/{resource['id']}"}
+
+
+_FORMATS = {"hl7v2": _hl7v2, "delimited": _delimited, "fhir": _fhir}
+

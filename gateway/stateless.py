@@ -1,0 +1,161 @@
+"""`hutong translate`: bytes in, a FHIR transaction Bundle out, or a Bundle in, an HL7 v2 message out. Nothing is stored.
+
+The same translation as in the running gateway, by the same settings and maps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from gateway import config
+from gateway.codec import hl7v2
+from gateway.errors import Configuration, Permanent
+from gateway.fhir import json, validate
+from gateway.formats import Formats
+from gateway.mapping import maps
+from gateway.mapping.maps import Address, Lineage, Maps
+from gateway.model import Channel, Community, Entry, Frame, Member, Resource
+
+LEADS = (("DiagnosticReport", "ORU_R01"), ("ServiceRequest", "ORM_O01"), ("Encounter", "ADT_A01"), ("Patient", "ADT_A01"))
+_SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """What came of one document. `notes` are for people; `explanation` says where each element came from."""
+
+    output: bytes
+    suffix: str
+    notes: list[str] = field(default_factory=list)
+    explanation: str = ""
+
+
+def translate(body: bytes, *, name: str, member: str | None, to: str, config: Path | None, explain: bool) -> Translated:
+    """One document. `name` is its file name, for the format where the bytes do not tell. Raises HutongError."""
+    formats = _formats(config)
+    if to == "hl7v2":
+        return _to_hl7v2(body, formats, member)
+    owner = _owner(formats, member)
+    channel = _channel(body, name)
+    frame = Frame(channel=channel.id, body=body, peer=name, received_at=datetime.now(UTC))
+    look = formats.look(frame, channel, owner)
+    if look.error:
+        raise look.error
+    entry = Entry(id=0, frame=frame, member=look.member.id, format=look.format, charset=look.charset, control_id=look.control_id)
+    made = formats.translate(entry, channel)
+    rejects = [f"row {row} was set aside: {cause}" for row, cause in made.rejects]
+    unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
+    explanation = ""
+    if explain and look.format == "hl7v2":
+        message = hl7v2.decode(body, look.member.profile.charset)
+        lineage = formats.maps.to_fhir(message, profile=look.member.profile, when=frame.received_at, explain=True).lineage
+        explanation = _explained(lineage, message, made.bundle)
+    return Translated(output=json.dumps_pretty(made.bundle), suffix=".json", notes=[*rejects, *made.notes, *unknown], explanation=explanation)
+
+
+@lru_cache(maxsize=4)
+def _formats(path: Path | None) -> Formats:
+    community = config.load(path) if path else config.starter()
+    return Formats(community, maps.load([maps.shipped(), *map(Path, community.map_folders)]))
+
+
+def _owner(formats: Formats, member: str | None) -> Member | None:
+    if member is None:
+        return None
+    if member not in formats.community.members and not formats.community.open:
+        raise Configuration(f"there is no member {member}", place="--member", remedy="one of " + ", ".join(formats.community.members))
+    return formats.member(member)
+
+
+def _channel(body: bytes, name: str) -> Channel:
+    """The format by the bytes, then by the file's name."""
+    start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
+    if start.startswith((b"MSH", b"FHS", b"BHS")):
+        format_ = "hl7v2"
+    elif start.startswith((b"{", b"[")):
+        format_ = "fhir" if b'"resourceType"' in body[:100_000] else "json"
+    else:
+        format_ = _SUFFIXES.get(Path(name).suffix.lower(), "hl7v2")
+    return Channel(id="translate", transport="files", format=format_)
+
+
+def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Resource) -> str:
+    """One line an element: `Type.path <- SEG-n bytes offset+length map:line`."""
+    types = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle.get("entry", ())}
+    counts: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    for url, type_ in types.items():
+        counts[type_] = numbers[url] = counts.get(type_, 0) + 1
+    lines = []
+    for each in lineage:
+        if each.resource not in types or each.segment < 0:
+            continue
+        offset, length = message.span(each.segment, each.field)
+        path = each.path.partition(".")[2]
+        segment = message.segments[each.segment][0]
+        lines.append(f"{types[each.resource]}[{numbers[each.resource]}].{path} <- {segment}-{each.field} bytes {offset}+{length} {each.line}")
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------------------------------- back
+
+
+def _to_hl7v2(body: bytes, formats: Formats, member: str | None) -> Translated:
+    bundle = json.loads(body)
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
+    problems = validate.problems(bundle)
+    if problems:
+        raise Permanent(problems[0].text, place=problems[0].path, remedy="mend the Bundle")
+    resources = _by_reference(bundle)
+    type_, structure = next(((type_, name) for type_, name in LEADS if any(each["resourceType"] == type_ for each in resources.values())), ("", ""))
+    if not type_:
+        raise Permanent("nothing here that an HL7 v2 message is about", place="Bundle.entry", remedy="a report, an order, a visit or a patient")
+    leads = [name for name, each in resources.items() if each["resourceType"] == type_]
+    if type_ == "Patient" and any(each.get("link") for each in resources.values()):
+        structure = "ADT_A39"
+        leads = [name for name in leads if resources[name].get("active") is not False] or leads
+    output = formats.maps.from_fhir(resources, leads, structure=structure, to=_address(formats.community, formats.maps, member, bundle, body, structure))
+    return Translated(output=output, suffix=".hl7")
+
+
+def _by_reference(bundle: Resource) -> dict[str, Resource]:
+    found = {}
+    for number, entry in enumerate(bundle.get("entry", ())):
+        resource = entry.get("resource")
+        if isinstance(resource, dict):
+            url = str(entry.get("fullUrl") or (f"{resource['resourceType']}/{resource['id']}" if "id" in resource else f"entry:{number}"))
+            found[url] = resource
+            if "id" in resource and not url.startswith("urn:"):
+                found.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
+    unique: dict[int, str] = {}
+    for url, resource in list(found.items()):
+        if id(resource) in unique and "://" in unique[id(resource)]:
+            del found[unique[id(resource)]]
+        unique[id(resource)] = url
+    return found
+
+
+def _address(community: Community, maps_: Maps, member: str | None, bundle: Resource, body: bytes, structure: str) -> Address:
+    """For whom; the time is the Bundle's own, so that the same Bundle gives the same bytes."""
+    known = community.members.get(member or "")
+    facilities = known.facilities if known else (member,) if member else ()
+    profile = known.profile if known else Formats(community, maps_).member(member or "").profile
+    return Address(
+        profile=profile, facility=facilities[0] if facilities else "", own=frozenset(facilities), sender=community.id,
+        control_id=hashlib.sha256(body).hexdigest()[:20].upper(), when=_moment(bundle),
+        event="A40" if structure == "ADT_A39" else "",
+    )  # fmt: skip
+
+
+def _moment(bundle: Resource) -> datetime:
+    times = [bundle.get("timestamp")]
+    for entry in bundle.get("entry", ()):
+        resource = entry.get("resource") or {}
+        times += [resource.get(name) for name in ("recorded", "issued", "authoredOn")]
+    found = [datetime.fromisoformat(each) for each in times if isinstance(each, str) and len(each) >= 20]
+    return max(found) if found else datetime.fromtimestamp(0, UTC)
