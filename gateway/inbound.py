@@ -161,7 +161,7 @@ class Processor:
                     remedy="compare the patients in the record, correct the numbers at the sender, then replay",
                     code="204",
                 )
-            found[entry["fullUrl"]] = decision.patient_id
+            found[entry["fullUrl"]] = decision.patient_id or None
         return found
 
     # ------------------------------------------------------------------------------------ who is owed what

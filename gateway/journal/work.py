@@ -28,13 +28,14 @@ FRESH = "SELECT id, accepted, channel, key, size FROM entry WHERE id > ? ORDER B
 TOUCHED = "SELECT entry FROM work WHERE entry > ? AND entry <= ?"
 BLOCKED = "SELECT 1 FROM work WHERE state = 'waiting' AND key = ? AND entry < ? LIMIT 1"
 ANY_DUE = "SELECT 1 FROM work WHERE state = 'waiting' AND (due <= ? OR due > ?) LIMIT 1"
+# '+entry': in order of id SQLite would rather walk over every entry that was ever done.
 DUE = """
     SELECT entry, key, attempts FROM work
      WHERE state = 'waiting' AND (due <= ? OR due > ?)
        AND (key = '' OR NOT EXISTS (SELECT 1 FROM work AS earlier
              WHERE earlier.state = 'waiting' AND earlier.key = work.key AND earlier.entry < work.entry
                AND earlier.due > ? AND earlier.due <= ?))
-     ORDER BY entry LIMIT ?
+     ORDER BY +entry LIMIT ?
 """
 LOAD = """
     SELECT received, channel, member, peer, format, charset, control_id, body FROM entry WHERE id = ?

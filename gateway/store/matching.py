@@ -17,6 +17,7 @@ _WEAK = frozenset({"ACSN"})
 _STRONG = frozenset({"PLAC", "FILL"})
 # Entries of a directory: a double one is untidy, but no reason to hold a patient's result.
 _DIRECTORY = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Device", "HealthcareService"})
+KEY = "urn:hutong:key"  # identifier system of the keys that the mapping derives
 _NUMBERED = frozenset({"ServiceRequest", "DiagnosticReport"})
 
 
@@ -42,7 +43,7 @@ def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *,
     matches: list[Working] = []
     for candidate in workspace.with_identifiers(kind, pairs(arriving, condition)):
         shared = _shared(candidate.result or {}, own, condition)
-        if not shared:
+        if not shared or _named_apart(candidate.result or {}, own):
             continue
         if patient and candidate.patient and not _same_patient(workspace, candidate.patient, patient):
             notes.append(f"{kind}: the number is known for another patient; kept apart")
@@ -81,6 +82,13 @@ def pairs(arriving: Resource, condition: Sequence[Pair]) -> list[Pair]:
     """Every identifier to look for: those of the request, then the resource's others."""
     own = ((str(each.get("system", "")), str(each["value"])) for each in update.identifiers(arriving))
     return list(dict.fromkeys([*condition, *own]))
+
+
+def _named_apart(stored: Resource, own: Sequence[Mapping[str, Any]]) -> bool:
+    """Both carry a key of the gateway and not the same one: two panels of one report that share its filler number."""
+    ours = {each.get("value") for each in own if each.get("system") == KEY}
+    theirs = {each.get("value") for each in update.identifiers(stored) if each.get("system") == KEY}
+    return bool(ours and theirs) and not ours & theirs
 
 
 def _same_patient(workspace: Workspace, one: str, other: str) -> bool:

@@ -96,7 +96,8 @@ async def test_what_is_not_for_us_stays(tmp_path: Path) -> None:
     assert names(folder) == sorted([*before, "done", "error"])
 
 
-async def test_refused_files_lie_beside_their_cause(tmp_path: Path) -> None:
+async def test_refused_files_lie_beside_their_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.files.EMPTY_PATIENCE", 3)
     receiver = Receiver(answer=lambda frame: "第 3 行缺少姓名 / line 3 has no name".encode())
     (tmp_path / "bad.csv").write_bytes(b"x")
     (tmp_path / "empty.csv").write_bytes(b"")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import ssl
+import subprocess
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from gateway.errors import Configuration, Transient
+from gateway.errors import Ambiguous, Configuration, Transient
 from gateway.model import Frame
 from gateway.transport.mllp import Limits, MllpListener, Receive
 from gateway.transport.mllp_framing import Deframer, frame
-from tests.transport.lines import Receiver, until
+from gateway.transport.mllp_sender import MllpSender
+from tests.transport.lines import Receiver, delivery, message, until
 
 
 class Client:
@@ -325,3 +329,37 @@ async def test_addresses_that_are_none() -> None:
     for address in ("2575", "host:", ":2575", "host:http", "host:70000"):
         with pytest.raises(Configuration):
             MllpListener(address, channel="c")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-nodes"]
+    made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", *subject]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return key, certificate
+
+
+async def test_tls(certificate: tuple[Path, Path]) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate[1], certificate[0])
+    client = ssl.create_default_context(cafile=certificate[1])
+    async with listening(Receiver(), server_tls=server, client_tls=client) as (listener, connect):
+        one = await connect()
+        one.send(b"".join(frame(b"MSH|%d" % number) for number in range(100)))
+        assert [await one.answer() for _ in range(100)] == [b"ACK:MSH|%d" % number for number in range(100)]
+        reader, writer = await asyncio.open_connection(*listener.address)  # without TLS
+        writer.write(frame(b"MSH|plain"))
+        assert b"ACK" not in await reader.read(1000)
+        writer.close()
+        sender = MllpSender(f"localhost:{listener.address[1]}", timeout=1.0, tls=ssl.create_default_context())
+        with pytest.raises(Transient, match="SSL"):  # nobody vouches for the certificate
+            await sender.send(message("M1"), delivery())
+        trusting = MllpSender(f"localhost:{listener.address[1]}", timeout=1.0, tls=client)
+        with pytest.raises(Ambiguous):  # the answer is no acknowledgement, but it came
+            await trusting.send(message("M1"), delivery())
+        await trusting.close()
