@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from gateway.codec.chinese_numbers import national_id
 from gateway.db.engine import Reader
 from gateway.db.record import ZONE, parameter_number, survivor, system_number
 from gateway.fhir import dates, json
 from gateway.fhir.normal import normal
-from gateway.identity.match import Candidate, Decision, Person, decide, national_id
+from gateway.identity.match import Candidate, Decision, Person, decide
 from gateway.model import Resource
 
 BY_NUMBER = (

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.codec.chinese_numbers import birth_date_of
 from gateway.mapping.context import IDENTIFIER, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import TYPES
-from gateway.mapping.datatypes.nationalid import birth_date
 from gateway.mapping.datatypes.people import STAFF, human_name
 from gateway.mapping.datatypes.simple import clean, fhir_time
-from gateway.mapping.datatypes.values import INTERPRETATION, qualitative, quantity, quantity_text, range_text, reference_range, worded
+from gateway.mapping.datatypes.values import (
+    INTERPRETATION,
+    qualitative,
+    quantity,
+    quantity_text,
+    range_text,
+    reference_range,
+    worded,
+)
 
 _MARKS = {"↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L", "N": "N", "正常": "N",
           "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A", "异常": "A", "★": "AA", "*": "A"}  # fmt: skip
@@ -158,7 +166,7 @@ def institution_back(value: dict[str, Any], context: Context) -> tuple[str, str]
 
 def birth_into(raw: str, context: Context) -> str | None:
     """The birth date that a valid 居民身份证 carries (GB 11643); from nothing else, an age least of all."""
-    return birth_date(raw)
+    return birth_date_of(raw) or None
 
 
 def birth_back(value: str, context: Context) -> str:
