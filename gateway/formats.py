@@ -1,7 +1,7 @@
 """Bytes → document → Bundle, one row a format: what is seen at the door (fast), and what is made of it later (whole).
 
-    hl7v2       HL7 v2 messages                     delimited   CSV and its kin, by an export map
-    fhir        FHIR R4 resources and Bundles       json        JSON forms, by an export map
+hl7v2       HL7 v2 messages                     delimited   CSV and its kin, by an export map
+fhir        FHIR R4 resources and Bundles       json        JSON forms, by an export map
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class Formats:
 
     def member(self, id: str) -> Member:
         """A member by its id; in an open community a sender that nobody has confirmed yet."""
-        return self.community.members.get(id) or Member(id=id, name=id, facilities=(id,), confirmed=False, profile=self._profile())
+        return self.community.members.get(id) or Member(
+            id=id, name=id, facilities=(id,), confirmed=False, profile=self._profile()
+        )
 
     def sender(self, facility: str, owner: Member | None) -> Member | None:
         """Whose message it is: the channel's owner, else by MSH-4; None for a stranger in a closed community."""
@@ -89,17 +91,31 @@ STRANGER = Member(id="unknown", name="unknown", confirmed=False)
 def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Member | None) -> Look:
     peeked = hl7v2.peek(frame.body) if owner is None else None
     member = self.sender(peeked.sending_facility if peeked else "", owner)
-    look = Look(member=member or STRANGER, format="hl7v2", header=peeked, control_id=peeked.control_id if peeked else "", kind=peeked.kind if peeked else "")
+    look = Look(
+        member=member or STRANGER,
+        format="hl7v2",
+        header=peeked,
+        control_id=peeked.control_id if peeked else "",
+        kind=peeked.kind if peeked else "",
+    )
     if member is None:
         stranger = "no member of this community sends as this facility"
-        return replace(look, error=Permanent(stranger, place="MSH-4", code="103", remedy="add it to the facilities of a member"))
+        return replace(
+            look, error=Permanent(stranger, place="MSH-4", code="103", remedy="add it to the facilities of a member")
+        )
     try:
         message = hl7v2.decode(frame.body, member.profile.charset)
     except HutongError as error:
         return replace(look, error=error, header=look.header or hl7v2.peek(frame.body))
     header = message.header
     look = Look(
-        member=member, format="hl7v2", charset=message.charset, control_id=header.control_id, kind=header.kind, header=header, key=_patient_key(message)
+        member=member,
+        format="hl7v2",
+        charset=message.charset,
+        control_id=header.control_id,
+        kind=header.kind,
+        header=header,
+        key=_patient_key(message),
     )
     problems = hl7v2.check(message)
     if problems:
@@ -145,7 +161,12 @@ def _translate_delimited(self: Formats, entry: Entry, channel: Channel | None, m
     table = delimited.decode(entry.frame.body, charset=member.profile.charset)
     name = self.maps.export_of(format="delimited", columns=table.columns, wanted=_wanted(channel, member))
     made = self.maps.rows_to_fhir(
-        table.rows, name=name, profile=member.profile, facility=_facility(member), control_id=_digest(entry), when=entry.frame.received_at
+        table.rows,
+        name=name,
+        profile=member.profile,
+        facility=_facility(member),
+        control_id=_digest(entry),
+        when=entry.frame.received_at,
     )
     mapped = tuple((table.numbers[row - 1], cause) for row, cause in made.rejects)
     ragged = tuple((each.number, each.cause) for each in table.rejects)
@@ -172,7 +193,11 @@ def _look_json(self: Formats, frame: Frame, channel: Channel | None, owner: Memb
     except HutongError as error:
         return replace(look, error=error)
     if not found:
-        return replace(look, kind=name, error=Permanent("the form holds no record", place=name, code="101", remedy="send at least one"))
+        return replace(
+            look,
+            kind=name,
+            error=Permanent("the form holds no record", place=name, code="101", remedy="send at least one"),
+        )
     return replace(look, charset=tree.charset, kind=name)
 
 
@@ -192,7 +217,12 @@ def _translate_json(self: Formats, entry: Entry, channel: Channel | None, member
     tree = json_tree.decode(entry.frame.body, member.profile.charset)
     name, records = _form(self, tree, _wanted(channel, member))
     return self.maps.rows_to_fhir(
-        records, name=name, profile=member.profile, facility=_facility(member), control_id=_digest(entry), when=entry.frame.received_at
+        records,
+        name=name,
+        profile=member.profile,
+        facility=_facility(member),
+        control_id=_digest(entry),
+        when=entry.frame.received_at,
     )
 
 

@@ -140,7 +140,9 @@ class Processor:
         if is_training(entry):
             return None
         patients = self._patients(transaction, translation.bundle, self.formats.member(entry.member))
-        applied = self.record.apply(transaction, translation.bundle, at=self.now(), entry_id=entry.id, patients=patients)
+        applied = self.record.apply(
+            transaction, translation.bundle, at=self.now(), entry_id=entry.id, patients=patients
+        )
         for change in applied.changes:
             self._owe(transaction, change, entry.member)
         return applied.transaction
@@ -188,7 +190,10 @@ class Processor:
     def _owners(self, order: Resource, around: Mapping[str, Resource]) -> set[str]:
         """The members of an order's requester and of the visit it was written in."""
         systems = []
-        for pointer in (order.get("requester"), around.get(_reference(order.get("encounter")), {}).get("serviceProvider")):
+        for pointer in (
+            order.get("requester"),
+            around.get(_reference(order.get("encounter")), {}).get("serviceProvider"),
+        ):
             for identifier in around.get(_reference(pointer), {}).get("identifier", ()):
                 systems.append(str(identifier.get("system", "")))
                 member = self.community.member_of_facility(str(identifier.get("value", "")))

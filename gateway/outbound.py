@@ -50,10 +50,18 @@ class Dispatcher:
             self._add_pointing(reader, resources, change.reference)
             at = self._committed(reader, delivery)
         if change.reference not in resources:
-            raise Configuration("the record no longer holds what is owed", place=change.reference, remedy="let it rest or replay its entry")
+            raise Configuration(
+                "the record no longer holds what is owed",
+                place=change.reference,
+                remedy="let it rest or replay its entry",
+            )
         write = _FORMATS.get(self.subscription.format)
         if write is None:
-            raise Configuration(f"{self.subscription.format} is read, not written", place="subscription.format", remedy=f"one of {', '.join(_FORMATS)}")
+            raise Configuration(
+                f"{self.subscription.format} is read, not written",
+                place="subscription.format",
+                remedy=f"one of {', '.join(_FORMATS)}",
+            )
         return write(self, resources, delivery, at)
 
     def _committed(self, reader: Reader, delivery: Delivery) -> datetime:
@@ -79,7 +87,9 @@ class Dispatcher:
 
 def _hl7v2(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     structure = self.subscription.message or _STRUCTURES.get(delivery.change.type, "")
-    return self.maps.from_fhir(resources, [delivery.change.reference], structure=structure, to=self.address(delivery, at))
+    return self.maps.from_fhir(
+        resources, [delivery.change.reference], structure=structure, to=self.address(delivery, at)
+    )
 
 
 _STRUCTURES = {"DiagnosticReport": "ORU_R01", "ServiceRequest": "ORM_O01", "Encounter": "ADT_A01", "Patient": "ADT_A01"}
@@ -87,7 +97,9 @@ _STRUCTURES = {"DiagnosticReport": "ORU_R01", "ServiceRequest": "ORM_O01", "Enco
 
 def _delimited(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     to = self.address(delivery, at)
-    columns, rows = self.maps.rows_from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
+    columns, rows = self.maps.rows_from_fhir(
+        resources, [delivery.change.reference], name=self.subscription.message, to=to
+    )
     return delimited.encode(columns, rows, charset=codec_of(to.profile.charset) or "utf-8")
 
 
@@ -121,4 +133,3 @@ def _request(resource: Resource) -> dict[str, str]:
 
 
 _FORMATS = {"hl7v2": _hl7v2, "delimited": _delimited, "fhir": _fhir}
-

@@ -20,7 +20,12 @@ from gateway.mapping import maps
 from gateway.mapping.maps import Address, Lineage, Maps
 from gateway.model import Channel, Community, Entry, Frame, Member, Resource
 
-LEADS = (("DiagnosticReport", "ORU_R01"), ("ServiceRequest", "ORM_O01"), ("Encounter", "ADT_A01"), ("Patient", "ADT_A01"))
+LEADS = (
+    ("DiagnosticReport", "ORU_R01"),
+    ("ServiceRequest", "ORM_O01"),
+    ("Encounter", "ADT_A01"),
+    ("Patient", "ADT_A01"),
+)
 _SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
 
 
@@ -45,16 +50,25 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
     look = formats.look(frame, channel, owner)
     if look.error:
         raise look.error
-    entry = Entry(id=0, frame=frame, member=look.member.id, format=look.format, charset=look.charset, control_id=look.control_id)
+    entry = Entry(
+        id=0, frame=frame, member=look.member.id, format=look.format, charset=look.charset, control_id=look.control_id
+    )
     made = formats.translate(entry, channel)
     rejects = [f"row {row} was set aside: {cause}" for row, cause in made.rejects]
     unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
     explanation = ""
     if explain and look.format == "hl7v2":
         message = hl7v2.decode(body, look.member.profile.charset)
-        lineage = formats.maps.to_fhir(message, profile=look.member.profile, when=frame.received_at, explain=True).lineage
+        lineage = formats.maps.to_fhir(
+            message, profile=look.member.profile, when=frame.received_at, explain=True
+        ).lineage
         explanation = _explained(lineage, message, made.bundle)
-    return Translated(output=json.dumps_pretty(made.bundle), suffix=".json", notes=[*rejects, *made.notes, *unknown], explanation=explanation)
+    return Translated(
+        output=json.dumps_pretty(made.bundle),
+        suffix=".json",
+        notes=[*rejects, *made.notes, *unknown],
+        explanation=explanation,
+    )
 
 
 @lru_cache(maxsize=4)
@@ -67,7 +81,9 @@ def _owner(formats: Formats, member: str | None) -> Member | None:
     if member is None:
         return None
     if member not in formats.community.members and not formats.community.open:
-        raise Configuration(f"there is no member {member}", place="--member", remedy="one of " + ", ".join(formats.community.members))
+        raise Configuration(
+            f"there is no member {member}", place="--member", remedy="one of " + ", ".join(formats.community.members)
+        )
     return formats.member(member)
 
 
@@ -97,7 +113,9 @@ def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Res
         offset, length = message.span(each.segment, each.field)
         path = each.path.partition(".")[2]
         segment = message.segments[each.segment][0]
-        lines.append(f"{types[each.resource]}[{numbers[each.resource]}].{path} <- {segment}-{each.field} bytes {offset}+{length} {each.line}")
+        lines.append(
+            f"{types[each.resource]}[{numbers[each.resource]}].{path} <- {segment}-{each.field} bytes {offset}+{length} {each.line}"
+        )
     return "\n".join(lines)
 
 
@@ -112,14 +130,26 @@ def _to_hl7v2(body: bytes, formats: Formats, member: str | None) -> Translated:
     if problems:
         raise Permanent(problems[0].text, place=problems[0].path, remedy="mend the Bundle")
     resources = _by_reference(bundle)
-    type_, structure = next(((type_, name) for type_, name in LEADS if any(each["resourceType"] == type_ for each in resources.values())), ("", ""))
+    type_, structure = next(
+        ((type_, name) for type_, name in LEADS if any(each["resourceType"] == type_ for each in resources.values())),
+        ("", ""),
+    )
     if not type_:
-        raise Permanent("nothing here that an HL7 v2 message is about", place="Bundle.entry", remedy="a report, an order, a visit or a patient")
+        raise Permanent(
+            "nothing here that an HL7 v2 message is about",
+            place="Bundle.entry",
+            remedy="a report, an order, a visit or a patient",
+        )
     leads = [name for name, each in resources.items() if each["resourceType"] == type_]
     if type_ == "Patient" and any(each.get("link") for each in resources.values()):
         structure = "ADT_A39"
         leads = [name for name in leads if resources[name].get("active") is not False] or leads
-    output = formats.maps.from_fhir(resources, leads, structure=structure, to=_address(formats.community, formats.maps, member, bundle, body, structure))
+    output = formats.maps.from_fhir(
+        resources,
+        leads,
+        structure=structure,
+        to=_address(formats.community, formats.maps, member, bundle, body, structure),
+    )
     return Translated(output=output, suffix=".hl7")
 
 
@@ -128,7 +158,10 @@ def _by_reference(bundle: Resource) -> dict[str, Resource]:
     for number, entry in enumerate(bundle.get("entry", ())):
         resource = entry.get("resource")
         if isinstance(resource, dict):
-            url = str(entry.get("fullUrl") or (f"{resource['resourceType']}/{resource['id']}" if "id" in resource else f"entry:{number}"))
+            url = str(
+                entry.get("fullUrl")
+                or (f"{resource['resourceType']}/{resource['id']}" if "id" in resource else f"entry:{number}")
+            )
             found[url] = resource
             if "id" in resource and not url.startswith("urn:"):
                 found.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
@@ -140,7 +173,9 @@ def _by_reference(bundle: Resource) -> dict[str, Resource]:
     return found
 
 
-def _address(community: Community, maps_: Maps, member: str | None, bundle: Resource, body: bytes, structure: str) -> Address:
+def _address(
+    community: Community, maps_: Maps, member: str | None, bundle: Resource, body: bytes, structure: str
+) -> Address:
     """For whom; the time is the Bundle's own, so that the same Bundle gives the same bytes."""
     known = community.members.get(member or "")
     facilities = known.facilities if known else (member,) if member else ()

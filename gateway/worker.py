@@ -178,7 +178,8 @@ class EntryDrain:
         if self._limit > 1:
             self._limit = 1
             return
-        with suppress(HutongError), self.record.transaction() as transaction, self.journal.reading() as arrived:
+        # Whatever fails here is tried again in the next round; the loop itself must outlive it.
+        with suppress(Exception), self.record.transaction() as transaction, self.journal.reading() as arrived:
             for job in self.work.pending(transaction, arrived, now=datetime.now(UTC), limit=1):
                 self.work.parked(transaction, job, error)
 
@@ -279,7 +280,7 @@ class DeliveryDrain:
         with self.record.reading() as record:
             limit = 1 if self._down else self.parallel
             due = self.outbox.due(record, self.subscription, now=now, limit=limit)
-            soonest = None if due else self.outbox.next_due(record, self.subscription)
+            soonest = None if due else self.outbox.next_due(record, self.subscription, now=now)
         self._looked = time.monotonic() - began
         return due, None if soonest is None else soonest / 1000 - now.timestamp()
 
@@ -322,7 +323,7 @@ class DeliveryDrain:
 
     async def _rest(self, version: int, soonest: float | None) -> None:
         """Until something may have become due: the bell, a commit by anybody, or the time of the next."""
-        deadline = time.monotonic() + (soonest if soonest is not None and soonest > 0 else 3600.0)
+        deadline = time.monotonic() + (3600.0 if soonest is None else soonest)
         pause = max(BUSY, 5 * self._looked)
         while not self.stop.is_set() and not self.wake.is_set():
             await _sleep(min(pause, max(0.0, deadline - time.monotonic())), self.stop, self.wake)

@@ -304,4 +304,5 @@ def _facts(names: tuple[str, ...], row: Row) -> dict[str, Any]:
 def _owed(row: Row) -> Owed:
     facts = _facts(OWED, row)
     reference = f"{facts.pop('type')}/{facts.pop('resource')}"
-    return Owed(**facts, reference=reference, idempotency=idempotency(facts["id"], facts.pop("nonce")))
+    key = idempotency(facts["id"], facts.pop("nonce"))
+    return Owed(**facts, reference=reference, idempotency=key)

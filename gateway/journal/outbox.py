@@ -32,7 +32,7 @@ DUE = """
                AND earlier.state = 'waiting' AND earlier.id < delivery.id))
      ORDER BY id LIMIT ?
 """
-NEXT_DUE = "SELECT min(due) FROM delivery WHERE subscription = ? AND state = 'waiting'"
+NEXT_DUE = "SELECT min(due) FROM delivery WHERE subscription = ? AND state = 'waiting' AND due > ?"
 REFUSALS = "SELECT refusals FROM delivery WHERE id = ?"
 SENT = """
     UPDATE delivery SET state = 'done', changed = ?, code = ?, answer = ?,
@@ -72,9 +72,9 @@ class Outbox:
         found = (_delivery(row) for row in rows)
         return [delivery for delivery in found if delivery.key not in blocked][:limit]
 
-    def next_due(self, reader: Reader, subscription: str) -> int | None:
-        """When the earliest waiting delivery is due, in milliseconds since 1970; None when none waits."""
-        earliest: int | None = reader.execute(NEXT_DUE, (subscription,))[0][0]
+    def next_due(self, reader: Reader, subscription: str, *, now: datetime) -> int | None:
+        """When the first that is not due yet will be, in milliseconds since 1970; None when nothing is to be tried."""
+        earliest: int | None = reader.execute(NEXT_DUE, (subscription, _ms(now)))[0][0]
         return earliest
 
     def refusals(self, reader: Reader, delivery: Delivery) -> int:

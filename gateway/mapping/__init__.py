@@ -1,11 +1,15 @@
 """The mapping language: one line is one two-way fact; maps are compiled once to plain Python, both ways.
 
-    grammar     .map text → syntax tree            syntax      the nouns of that tree
-    library     folders of maps → one checked set  structure   message structures: segments → groups
-    paths       FHIR element paths, checked        conditions  `? OBR-8 and EVENT in (A03)`
-    codes       code tables, both ways             datatypes/  pairs: v2 data type ↔ FHIR data type
-    into_fhir   compiled: document → Bundle        from_fhir   compiled: resources → document
-    context     what one translation knows         lineage     which bytes and which line made an element
+    grammar     .map text → syntax tree            syntax          the nouns of that tree
+    library     folders of maps → one checked set  structure       message structures: segments → groups
+    paths       FHIR element paths, checked        codetables      which pair translates a line
+    emit        blocks → Python source             source_code     its reading half; target_code: its writing half
+    into_fhir   compiled: document → Bundle        runtime         what compiled blocks call
+    graph       resources with their references    written_lines   lines read from right to left
+    message_writer  resources → segments           table_writer    resources → rows
+    context     what one translation knows         datatypes/      pairs: v2 data type ↔ FHIR data type
+    envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
+    maps        the maps of a community: both ways     examples    a mapping lives with its examples
 
-Pure: no socket, no clock, no database. The laws are in mappings/README.md and held by property tests.
+Pure: no socket, no clock, no database. The laws are held by the tests in tests/mapping.
 """

@@ -21,16 +21,25 @@ _LIMIT = 10_000
 def adopt(resource: Any, *, member: str, control_id: str) -> Resource:
     """The transaction Bundle of a member's FHIR. Raises Permanent for what is none."""
     if not isinstance(resource, dict) or resource.get("resourceType") not in definitions.resource_types():
-        raise Permanent("this is no FHIR resource", place="resourceType", code="100", remedy="send a resource or a Bundle as JSON")
+        raise Permanent(
+            "this is no FHIR resource", place="resourceType", code="100", remedy="send a resource or a Bundle as JSON"
+        )
     if resource["resourceType"] != "Bundle":
         resource = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": resource}]}
     if resource.get("type") not in _TYPES:
-        raise Permanent("a Bundle of this type carries nothing to store", place="Bundle.type", code="100", remedy="one of " + ", ".join(sorted(_TYPES)))
+        raise Permanent(
+            "a Bundle of this type carries nothing to store",
+            place="Bundle.type",
+            code="100",
+            remedy="one of " + ", ".join(sorted(_TYPES)),
+        )
     given = resource.get("entry") or []
     if not isinstance(given, list) or len(given) > _LIMIT:
         raise Permanent(f"Bundle.entry is no list of at most {_LIMIT} entries", place="Bundle.entry", code="102")
     counts: dict[str, int] = {}
-    return bundles.transaction(_entry(each, member=member, control_id=control_id, counts=counts) for each in given if isinstance(each, dict))
+    return bundles.transaction(
+        _entry(each, member=member, control_id=control_id, counts=counts) for each in given if isinstance(each, dict)
+    )
 
 
 def _entry(given: dict[str, Any], *, member: str, control_id: str, counts: dict[str, int]) -> dict[str, Any]:
@@ -44,7 +53,14 @@ def _entry(given: dict[str, Any], *, member: str, control_id: str, counts: dict[
     full_url = str(given.get("fullUrl") or bundles.full_url(type_, key))
     if isinstance(request, dict) and not (request.get("method") == "POST" and not request.get("ifNoneExist")):
         return {**given, "fullUrl": full_url}
-    found = next(((str(each["system"]), str(each["value"])) for each in _identifiers(resource) if each.get("system") and each.get("value")), None)
+    found = next(
+        (
+            (str(each["system"]), str(each["value"]))
+            for each in _identifiers(resource)
+            if each.get("system") and each.get("value")
+        ),
+        None,
+    )
     if found is None and type_ in IDENTIFIED:
         found = (KEY, key)
         resource = {**resource, "identifier": [*_identifiers(resource), {"system": KEY, "value": key}]}

@@ -37,7 +37,10 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
             return codes.code_pair(line.codes, into, back)
         case "":
             if path.leaf.type not in _BY_TYPE:
-                raise Configuration(f"{line.place}: say which data type makes the {path.leaf.type or 'choice'} at {path.text}", remedy="': TYPE'")
+                raise Configuration(
+                    f"{line.place}: say which data type makes the {path.leaf.type or 'choice'} at {path.text}",
+                    remedy="': TYPE'",
+                )
             return load()[_BY_TYPE[path.leaf.type]]
     return load()[line.datatype]
 
@@ -61,4 +64,6 @@ def _check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:
         return
     wrong = sorted(set(table.into.values()) - element.codes)
     if wrong:
-        raise Configuration(f"{line.place}: table {table.name} makes {', '.join(wrong)}, which {path.text} does not allow")
+        raise Configuration(
+            f"{line.place}: table {table.name} makes {', '.join(wrong)}, which {path.text} does not allow"
+        )

@@ -58,7 +58,8 @@ class Context:
         self.entries: dict[str, Entry] = {}
         self.notes: list[str] = []
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
-        self.lineage: list[tuple[int, str, list[str], int, int, str]] | None = None
+        self.lineage: list[tuple[Resource, str, list[str], int, str]] | None = None
+        self.united: list[tuple[Resource, Entry]] = []  # resources that went into another one of the same number
         self._counts: dict[str, int] = {}
         self._authorities = {system: name for name, system in profile.authorities.items()}
 
@@ -158,6 +159,7 @@ class Context:
             self.entries[full_url] = entry
         else:
             _unite(entry.resource, resource)
+            self.united.append((resource, entry))
             entry.once = entry.once and once
         if deletes:
             entry.deletes.extend(deletes)
@@ -174,9 +176,32 @@ class Context:
 
 
 IDENTIFIED = frozenset(  # resource types with an identifier element that repeats
-    "Account AllergyIntolerance Appointment ChargeItem Condition Consent Coverage DiagnosticReport DocumentReference Encounter Flag "
-    "ImagingStudy Immunization Location MedicationRequest Observation Organization Patient Practitioner Procedure RelatedPerson "
-    "ServiceRequest Specimen Task".split()
+    [
+        "Account",
+        "AllergyIntolerance",
+        "Appointment",
+        "ChargeItem",
+        "Condition",
+        "Consent",
+        "Coverage",
+        "DiagnosticReport",
+        "DocumentReference",
+        "Encounter",
+        "Flag",
+        "ImagingStudy",
+        "Immunization",
+        "Location",
+        "MedicationRequest",
+        "Observation",
+        "Organization",
+        "Patient",
+        "Practitioner",
+        "Procedure",
+        "RelatedPerson",
+        "ServiceRequest",
+        "Specimen",
+        "Task",
+    ]
 )
 
 
@@ -184,7 +209,9 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
     identifiers = resource.get("identifier") or ()
     if isinstance(identifiers, dict):
         identifiers = (identifiers,)
-    return next(((each["system"], each["value"]) for each in identifiers if each.get("system") and each.get("value")), None)
+    return next(
+        ((each["system"], each["value"]) for each in identifiers if each.get("system") and each.get("value")), None
+    )
 
 
 def _unite(kept: Resource, other: Resource) -> None:

@@ -14,7 +14,16 @@ APPLICATION = "HUTONG"
 
 
 def header(
-    *, code: str, event: str, structure: str, profile: Profile, facility: str, sender: str, control_id: str, when: datetime, context: Context
+    *,
+    code: str,
+    event: str,
+    structure: str,
+    profile: Profile,
+    facility: str,
+    sender: str,
+    control_id: str,
+    when: datetime,
+    context: Context,
 ) -> Segment:
     """MSH. Versions before 2.3.1 have no structure in MSH-9, before 2.2 no MSH-9.3 reader would expect one."""
     kind = [code, event] if profile.version < "2.3.1" else [code, event, structure]

@@ -29,9 +29,11 @@ from gateway.mapping.syntax import (
 )
 
 STARTS = ("codes", "systems", "message", "export", "block", "line")
-FIELD = re.compile(r"(?P<segment>\w{3})(?P<every>\[\])?-(?P<number>\d+)(?P<repeats>\*)?(?:\.(?P<c>\d+))?(?:\.(?P<s>\d+))?")
+FIELD = re.compile(
+    r"(?P<segment>\w{3})(?P<every>\[\])?-(?P<number>\d+)(?P<repeats>\*)?(?:\.(?P<c>\d+))?(?:\.(?P<s>\d+))?"
+)
 FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION")
-COMMENT = re.compile(r'(?:^|\s)#(?=\s|#|$).*$')
+COMMENT = re.compile(r"(?:^|\s)#(?=\s|#|$).*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +115,26 @@ def _tree(start: str, text: str, place: Place) -> lark.Tree[Any]:
         return _parser().parse(text, start=start)
     except lark.exceptions.UnexpectedInput as error:
         line = place.line + max(getattr(error, "line", 1), 1) - 1
-        rest = text.splitlines()[max(getattr(error, "line", 1), 1) - 1][max(error.column - 1, 0) :] if error.column > 0 else ""
+        rest = (
+            text.splitlines()[max(getattr(error, "line", 1), 1) - 1][max(error.column - 1, 0) :]
+            if error.column > 0
+            else ""
+        )
         cause = f"not understood from '{rest[:40]}'" if rest else "the line ends too early"
         raise Configuration(f"{place.file}:{line}: {cause}") from None
 
 
-def _statement(place: Place, text: str, body: list[tuple[Place, str]]) -> CodeTable | Structure | Export | Block | dict[str, str]:
+def _statement(
+    place: Place, text: str, body: list[tuple[Place, str]]
+) -> CodeTable | Structure | Export | Block | dict[str, str]:
     word = text.split(None, 1)[0]
     match word:
         case "codes":
             return _codes(place, _tree("codes", text, place))
         case "system":
-            return {str(alias.children[0]): _unquote(alias.children[1]) for alias in _tree("systems", text, place).children}
+            return {
+                str(alias.children[0]): _unquote(alias.children[1]) for alias in _tree("systems", text, place).children
+            }
         case "message":
             return _message(place, _tree("message", text, place))
         case "export":
@@ -143,9 +153,8 @@ def _unquote(token: object) -> str:
 
 def _pair(tree: lark.Tree[Any]) -> tuple[str, str, str]:
     if len(tree.children) == 1:
-        found = re.match(r"([^=<>]+)([=<>])([^=<>]+)", str(tree.children[0]))
-        assert found is not None
-        return found[1], found[2], found[3]
+        left, arrow, right = re.split(r"([=<>])", str(tree.children[0]), maxsplit=1)
+        return left, arrow, right
     left, arrow, right = tree.children
     return _unquote(left), str(arrow), _unquote(right)
 
@@ -184,7 +193,12 @@ def _group(tree: lark.Tree[Any]) -> Group:
     for child in tree.children:
         match child.data:
             case "segment":
-                items.append(Item(segment=str(child.children[0]), repeats=len(child.children) > 1 and child.children[1] is not None))
+                items.append(
+                    Item(
+                        segment=str(child.children[0]),
+                        repeats=len(child.children) > 1 and child.children[1] is not None,
+                    )
+                )
             case "optional":  # an optional run is no scope of its own: its segments belong to the parent
                 items.extend(replace(item, optional=True) for item in _group(child.children[0]).items)
             case _:
@@ -282,7 +296,10 @@ def _modifier(tree: lark.Tree[Any]) -> dict[str, Any]:
     children = tree.children
     match tree.data:
         case "datatype":
-            return {"datatype": str(children[0]), "arguments": tuple(_argument(each) for each in children[1:] if each is not None)}
+            return {
+                "datatype": str(children[0]),
+                "arguments": tuple(_argument(each) for each in children[1:] if each is not None),
+            }
         case "codes_of":
             return {"codes": str(children[0])}
         case "reference":
@@ -291,7 +308,9 @@ def _modifier(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"link": _link(children[0])}
         case "constant":
             system, _, code = str(children[0]).rpartition("#")
-            return {"constant": Constant(text=code, system=system, display=_unquote(children[1]) if children[1] else "")}
+            return {
+                "constant": Constant(text=code, system=system, display=_unquote(children[1]) if children[1] else "")
+            }
         case "text":
             return {"constant": Constant(text=_unquote(children[0]))}
         case _:
@@ -314,19 +333,21 @@ def _field(tree: lark.Tree[Any]) -> Field:
         return Field(segment=str(tree.children[0]))
     if tree.data == "filtered_field":
         opening, condition, tail = tree.children
-        found = FIELD.fullmatch(str(opening)[:3] + str(tail)[1:])
-        where = _condition(condition)
-    else:
-        found, where = FIELD.fullmatch(str(tree.children[0])), None
-    assert found is not None
+        return replace(_position(str(opening)[:3] + str(tail)[1:]), every=True, where=_condition(condition))
+    return _position(str(tree.children[0]))
+
+
+def _position(text: str) -> Field:
+    """`PID-3*.4.2`; the grammar lets nothing else through."""
+    parts = FIELD.fullmatch(text)
+    found = parts.groupdict() if parts else {}
     return Field(
         segment=found["segment"],
         number=int(found["number"]),
         repeats=bool(found["repeats"]),
         component=int(found["c"] or 0),
         subcomponent=int(found["s"] or 0),
-        every=bool(found["every"]) or where is not None,
-        where=where,
+        every=bool(found["every"]),
     )
 
 

@@ -13,10 +13,12 @@ from typing import Any
 from gateway.errors import HutongError
 from gateway.mapping import paths, runtime
 from gateway.mapping.context import Context, Entry
-from gateway.mapping.emit import BlockEmitter, Writer, constants_of, steps_of
+from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
+from gateway.mapping.source_code import Writer
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Block, Condition, Export, Structure
+from gateway.mapping.target_code import constants_of, steps_of
 
 BlockFunction = Callable[[Any, Context, dict[str, Entry], Any], "Entry | None"]
 Made = list[tuple[str, Entry]]
@@ -58,14 +60,35 @@ class CompiledBlock:
         return any(line.link and not line.link.every and line.link.type == self.block.type for line in self.block.lines)
 
 
-def _compile(library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...]) -> list[BlockFunction]:
+def _compile(
+    library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...]
+) -> list[BlockFunction]:
     objects: dict[str, Any] = {}
     lines: list[str] = []
     for number, block in enumerate(blocks):
         writer = Writer(objects)
-        BlockEmitter(block, library, writer, source=source, explain=explain, once=block.type in once).emit(f"block{number}")
+        BlockEmitter(block, library, writer, source=source, explain=explain, once=block.type in once).emit(
+            f"block{number}"
+        )
         lines.extend(writer.lines)
-    names = {name: getattr(runtime, name) for name in ("component", "first", "nearest", "field", "chosen", "complete", "listed", "node", "link", "link_each", "trace", "NULL", "ABSENT")}
+    names = {
+        name: getattr(runtime, name)
+        for name in (
+            "component",
+            "first",
+            "nearest",
+            "field",
+            "chosen",
+            "complete",
+            "listed",
+            "node",
+            "link",
+            "link_each",
+            "trace",
+            "NULL",
+            "ABSENT",
+        )
+    }
     space: dict[str, Any] = {**names, **objects, "EMPTY": {}}
     exec(compile("\n".join(lines), f"<map of {blocks[0].place.file if blocks else ''}>", "exec"), space)  # noqa: S102 - made from checked maps only
     return [space[f"block{number}"] for number in range(len(blocks))]
@@ -92,7 +115,9 @@ class StructureMap:
         for block, function in zip(blocks, functions, strict=True):
             for group in homes(self.layout, block):
                 self.groups[group].append(
-                    CompiledBlock(block, function, _list_links(library, block), repeated_segment(self.layout, group, block))
+                    CompiledBlock(
+                        block, function, _list_links(library, block), repeated_segment(self.layout, group, block)
+                    )
                 )
 
     def run(self, segments: list[Segment], context: Context) -> None:
@@ -149,7 +174,8 @@ class ExportMap:
         blocks = [block for block in export.blocks if block.into]
         functions = _compile(library, blocks, source=source, explain=explain, once=export.once)
         self.blocks = [
-            CompiledBlock(block, function, _list_links(library, block), "") for block, function in zip(blocks, functions, strict=True)
+            CompiledBlock(block, function, _list_links(library, block), "")
+            for block, function in zip(blocks, functions, strict=True)
         ]
 
     def run(self, rows: list[Any], context: Context) -> list[tuple[int, str]]:
@@ -162,7 +188,9 @@ class ExportMap:
                 rejected.append((number, cause))
         return rejected
 
-    def _row(self, row: Mapping[str, Any], context: Context, known: dict[tuple[int, tuple[str, ...]], Entry | None]) -> str:
+    def _row(
+        self, row: Mapping[str, Any], context: Context, known: dict[tuple[int, tuple[str, ...]], Entry | None]
+    ) -> str:
         missing = self._missing(row)
         if missing:
             return f"{missing} is empty"

@@ -22,7 +22,9 @@ class Library:
 
     codes: dict[str, CodeTable] = field(default_factory=dict)
     systems: dict[str, str] = field(default_factory=dict)  # short name → URI, for maps
-    coding_systems: dict[str, str] = field(default_factory=dict)  # v2 coding system name ↔ URI (HL7 table 0396), both directions
+    coding_systems: dict[str, str] = field(
+        default_factory=dict
+    )  # v2 coding system name ↔ URI (HL7 table 0396), both directions
     structures: dict[str, Structure] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)  # 'ADT_A04' → structure
     exports: dict[str, Export] = field(default_factory=dict)
@@ -89,7 +91,11 @@ def _check(library: Library) -> list[str]:
     mistakes: list[str] = []
     for block in library.blocks:
         mistakes += _check_block(library, block, {each.type for each in library.blocks})
-        mistakes += [f"{block.place}: no message structure is called {name}" for name in block.structures if name not in library.structures]
+        mistakes += [
+            f"{block.place}: no message structure is called {name}"
+            for name in block.structures
+            if name not in library.structures
+        ]
     for export in library.exports.values():
         made = {block.type for block in export.blocks}
         if export.lead not in made:
@@ -122,9 +128,13 @@ def _check_line(library: Library, block: Block, line: Line, made: set[str]) -> N
         paths.value_of(path.text, line.constant, line, library.systems)
     else:
         if line.codes and line.codes not in library.codes:
-            raise Configuration(f"{line.place}: no code table is called {line.codes}{_nearest(line.codes, library.codes)}")
+            raise Configuration(
+                f"{line.place}: no code table is called {line.codes}{_nearest(line.codes, library.codes)}"
+            )
         if line.datatype and line.datatype not in load() and line.datatype not in codetables.BUILT:
-            raise Configuration(f"{line.place}: no data type is called {line.datatype}{_nearest(line.datatype, [*load(), *codetables.BUILT])}")
+            raise Configuration(
+                f"{line.place}: no data type is called {line.datatype}{_nearest(line.datatype, [*load(), *codetables.BUILT])}"
+            )
         library.pair(line, path)
 
 

@@ -13,10 +13,12 @@ from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import envelope
 from gateway.mapping.context import Context, transaction
-from gateway.mapping.from_fhir import Graph, MessageWriter, TableWriter
+from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
+from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.syntax import Structure
+from gateway.mapping.table_writer import TableWriter
 from gateway.model import Profile, Resource
 
 LEADLESS = frozenset({"ADT_A01"})  # a demographics update may have no visit
@@ -84,7 +86,13 @@ class Maps:
         return found
 
     def to_fhir(
-        self, message: Message, *, profile: Profile, member: str = "", when: datetime | None = None, explain: bool = False
+        self,
+        message: Message,
+        *,
+        profile: Profile,
+        member: str = "",
+        when: datetime | None = None,
+        explain: bool = False,
     ) -> Translation:
         """The transaction Bundle of one HL7 v2 message.
 
@@ -103,7 +111,10 @@ class Maps:
         segments = _moved(message.segments, profile)
         self._compiled(name, explain=explain).run(segments, context)
         lead = self.library.structures[name].lead
-        if not any(entry.resource["resourceType"] == lead for entry in context.entries.values()) and name not in LEADLESS:
+        if (
+            not any(entry.resource["resourceType"] == lead for entry in context.entries.values())
+            and name not in LEADLESS
+        ):
             raise Permanent(
                 f"the message makes no {lead}" + "".join(f"; {note}" for note in context.notes),
                 place=name, code="101", remedy="it is kept; complete it at the sender and send it again",
@@ -123,14 +134,20 @@ class Maps:
             self._structures[key] = StructureMap(self.library.structures[name], self.library, explain=explain)
         return self._structures[key]
 
-    def from_fhir(self, resources: Mapping[str, Resource], leads: Sequence[str], *, structure: str, to: Address) -> bytes:
+    def from_fhir(
+        self, resources: Mapping[str, Resource], leads: Sequence[str], *, structure: str, to: Address
+    ) -> bytes:
         """One HL7 v2 message about the lead resources ('DiagnosticReport/1'), in the receiver's version, charset and numbers.
 
         `resources`: reference → resource, the leads and all that belongs to them. Raises Configuration when no map
         writes this structure, Permanent when the receiver's charset cannot hold the text."""
         found = self.library.structures.get(structure)
         if found is None:
-            raise Configuration(f"no message structure is called {structure}", place="subscription.message", remedy="see mappings/hl7v2/structures.map")
+            raise Configuration(
+                f"no message structure is called {structure}",
+                place="subscription.message",
+                remedy="see mappings/hl7v2/structures.map",
+            )
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         lead = own[leads[0]]
         code = structure.partition("_")[0]
@@ -150,15 +167,22 @@ class Maps:
         ]  # fmt: skip
         if code == "ADT":
             head.append(envelope.event_segment(event, to.when, context))
-        return encode([*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))], codec_of(to.profile.charset) or "utf-8")
+        return encode(
+            [*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))],
+            codec_of(to.profile.charset) or "utf-8",
+        )
 
     # ------------------------------------------------------------------------------------------ exports
 
-    def rows_from_fhir(self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    def rows_from_fhir(
+        self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
+    ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
         """(columns, rows) of an export about the lead resources."""
         export = self.library.exports.get(name)
         if export is None:
-            raise Configuration(f"no export map is called {name}", place="subscription.message", remedy="see mappings/exports/")
+            raise Configuration(
+                f"no export map is called {name}", place="subscription.message", remedy="see mappings/exports/"
+            )
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
@@ -181,17 +205,30 @@ class Maps:
         return max(fitting, key=lambda export: len(export.columns)).name
 
     def rows_to_fhir(
-        self, rows: list[Any], *, name: str, profile: Profile, facility: str, control_id: str, when: datetime | None = None
+        self,
+        rows: list[Any],
+        *,
+        name: str,
+        profile: Profile,
+        facility: str,
+        control_id: str,
+        when: datetime | None = None,
     ) -> Translation:
         """The transaction Bundle of the rows of a table or the nodes of a tree."""
         key = (name, False)
         if key not in self._exports:
             self._exports[key] = ExportMap(self.library.exports[name], self.library)
-        context = Context(profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems)
+        context = Context(
+            profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems
+        )
         rejects = self._exports[key].run(rows, context)
         _provenance(context, "", when)
         return Translation(
-            bundle=transaction(context), structure=name, notes=tuple(context.notes), unknown=tuple(context.unknown), rejects=tuple(rejects)
+            bundle=transaction(context),
+            structure=name,
+            notes=tuple(context.notes),
+            unknown=tuple(context.unknown),
+            rejects=tuple(rejects),
         )
 
 
@@ -232,7 +269,9 @@ def _moved(segments: list[list[str]], profile: Profile) -> list[list[str]]:
 def _position(text: str) -> tuple[str, int]:
     name, _, number = text.strip().partition("-")
     if len(name) != 3 or not number.isdecimal() or not 0 < int(number) < 200:
-        raise Configuration(f"'{text.strip()}' is no field", place="profile.moves", remedy="write a move as 'PID-2 -> PID-3 if empty'")
+        raise Configuration(
+            f"'{text.strip()}' is no field", place="profile.moves", remedy="write a move as 'PID-2 -> PID-3 if empty'"
+        )
     return name, int(number)
 
 
@@ -245,7 +284,9 @@ def _provenance(context: Context, time: str, when: datetime | None) -> None:
         recorded = when.isoformat(timespec="milliseconds") if when else None
     if recorded is None or not context.entries:
         return
-    organization = next((entry for entry in context.entries.values() if entry.resource["resourceType"] == "Organization"), None)
+    organization = next(
+        (entry for entry in context.entries.values() if entry.resource["resourceType"] == "Organization"), None
+    )
     who: dict[str, Any] = {"reference": organization.full_url} if organization else {"display": context.facility}
     resource = {
         "resourceType": "Provenance",
@@ -260,10 +301,11 @@ def _provenance(context: Context, time: str, when: datetime | None) -> None:
 def _lineage(context: Context, segments: list[list[str]]) -> tuple[Lineage, ...]:
     positions = {id(segment): index for index, segment in enumerate(segments)}
     urls = {id(entry.resource): entry.full_url for entry in context.entries.values()}
+    urls.update((id(resource), entry.full_url) for resource, entry in context.united)
     return tuple(
-        Lineage(urls[resource], path, positions.get(id(segment), -1), number, line)
-        for resource, path, segment, number, _, line in context.lineage or ()
-        if resource in urls
+        Lineage(urls[id(resource)], path, positions.get(id(segment), -1), number, line)
+        for resource, path, segment, number, line in context.lineage or ()
+        if id(resource) in urls
     )
 
 

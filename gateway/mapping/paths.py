@@ -68,7 +68,9 @@ def _slice(walked: str, step: Step, line: Line, systems: dict[str, str]) -> list
     made = []
     for name, values in step.slice:
         constants = [_constant(value) for value in values]
-        made.append((name, value_of(f"{walked}.{name}", constants[0], line, systems), tuple(each.text for each in constants)))
+        made.append(
+            (name, value_of(f"{walked}.{name}", constants[0], line, systems), tuple(each.text for each in constants))
+        )
     return made
 
 
@@ -85,7 +87,10 @@ def value_of(path: str, constant: Constant, line: Line, systems: dict[str, str])
         raise Configuration(f"{line.place}: {error}") from None
     made: Any = _typed(element.types[0], constant, line, systems)
     if element.codes is not None and element.types[0] == "code" and constant.text not in element.codes:
-        raise Configuration(f"{line.place}: {constant.text} is no code of {path}", remedy="one of " + " ".join(sorted(element.codes)[:12]))
+        raise Configuration(
+            f"{line.place}: {constant.text} is no code of {path}",
+            remedy="one of " + " ".join(sorted(element.codes)[:12]),
+        )
     return [made] if element.max is None or element.max > 1 else made
 
 
@@ -108,5 +113,5 @@ def system_of(name: str, line: Line, systems: dict[str, str]) -> str:
         return name
     found = systems.get(name)
     if not found:
-        raise Configuration(f"{line.place}: no system is called {name}", remedy=f"declare it: system {name} \"http://…\"")
+        raise Configuration(f"{line.place}: no system is called {name}", remedy=f'declare it: system {name} "http://…"')
     return found

@@ -65,13 +65,15 @@ def _judged(condition: Condition, context: Context) -> bool | None:
             return context.facts.get(condition.fact) in condition.values if condition.fact else None
 
 
-def complete(resource: dict[str, Any], required: tuple[str, ...], context: Context) -> bool:
+def complete(resource: dict[str, Any], exact: tuple[str, ...], stems: tuple[str, ...], context: Context) -> bool:
     """Is everything there that R4 demands? If not, the resource is left out and said so; the raw message keeps it."""
-    for name in required:
-        if name not in resource and not any(each.startswith(name) for each in resource):
-            context.note(f"no {resource['resourceType']} was made: the message gives no {name}")
-            return False
-    return True
+    missing = next((name for name in exact if name not in resource), "")
+    for stem in stems:
+        if not missing and not any(each.startswith(stem) for each in resource):
+            missing = stem
+    if missing:
+        context.note(f"no {resource['resourceType']} was made: the message gives no {missing}")
+    return not missing
 
 
 def listed(instance: Instance, name: str) -> list[Segment]:
@@ -112,10 +114,7 @@ def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: 
     """Sets references at a path of (name, list?) steps; what is there already is not doubled."""
     here: Any = resource
     for name, many in path[:-1]:
-        if many:
-            here = here.setdefault(name, [{}])[0]
-        else:
-            here = here.setdefault(name, {})
+        here = here.setdefault(name, [{}])[0] if many else here.setdefault(name, {})
     name, many = path[-1]
     if not many:
         if entries:
@@ -163,7 +162,7 @@ def empty(resource: dict[str, Any]) -> bool:
     return len(resource) == 1
 
 
-def trace(context: Context, resource: dict[str, Any], path: str, segment: Segment, place: tuple[int, int, str]) -> None:
-    """One fact of lineage: (resource, element, segment, field number, repetition, map line)."""
+def trace(context: Context, resource: dict[str, Any], path: str, where: tuple[Segment, int], line: str) -> None:
+    """One fact of lineage: (resource, element, segment, field number, map line)."""
     if context.lineage is not None:
-        context.lineage.append((id(resource), path, segment, *place))
+        context.lineage.append((resource, path, *where, line))

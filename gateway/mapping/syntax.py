@@ -102,7 +102,9 @@ class Block:
 
     place: Place
     segments: tuple[str, ...] = ()
-    rows_by: tuple[str, ...] | None = None  # exports: one resource for the rows that agree in these columns; () = every row
+    rows_by: tuple[str, ...] | None = (
+        None  # exports: one resource for the rows that agree in these columns; () = every row
+    )
     each: str = ""  # trees: one resource for every node at this path below the current one
     type: str = ""
     into: bool = True

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Configuration, Permanent, Transient
-from gateway.journal.ledger import Ledger, Standing
+from gateway.journal.ledger import (
+    DELIVERIES_OF,
+    DELIVERY_COUNTS,
+    STANDING,
+    UNFINISHED,
+    UNFINISHED_COUNTS,
+    UNFINISHED_DELIVERIES,
+    Ledger,
+    Standing,
+)
 from gateway.journal.outbox import Outbox
 from gateway.model import Receipt
 from tests.journal.databases import NOW, Databases, change, frame, in_seconds, verdict
@@ -14,6 +23,23 @@ from tests.journal.databases import NOW, Databases, change, frame, in_seconds, v
 @pytest.fixture
 def ledger(databases: Databases) -> Ledger:
     return Ledger(databases.journal, databases.record)
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "index"),
+    [
+        (UNFINISHED, ("parked", 1, "", "", 9), "work_open"),
+        (UNFINISHED_COUNTS, (), "work_open"),
+        (STANDING, (1,), "PRIMARY KEY"),
+        (UNFINISHED_DELIVERIES, ("dead", 1, "", "", 9), "delivery_open"),
+        (DELIVERY_COUNTS, (), "COVERING INDEX delivery_open"),
+        (DELIVERIES_OF, ("Patient", "1", 9), "delivery_resource"),
+    ],
+)
+def test_plans(databases: Databases, sql: str, parameters: tuple[object, ...], index: str) -> None:
+    with databases.record.reading() as reader:
+        plan = [row[3] for row in reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+    assert any(index in step for step in plan), plan
 
 
 def mixed(databases: Databases) -> list[int]:

@@ -16,7 +16,10 @@ ICD10 = "http://hl7.org/fhir/sid/icd-10"
 ICD10_CN = "urn:oid:2.16.156.10011.2.3.3.11"  # ICD-10 national clinical edition (国家临床版)
 NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (china.md §3: three outcomes, never mixed)
     "409137002": ("No known drug allergy", re.compile("(否认|无|没有|未发现).*药.*过敏")),
-    "716186003": ("No known allergy", re.compile("(否认|无|没有|未发现)(明确)?.{0,4}过敏|^(nka|nkda|no known allerg)", re.IGNORECASE)),
+    "716186003": (
+        "No known allergy",
+        re.compile("(否认|无|没有|未发现)(明确)?.{0,4}过敏|^(nka|nkda|no known allerg)", re.IGNORECASE),
+    ),
 }
 _STEM = re.compile(r"([A-Z]\d\d)(?:\.(\d))?")
 
@@ -127,7 +130,10 @@ def described_pair(names: dict[str, str]) -> Pair:
     def described_back(value: dict[str, Any], context: Context) -> str:
         code = next((each.get("code", "") for each in value.get("coding", ())), "")
         given = value.get("text", "")
-        return cwe_back({name: each for name, each in value.items() if name != "text"} if names.get(code) == given else value, context)
+        return cwe_back(
+            {name: each for name, each in value.items() if name != "text"} if names.get(code) == given else value,
+            context,
+        )
 
     return Pair(described_into, described_back)
 

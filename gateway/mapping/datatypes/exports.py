@@ -143,7 +143,14 @@ def staff_into(raw: str, number: str, context: Context) -> dict[str, Any] | None
 
 
 def staff_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    number = next((each.get("value", "") for each in value.get("identifier", ()) if each.get("system", "").startswith(IDENTIFIER)), "")
+    number = next(
+        (
+            each.get("value", "")
+            for each in value.get("identifier", ())
+            if each.get("system", "").startswith(IDENTIFIER)
+        ),
+        "",
+    )
     return person_back(value, context), number
 
 
@@ -152,7 +159,10 @@ def institution_into(raw: str, name: str, context: Context) -> dict[str, Any] | 
     code, display = raw.strip(), name.strip()
     if not code:
         return {"display": display} if display else None
-    resource: dict[str, Any] = {"resourceType": "Organization", "identifier": [{"system": context.organization_system(code), "value": code}]}
+    resource: dict[str, Any] = {
+        "resourceType": "Organization",
+        "identifier": [{"system": context.organization_system(code), "value": code}],
+    }
     if display:
         resource["name"] = display
     reference = {"reference": context.make(resource, once=True).full_url}

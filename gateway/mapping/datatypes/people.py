@@ -18,7 +18,15 @@ from gateway.mapping.datatypes.identifiers import joined, parts
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 NAME_USES = {"L": "official", "D": "usual", "M": "maiden", "N": "nickname", "S": "anonymous"}
 ADDRESS_USES = {"H": "home", "B": "work", "O": "work", "C": "temp", "L": "home", "BA": "old"}
-EQUIPMENT = {"PH": "phone", "CP": "phone", "FX": "fax", "BP": "pager", "INTERNET": "email", "X.400": "email", "SAT": "phone"}
+EQUIPMENT = {
+    "PH": "phone",
+    "CP": "phone",
+    "FX": "fax",
+    "BP": "pager",
+    "INTERNET": "email",
+    "X.400": "email",
+    "SAT": "phone",
+}
 PHONE_USES = {"PRN": "home", "ORN": "home", "VHN": "home", "WPN": "work", "PRS": "mobile", "EMR": "temp"}
 STAFF = "staff"
 PLACE = "place"
@@ -60,7 +68,13 @@ def name_parts(name: dict[str, Any]) -> tuple[str, str, str, str, str]:
     given = [*name.get("given", ()), "", ""]
     if "family" not in name and not given[0]:
         return (name.get("text", ""), "", "", "", "")
-    return (name.get("family", ""), given[0], " ".join(filter(None, given[1:])), " ".join(name.get("suffix", ())), " ".join(name.get("prefix", ())))
+    return (
+        name.get("family", ""),
+        given[0],
+        " ".join(filter(None, given[1:])),
+        " ".join(name.get("suffix", ())),
+        " ".join(name.get("prefix", ())),
+    )
 
 
 def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
@@ -80,15 +94,29 @@ def xpn_back(value: dict[str, Any], context: Context) -> str:
 
 
 def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
-    street, other, city, state, postal, country, use, geographic, county, *_ = (*parts(raw, context), *[""] * 9)[:9] + ("",)
+    street, other, city, state, postal, country, use, geographic, county, *_ = (*parts(raw, context), *[""] * 9)[:9] + (
+        "",
+    )
     street = " ".join(filter(None, street.split("&"))) if "&" in raw else street
     if not any((street, other, city, state, postal, country)):
         return None
     chinese = _HAN.search(street + city)
-    made: dict[str, Any] = {"use": ADDRESS_USES[use]} if use in ADDRESS_USES else {"type": "postal"} if use == "M" else {}
-    made["text"] = f"{state}{city}{county}{street}{other}" if chinese else ", ".join(filter(None, (street, other, city, state, postal, country)))
+    made: dict[str, Any] = (
+        {"use": ADDRESS_USES[use]} if use in ADDRESS_USES else {"type": "postal"} if use == "M" else {}
+    )
+    made["text"] = (
+        f"{state}{city}{county}{street}{other}"
+        if chinese
+        else ", ".join(filter(None, (street, other, city, state, postal, country)))
+    )
     made["line"] = [line for line in (street, other) if line]
-    for name, value in (("city", city), ("district", county), ("state", state), ("postalCode", postal), ("country", country)):
+    for name, value in (
+        ("city", city),
+        ("district", county),
+        ("state", state),
+        ("postalCode", postal),
+        ("country", country),
+    ):
         made[name] = value
     return {name: value for name, value in made.items() if value}
 
@@ -107,7 +135,12 @@ def xad_back(value: dict[str, Any], context: Context) -> str:
 
 def xtn_into(raw: str, context: Context) -> dict[str, Any] | None:
     number, use, equipment, email, country, area, local, extension, *rest = (*parts(raw, context), *[""] * 12)[:12]
-    value = email or number or "".join(filter(None, (f"+{country}-" if country else "", f"{area}-" if area else "", local))) or rest[3]
+    value = (
+        email
+        or number
+        or "".join(filter(None, (f"+{country}-" if country else "", f"{area}-" if area else "", local)))
+        or rest[3]
+    )
     if not value:
         return None
     made = {"system": "email" if email or use == "NET" else EQUIPMENT.get(equipment.upper(), "phone")}
@@ -123,7 +156,11 @@ def xtn_back(value: dict[str, Any], context: Context) -> str:
     if value.get("system") == "email":
         return joined("", "NET", "Internet", number)
     use = {"home": "PRN", "mobile": "PRN", "work": "WPN"}.get(value.get("use", ""), "")
-    equipment = "CP" if value.get("use") == "mobile" else {"fax": "FX", "pager": "BP"}.get(value.get("system", ""), "PH" if use else "")
+    equipment = (
+        "CP"
+        if value.get("use") == "mobile"
+        else {"fax": "FX", "pager": "BP"}.get(value.get("system", ""), "PH" if use else "")
+    )
     return joined("", use, equipment, "", "", "", number) if number.isdecimal() else joined(number, use, equipment)
 
 
@@ -215,10 +252,17 @@ def pl_into(raw: str, context: Context) -> dict[str, Any] | None:
         return None
     name = " ".join(filter(None, (point, room, bed)))
     system = f"{IDENTIFIER}{quote(facility.partition('&')[0] or context.facility, safe='')}:{PLACE}"
-    path = "/".join(quote(part, safe="") if part.isascii() else part.replace("/", "%2F") for part in (point, room, bed)).rstrip("/")
+    path = "/".join(
+        quote(part, safe="") if part.isascii() else part.replace("/", "%2F") for part in (point, room, bed)
+    ).rstrip("/")
     level = next(code for code, index in _LEVELS if fields[index])
     kind = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/location-physical-type", "code": level}]}
-    resource = {"resourceType": "Location", "identifier": [{"system": system, "value": path}], "name": name, "physicalType": kind}
+    resource = {
+        "resourceType": "Location",
+        "identifier": [{"system": system, "value": path}],
+        "name": name,
+        "physicalType": kind,
+    }
     return {"reference": context.make(resource, once=True).full_url, "display": name}
 
 

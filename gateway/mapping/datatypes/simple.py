@@ -62,7 +62,9 @@ def integer_into(raw: str, context: Context) -> int | None:
 
 
 def yes_into(raw: str, context: Context) -> bool | None:
-    return {"Y": True, "N": False, "1": True, "0": False, "是": True, "否": False, "T": True, "F": False}.get(raw.strip().upper())
+    return {"Y": True, "N": False, "1": True, "0": False, "是": True, "否": False, "T": True, "F": False}.get(
+        raw.strip().upper()
+    )
 
 
 def yes_back(value: object, context: Context) -> str:
@@ -156,7 +158,6 @@ def time_back(value: str, context: Context) -> str:
     local = moment.astimezone(context.zone)
     fraction = re.search(r"T[\d:]+(\.\d+)", value)
     return local.strftime("%Y%m%d%H%M%S") + (fraction[1][:5] if fraction else "")
-
 
 
 PAIRS = {

@@ -20,10 +20,26 @@ from gateway.mapping.datatypes.units import ucum
 
 UCUM = "http://unitsofmeasure.org"
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
-_COMPARATORS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "≤": "<=", "≥": ">=", "＜": "<", "＞": ">", "⩽": "<=", "⩾": ">="}
+_COMPARATORS = {
+    "<": "<",
+    ">": ">",
+    "<=": "<=",
+    ">=": ">=",
+    "≤": "<=",
+    "≥": ">=",
+    "＜": "<",
+    "＞": ">",
+    "⩽": "<=",
+    "⩾": ">=",
+}
 _COMPARED = re.compile(r"(<=|>=|[<>≤≥＜＞⩽⩾])?\s*(.+)", re.DOTALL)
 _QUALITATIVE = (
-    (re.compile(r"(弱阳性|阳性|检出|positive|pos)(\s*[（(]?\s*\+*\s*[)）]?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", re.IGNORECASE), "POS"),
+    (
+        re.compile(
+            r"(弱阳性|阳性|检出|positive|pos)(\s*[（(]?\s*\+*\s*[)）]?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", re.IGNORECASE
+        ),
+        "POS",
+    ),
     (re.compile(r"(阴性|未检出|未见|negative|neg)(\s*[（(]?\s*-?\s*[)）]?)?|-|\(-\)", re.IGNORECASE), "NEG"),
     (re.compile(r"±|\+/-|可疑|临界|indeterminate|equivocal", re.IGNORECASE), "IND"),
 )
@@ -95,7 +111,11 @@ def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[str,
             moment = time_into(raw, context)
             return ("DateTime", moment) if moment else _string(raw, context)
         case "TM":
-            return ("Time", f"{raw[:2]}:{raw[2:4]}:{raw[4:6] or '00'}") if re.fullmatch(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?", raw) else _string(raw, context)
+            return (
+                ("Time", f"{raw[:2]}:{raw[2:4]}:{raw[4:6] or '00'}")
+                if re.fullmatch(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?", raw)
+                else _string(raw, context)
+            )
         case "CQ":
             text, unit_of = (*raw.split("^", 1), "")[:2]
             return _texted(text, "NM", unit_text(unit_of.replace("&", "^"), context) or unit, context)
@@ -172,7 +192,11 @@ def switch_back(value: tuple[str, Any], context: Context) -> tuple[str, str, str
             return number_back(content.get("value", ""), context), "NM", unit
         case "CodeableConcept":
             only_words = all(each.get("system") == INTERPRETATION for each in content.get("coding", ()))
-            return (escape(content.get("text", "")), "ST", "") if only_words and content.get("text") else (cwe_back(content, context), "CWE", "")
+            return (
+                (escape(content.get("text", "")), "ST", "")
+                if only_words and content.get("text")
+                else (cwe_back(content, context), "CWE", "")
+            )
         case "Range":
             low, high = content.get("low", {}), content.get("high", {})
             return joined("", _digits(low, context), "-", _digits(high, context)), "SN", escape(low.get("unit", ""))
@@ -248,16 +272,31 @@ def attachment_into(raw: str, kind: str, title: str, context: Context) -> dict[s
         if encoding.upper() != "BASE64" or not data:
             context.note("an embedded document that is not base64 stays in the raw message only")
             return None
-        made = {"contentType": _content_type(fields[1], fields[2]), "data": data.replace("\\.br\\", "").replace(" ", ""), "title": shown}
+        made = {
+            "contentType": _content_type(fields[1], fields[2]),
+            "data": data.replace("\\.br\\", "").replace(" ", ""),
+            "title": shown,
+        }
     return {name: value for name, value in made.items() if value}
 
 
-_SUBTYPES = {"pdf": "application/pdf", "html": "text/html", "rtf": "application/rtf", "jpeg": "image/jpeg", "jpg": "image/jpeg", "png": "image/png", "xml": "application/xml", "plain": "text/plain"}
+_SUBTYPES = {
+    "pdf": "application/pdf",
+    "html": "text/html",
+    "rtf": "application/rtf",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "xml": "application/xml",
+    "plain": "text/plain",
+}
 
 
 def _content_type(kind: str, subtype: str) -> str:
     known = _SUBTYPES.get(subtype.lower())
-    return known or (f"{kind.lower()}/{subtype.lower()}" if kind and subtype and "/" not in kind else "application/octet-stream")
+    return known or (
+        f"{kind.lower()}/{subtype.lower()}" if kind and subtype and "/" not in kind else "application/octet-stream"
+    )
 
 
 def attachment_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
@@ -267,7 +306,6 @@ def attachment_back(value: dict[str, Any], context: Context) -> tuple[str, str, 
         kind, _, subtype = value.get("contentType", "application/octet-stream").partition("/")
         return joined("", kind, subtype, "Base64", value["data"]), "ED", title
     return joined(value.get("url", ""), "", "URL", value.get("contentType", "").partition("/")[2]), "RP", title
-
 
 
 PAIRS = {

@@ -1,0 +1,16 @@
+"""Composition root: builds the rooms, starts and stops them. The only room that knows all others.
+
+    rooms       what both halves need: settings, maps, databases
+    front       takes messages and answers reads: MLLP, folders, the web door; writes the journal, never the record
+    back        empties the queues: translates, applies to the record, sends what is owed; the record's steady writer
+    processes   `serve` runs the two as two processes over the same files: translation never delays an
+                acknowledgement, and the back is started again when it falls
+
+The halves are imported when they run, so that the back's process is on its way before the front loads its rooms.
+"""
+
+from __future__ import annotations
+
+from gateway.app.processes import serve, work
+
+__all__ = ["serve", "work"]

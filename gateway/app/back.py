@@ -1,0 +1,129 @@
+"""The half that empties the queues. Only one may run over a data directory."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from gateway import telemetry, worker
+from gateway.app.rooms import Rooms
+from gateway.fhir import bundle as bundles
+from gateway.inbound import Processor
+from gateway.mapping.context import CREDIT_CODE
+from gateway.model import Member, Resource, State, Subscription
+from gateway.outbound import Dispatcher
+from gateway.store.record import Record
+from gateway.transport import Sender, sender
+
+
+class Back:
+    """One thread that works on what arrived, and one task for every subscription that sends what is owed."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.record = Record(rooms.record)
+        self._stop = threading.Event()
+        self._stopping = asyncio.Event()
+        self._senders: list[Sender] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bells: list[asyncio.Event] = []
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Raises Transient when the record cannot be written, Configuration when a sender cannot be made."""
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._know_members)
+        processor = Processor(
+            community=self.rooms.community,
+            formats=self.rooms.formats,
+            record=self.record,
+            channels=self.rooms.channels,
+        )
+        for member in self.rooms.community.members.values():
+            for subscription in member.subscriptions:
+                self._tasks.append(asyncio.create_task(self._line(member, subscription).run()))
+        drain = worker.EntryDrain(
+            journal=self.rooms.journal,
+            record=self.rooms.record,
+            process=processor.process,
+            stop=self._stop,
+            told=lambda state, seconds: self.rooms.metrics.processed(state.value, seconds=seconds),
+            committed=lambda: _call_soon(loop, self._ring),
+        )
+        self._thread = threading.Thread(target=drain.run, name="worker", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Ends the work under way (under 2 s); what is left is done after the next start."""
+        self._stop.set()
+        self._stopping.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for each in self._senders:
+            await each.close()
+
+    def _line(self, member: Member, subscription: Subscription) -> worker.DeliveryDrain:
+        profile = subscription.profile or member.profile
+        made = sender(msgspec.structs.replace(subscription, profile=profile), self.rooms.data)
+        self._senders.append(made)
+        dispatcher = Dispatcher(
+            community=self.rooms.community,
+            maps=self.rooms.formats.maps,
+            record=self.record,
+            engine=self.rooms.record,
+            member=member,
+            subscription=subscription,
+            sender=made,
+        )
+        bell = asyncio.Event()
+        self._bells.append(bell)
+        return worker.DeliveryDrain(
+            subscription=subscription.id,
+            record=self.rooms.record,
+            send=dispatcher.send,
+            stop=self._stopping,
+            wake=bell,
+            parallel=made.parallel,
+            policy=worker.Policy(refusals=subscription.attempts),
+            told=_counted(self.rooms.metrics, subscription.id),
+        )
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    def _know_members(self) -> None:
+        """Every member is an Organization of the record, with its name; the same at every start."""
+        entries = []
+        for each in map(organization, self.rooms.community.members.values()):
+            number = each["identifier"][0]
+            url = bundles.full_url("Organization", number["value"])
+            entries.append(bundles.entry(each, url, bundles.update("Organization", number["system"], number["value"])))
+        if entries:
+            with self.rooms.record.transaction() as transaction:
+                self.record.apply(transaction, bundles.transaction(entries), at=datetime.now(UTC))
+
+
+def organization(member: Member) -> Resource:
+    """A member as FHIR Organization, under all numbers that mean it."""
+    numbers = [each for each in (member.identifier, *member.facilities) if CREDIT_CODE.fullmatch(each)]
+    identifiers = [{"system": "urn:oid:2.16.156.10011.1.5", "value": each} for each in dict.fromkeys(numbers)]
+    return {
+        "resourceType": "Organization",
+        "identifier": [*identifiers, {"system": "urn:hutong:member", "value": member.id}],
+        "active": True,
+        "name": member.name,
+    }
+
+
+def _counted(metrics: telemetry.Metrics, subscription: str) -> Callable[[State, float], None]:
+    return lambda state, seconds: metrics.delivered(subscription, outcome=state.value, seconds=seconds)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(ring)

@@ -1,0 +1,105 @@
+"""The half that takes messages and answers reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import uvicorn
+
+from gateway.api import Services, create
+from gateway.api.overview import Overview
+from gateway.api.security import Tokens
+from gateway.api.serving import configuration
+from gateway.app.rooms import SHARED, Rooms, version
+from gateway.errors import Configuration
+from gateway.inbound import Receiver
+from gateway.journal.intake import Intake
+from gateway.model import Channel
+from gateway.store.record import Record
+from gateway.transport import Listener, listener
+from gateway.transport.address import host_and_port
+from gateway.transport.mllp import MllpListener
+
+
+class Front:
+    """MLLP, folders and the web door over one journal. `start` returns when everything listens."""
+
+    def __init__(self, rooms: Rooms, *, http: str, mllp: str) -> None:
+        self.rooms = rooms
+        self.intake = Intake(rooms.journal)
+        self.receiver = Receiver(
+            community=rooms.community,
+            formats=rooms.formats,
+            intake=self.intake,
+            metrics=rooms.metrics,
+            channels=rooms.channels,
+        )
+        self.mllp = MllpListener(mllp, channel=SHARED.id)
+        self.ready = False
+        self._http = host_and_port(http, place="--http")
+        self._listeners: list[Listener] = []  # those that listen
+        self._server: uvicorn.Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        """(host, port) as bound; after `start`."""
+        if self._server is None or not self._server.servers:
+            return self._http
+        host, port = self._server.servers[0].sockets[0].getsockname()[:2]
+        return host, port
+
+    async def start(self) -> None:
+        """Raises Configuration when a port or folder cannot be opened."""
+        self.intake.start()
+        own = [channel for _, channel in self.rooms.channels.values() if _listens(channel)]
+        for each in (self.mllp, *(listener(channel, self.rooms.data) for channel in own)):
+            await each.listen(self.receiver.receive)
+            self._listeners.append(each)
+        await self._open_web_door()
+        self.ready = True
+
+    async def _open_web_door(self) -> None:
+        host, port = self._http
+        self._server = uvicorn.Server(configuration(create(self._services()), host=host, port=port))
+        self._serving = asyncio.create_task(_quietly(self._server))
+        while not self._server.started:
+            if self._serving.done():
+                remedy = "free it, or choose another"
+                raise Configuration("the port cannot be opened", place=f"--http {host}:{port}", remedy=remedy)
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Takes nothing new, answers what is under way; under 4 s."""
+        self.ready = False
+        if self._server is not None:
+            self._server.should_exit = True
+        await asyncio.gather(*(each.close() for each in self._listeners))
+        if self._serving is not None:
+            await self._serving
+        await asyncio.to_thread(self.intake.close)
+
+    def _services(self) -> Services:
+        rooms = self.rooms
+        return Services(
+            community=rooms.community,
+            record=Record(rooms.record),
+            overview=Overview(rooms.journal, rooms.record),
+            tokens=Tokens(rooms.record),
+            metrics=rooms.metrics,
+            receive=self.receiver.receive,
+            ready=lambda: self.ready,
+            version=version(),
+        )
+
+
+def _listens(channel: Channel) -> bool:
+    """An http channel is the web door's; an mllp channel without an address of its own uses the shared port."""
+    return channel.transport == "files" or (channel.transport == "mllp" and bool(channel.listen))
+
+
+async def _quietly(server: uvicorn.Server) -> None:
+    """uvicorn leaves the program when a port is taken; here it is an error like any other."""
+    with contextlib.suppress(SystemExit):
+        await server._serve()  # noqa: SLF001  `serve` would take over the signals

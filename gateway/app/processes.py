@@ -1,0 +1,187 @@
+"""The two processes of `hutong serve`: the front, and the worker that it starts and keeps alive.
+
+kill -9 of both          nothing is lost; the next start goes on
+kill -9 of the front     the worker's standard input closes, and it ends; it never remains alone
+kill -9 of the worker    the front goes on taking messages, and starts it again
+SIGTERM, SIGINT          both end what is under way, in less than 10 s
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from gateway import telemetry
+from gateway.errors import Configuration
+
+STOPPING = 6.0  # seconds the worker may take to end by itself
+PAUSES = (0.2, 1.0, 5.0)  # seconds before the worker is started again: after its first, second, third fall in a row
+STEADY = 60.0  # seconds after which a fall counts as a first one
+PATIENCE = 10.0  # seconds to wait for the worker of a front that has just died
+
+
+def serve(*, config: Path | None, data: Path, http: str, mllp: str) -> None:
+    """Runs the gateway until SIGTERM or SIGINT. Raises Configuration when it cannot: a setting, a port, a twin."""
+    telemetry.configure(sys.stderr)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as stack:
+        stack.enter_context(alone(data / "lock", remedy="stop it, or choose another --data"))
+        from gateway.app.rooms import METRICS
+
+        telemetry.clear(data / METRICS)
+        worker = Supervisor(config=config, data=data)
+        stack.callback(worker.stop)
+        worker.start()
+        _run(_front(config=config, data=data, http=http, mllp=mllp, stopping=worker.tell))
+
+
+async def _front(*, config: Path | None, data: Path, http: str, mllp: str, stopping: Callable[[], None]) -> None:
+    from gateway.app.front import Front
+    from gateway.app.rooms import open_rooms
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    with contextlib.closing(open_rooms(settings=config, data=data)) as rooms:
+        front = Front(rooms, http=http, mllp=mllp)
+        try:
+            await front.start()
+            host, port = front.http_address
+            telemetry.logger().info("serving", host=host, port=port)
+            await stopped.wait()
+        finally:
+            stopping()
+            await front.stop()
+
+
+def work(*, config: Path | None, data: Path) -> None:
+    """The worker process: runs until its standard input closes (its front is gone) or it is told to stop."""
+    telemetry.configure(sys.stderr)
+    with alone(data / "worker.lock", remedy="stop it", patience=PATIENCE):
+        _run(_back(config=config, data=data))
+
+
+async def _back(*, config: Path | None, data: Path) -> None:
+    from gateway.app.back import Back
+    from gateway.app.rooms import open_rooms
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the front decides
+    watch = threading.Thread(target=_outlive_no_front, args=(loop, stopped), name="front", daemon=True)
+    watch.start()
+    with contextlib.closing(open_rooms(settings=config, data=data)) as rooms:
+        back = Back(rooms)
+        try:
+            await back.start()
+            await stopped.wait()
+        finally:
+            await back.stop()
+
+
+def _outlive_no_front(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    """Returns never: when standard input closes, the worker is asked to stop, and ended where it does not."""
+    while os.read(0, 1024):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed: it is stopping already
+        loop.call_soon_threadsafe(stopped.set)
+    time.sleep(STOPPING)
+    os._exit(1)
+
+
+def _run(main: object) -> None:
+    asyncio.run(main)  # type: ignore[arg-type]
+
+
+class Supervisor:
+    """Keeps one worker process alive until it is told to stop."""
+
+    def __init__(self, *, config: Path | None, data: Path) -> None:
+        chosen = ["--config", str(config)] if config else []
+        self._command = [sys.executable, "-m", "gateway", "work", "--data", str(data), *chosen]
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()  # held where a worker is started or told to end
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="supervisor", daemon=True)
+
+    @property
+    def process(self) -> int | None:
+        """The worker's process id."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the worker, and watch over it from now on."""
+        self._spawn()
+        self._thread.start()
+
+    def tell(self) -> None:
+        """Tell the worker to end; return at once."""
+        with self._lock:
+            self._stopping.set()
+            if self._process is not None:
+                self._process.terminate()
+
+    def stop(self) -> None:
+        """The worker has ended when this returns, by itself or not."""
+        self.tell()
+        if self._process is None:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=STOPPING)
+        self._process.kill()
+        self._process.wait()
+        self._thread.join()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def _spawn(self) -> None:
+        with self._lock:
+            if not self._stopping.is_set():
+                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603  our own program
+
+    def _keep(self) -> None:
+        falls = 0
+        while (process := self._process) is not None and not self._stopping.is_set():
+            began = time.monotonic()
+            code = process.wait()
+            if self._stopping.is_set():
+                return
+            if process.stdin:
+                process.stdin.close()
+            falls = 1 if time.monotonic() - began > STEADY else falls + 1
+            telemetry.logger().error("worker fell", code=code, count=falls)
+            self._stopping.wait(PAUSES[min(falls, len(PAUSES)) - 1])
+            self._spawn()
+
+
+@contextlib.contextmanager
+def alone(file: Path, *, remedy: str, patience: float = 0.0) -> Iterator[None]:
+    """Only one process holds this file; the system gives it back however that ends. Waits `patience` seconds for it.
+
+    Raises Configuration when another process holds it.
+    """
+    deadline = time.monotonic() + patience
+    with file.open("w") as held:
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise Configuration(
+                        "another gateway runs over this data directory", place=str(file.parent), remedy=remedy
+                    ) from None
+                time.sleep(0.05)
+        yield

@@ -1,0 +1,59 @@
+"""The resources that one message is made of, with their references both ways, and the values at a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gateway.mapping import paths
+from gateway.model import Resource
+
+
+class Graph:
+    """The resources that one message is made of, with their references both ways."""
+
+    def __init__(self, resources: Mapping[str, Resource]) -> None:
+        self.resources = resources
+
+    def resolve(self, reference: Mapping[str, Any]) -> Resource | None:
+        return self.resources.get(str(reference.get("reference", "")))
+
+    def follow(self, resource: Resource, path: paths.Path, type_: str) -> list[Resource]:
+        """The resources of a type that a path of references leads to."""
+        found = [self.resolve(each) for each in values_at(resource, path.elements) if isinstance(each, dict)]
+        return [each for each in found if each is not None and each["resourceType"] == type_]
+
+    def pointing(self, target: Resource, path: paths.Path) -> list[Resource]:
+        """The resources of the path's type whose path leads to the target."""
+        return [
+            each
+            for each in self.resources.values()
+            if each["resourceType"] == path.resource
+            and any(found is target for found in self.follow(each, path, target["resourceType"]))
+        ]
+
+
+def values_at(value: Any, elements: Iterable[paths.Element]) -> list[Any]:
+    """All values at a path, slices heeded."""
+    here = [value]
+    for element in elements:
+        below: list[Any] = []
+        for each in here:
+            found = each.get(element.name) if isinstance(each, dict) else None
+            below.extend(found if isinstance(found, list) else [] if found is None else [found])
+        here = [each for each in below if matches(each, element)] if element.slice else below
+    return here
+
+
+def matches(value: Any, element: paths.Element) -> bool:
+    """Does a list element fit the slice that a line asks for?"""
+    return all(_admitted(value.get(name.partition(".")[0]), constant, codes) for name, constant, codes in element.slice)
+
+
+def _admitted(value: Any, constant: Any, codes: tuple[str, ...]) -> bool:
+    if isinstance(value, list):
+        return any(_admitted(each, constant[0] if isinstance(constant, list) else constant, codes) for each in value)
+    if isinstance(value, dict):
+        listed = value.get("coding", [value])
+        return any(each.get("code") in codes for each in listed)
+    return value in codes or value == constant

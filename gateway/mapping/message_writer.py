@@ -1,0 +1,262 @@
+"""Compiled maps, backward: resources of the record → the segments of a message.
+
+Which resource fills which group follows from the links of the forward direction: `. -> result* = @@Observation` says
+where the results of a report are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.mapping.context import KEY, Context
+from gateway.mapping.graph import Graph, values_at
+from gateway.mapping.into_fhir import homes, repeated_segment
+from gateway.mapping.library import Library
+from gateway.mapping.structure import Instance, Layout, Segment
+from gateway.mapping.syntax import Field, Structure
+from gateway.mapping.written_lines import Claims, Target, WrittenLine, leaf_values, target_of, texts
+from gateway.model import Resource
+
+Known = dict[str, Resource]  # what the groups around are about, by type
+
+
+class MessageWriter:
+    """One structure: a lead resource and what belongs to it → segments."""
+
+    def __init__(self, structure: Structure, library: Library) -> None:
+        self.structure = structure
+        self.layout = Layout(structure.root)
+        self.groups: list[list[Target]] = [[] for _ in self.layout.parents]
+        self.keyed: set[str] = set()  # types that are made by a block with a key and by one without
+        blocks = library.blocks_of(structure.name)
+        for block in blocks:
+            for group in homes(self.layout, block):
+                opens = not self.layout.leaders[group].isdisjoint(block.segments)
+                self.groups[group].append(
+                    target_of(library, block, repeated_segment(self.layout, group, block), opens=opens)
+                )
+        here = [block for block in blocks if block.into and homes(self.layout, block)]
+        self.keyed = {block.type for block in here if block.key} & {block.type for block in here if not block.key}
+        leading = (
+            number
+            for number, targets in enumerate(self.groups)
+            for target in targets
+            if target.block.type == structure.lead and target.block.into
+        )
+        self.lead_group = next(leading, 0)
+
+    def run(self, leads: list[Resource], graph: Graph, context: Context) -> list[Segment]:
+        """The segments of one message about these lead resources, without MSH."""
+        root = Instance(0, None)
+        writing = _Writing(self, graph, context)
+        if self.lead_group == 0:
+            writing.fill(root, {self.structure.lead: leads[0]})
+        else:
+            above: Known = {}
+            for target in self.groups[0]:  # patient, visit and the like: what the lead points at fills the head
+                writing.write(root, target, {self.structure.lead: leads[0], **above}, above)
+            for lead in leads:
+                writing.fill(root.open(self.lead_group), {**above, self.structure.lead: lead})
+        _number(root)
+        return [segment for segment in self.layout.write(root) if len(segment) > 1]
+
+
+class _Writing:
+    """One message being written: every resource is written once."""
+
+    def __init__(self, writer: MessageWriter, graph: Graph, context: Context) -> None:
+        self.writer = writer
+        self.graph = graph
+        self.context = context
+        self.done: list[Resource] = []
+
+    def fill(self, instance: Instance, known: Known) -> None:
+        """The blocks of a group, then the groups inside it."""
+        own = dict(known)
+        for target in self.writer.groups[instance.group]:
+            self.write(instance, target, own, own)
+        for number, parent in enumerate(self.writer.layout.parents):
+            if parent == instance.group:
+                self._below(instance, number, own)
+
+    def _below(self, instance: Instance, number: int, known: Known) -> None:
+        for target in self.writer.groups[number]:
+            if not target.opens:
+                continue
+            if not target.block.into:
+                self._extra(instance, number, target, known)
+            else:
+                for resource in self._candidates(target, known):
+                    if not _in(resource, self.done):
+                        self.fill(instance.open(number), {**known, target.block.type: resource})
+
+    def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
+        """One block of a group; what it found is bound for the others."""
+        if not target.block.into or not target.lines:
+            return
+        type_ = target.block.type
+        if target.repeated or type_ not in known or target.apart:
+            found = [each for each in self._candidates(target, known) if not _in(each, self.done)]
+        else:
+            found = [known[type_]]
+        for resource in found if target.repeated else found[:1]:
+            if not self._fits(target, resource):
+                continue
+            if not target.apart:
+                bound.setdefault(type_, resource)
+            self.done.append(resource)
+            fresh = _new(instance, target.repeated) if target.repeated else None
+            Pen(instance, fresh, self.context, self.graph).block(target, resource)
+
+    def _fits(self, target: Target, resource: Resource) -> bool:
+        """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a
+        number of its own to OBR-15, one with a number to SPM."""
+        if target.block.type not in self.writer.keyed:
+            return True
+        own_number = any(each.get("system") != KEY for each in resource.get("identifier", ()))
+        return bool(target.block.key) != own_number
+
+    def _candidates(self, target: Target, known: Known) -> list[Resource]:
+        """The resources for a block: those that known ones link to, else those that link to known ones."""
+        found: list[Resource] = []
+        listed = False
+        for other in (each for group in self.writer.groups for each in group):
+            start = known.get(other.block.type)
+            for type_, every, path in other.links if start is not None else ():
+                if start is not None and type_ == target.block.type:
+                    listed = listed or every
+                    found.extend(self.graph.follow(start, path, type_))
+        if (not found and not listed) or target.apart:
+            for type_, every, path in target.links:
+                if not every and type_ in known:
+                    found.extend(
+                        each for each in self.graph.pointing(known[type_], path) if self._holds(each, target, known)
+                    )
+        unique = [each for index, each in enumerate(found) if not _in(each, found[:index])]
+        return [each for each in unique if self._fits(target, each)]
+
+    def _holds(self, resource: Resource, target: Target, known: Known) -> bool:
+        """A condition of another visit of the same patient does not belong here."""
+        for type_, every, path in target.links:
+            linked = [] if every else self.graph.follow(resource, path, type_)
+            if linked and type_ in known and not _in(known[type_], linked):
+                return False
+        return True
+
+    def _extra(self, instance: Instance, number: int, target: Target, known: Known) -> None:
+        """A block that is only written: one occurrence for each value (a conclusion, an attached document)."""
+        resource = known.get(target.block.type)
+        condition = target.block.condition
+        if resource is None or (condition and condition.field and condition.field.name not in resource):
+            return
+        results = (self.graph.resolve(each) for each in resource.get("result", ()))
+        if target.block.unless and any(each is not None and _has_code(each, target.block.unless) for each in results):
+            return
+        lists = [values_at(resource, each.path.elements) for each in target.lines if each.path.leaf.many]
+        for index in range(max(map(len, lists), default=1)):
+            child = instance.open(number)
+            pen = Pen(child, _new(child, target.block.segments[0]), self.context, self.graph)
+            for written in target.lines:
+                many = written.path.leaf.many
+                listed = values_at(resource, written.path.elements) if many else []
+                pen.put(written, listed[index : index + 1] if many else leaf_values(resource, written, pen.claims)[:1])
+
+
+def _in(resource: Resource, resources: Iterable[Resource]) -> bool:
+    return any(each is resource for each in resources)
+
+
+def _has_code(resource: Resource, code: str) -> bool:
+    concept = resource.get("code")
+    return isinstance(concept, dict) and any(each.get("code") == code for each in concept.get("coding", ()))
+
+
+class Pen:
+    """Writes the lines of one block into the segments of one group."""
+
+    def __init__(self, instance: Instance, fresh: Segment | None, context: Context, graph: Graph) -> None:
+        self.instance = instance
+        self.fresh = fresh  # the block's own occurrence of a segment that repeats
+        self.context = context
+        self.graph = graph
+        self.claims = Claims()
+
+    def block(self, target: Target, resource: Resource) -> None:
+        for written in target.lines:
+            if written.applies(self.context):
+                self.put(written, leaf_values(resource, written, self.claims))
+
+    def put(self, written: WrittenLine, values: list[Any]) -> None:
+        """The values of one line."""
+        made = (texts(value, written, self.context, self.graph, self.claims) for value in values)
+        several = [each for each in made if any(each)]
+        if not several:
+            return
+        source = written.line.sources[0]
+        if source.every:
+            for first, *_ in several:
+                set_field(_new(self.instance, source.segment), source.number, first)
+            return
+        text = "~".join(each[0] for each in several)
+        for found in written.line.sources:
+            if found.segment != "MSH":  # the envelope writes it
+                self._set(found, text)
+        for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
+            self._set(argument, each)
+
+    def _set(self, found: Field, text: str) -> None:
+        """What an earlier line wrote stays; repetitions follow it."""
+        if not text:
+            return
+        segment = self._segment(found.segment)
+        whole = segment[found.number] if len(segment) > found.number else ""
+        if found.component:
+            parts = whole.split("^")
+            parts.extend([""] * (found.component - len(parts)))
+            parts[found.component - 1] = parts[found.component - 1] or text
+            set_field(segment, found.number, "^".join(parts))
+        elif not whole or found.repeats:
+            set_field(segment, found.number, f"{whole}~{text}" if whole else text)
+
+    def _segment(self, name: str) -> Segment:
+        return self.fresh if self.fresh is not None and self.fresh[0] == name else _nearest(self.instance, name)
+
+
+def set_field(segment: Segment, number: int, text: str) -> None:
+    segment.extend([""] * (number + 1 - len(segment)))
+    segment[number] = text
+
+
+def _nearest(instance: Instance, name: str) -> Segment:
+    """The segment of this name here or around, else a new one here."""
+    here: Instance | None = instance
+    while here is not None:
+        if name in here.segments:
+            return here.segments[name][0]
+        here = here.parent
+    return _new(instance, name)
+
+
+def _new(instance: Instance, name: str) -> Segment:
+    segment = [name]
+    instance.add(segment)
+    return segment
+
+
+# segments with a set id in field 1
+NUMBERED = frozenset({"PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM"})
+
+
+def _number(instance: Instance, seen: dict[str, int] | None = None) -> None:
+    """Set ids: counted within the enclosing group (OBX restarts with each OBR)."""
+    counts: dict[str, int] = seen if seen is not None else {}
+    below: dict[str, int] = {}
+    for name, segments in instance.segments.items():
+        for segment in segments:
+            if name in NUMBERED and len(segment) > 1:
+                counts[name] = counts.get(name, 0) + 1
+                segment[1] = str(counts[name])
+    for children in instance.children.values():
+        for child in children:
+            _number(child, below)

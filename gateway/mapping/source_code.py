@@ -1,0 +1,127 @@
+"""The reading half of a compiled block: expressions for fields, components and conditions.
+
+The code is made of names and numbers from checked maps only; every text from a map enters it as a named object.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.mapping.syntax import Block, Condition, Field, Link
+
+SIMPLE = frozenset({"", "code", "text", "number", "integer", "yn", "dtm", "date", "instant"})
+
+
+class Writer:
+    """Collects the lines of one function and the objects that it names."""
+
+    def __init__(self, objects: dict[str, Any]) -> None:
+        self.lines: list[str] = []
+        self.depth = 1
+        self.objects = objects
+        self._count = 0
+
+    def add(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    def name(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def object(self, value: Any) -> str:
+        """A name for an object that the function uses."""
+        name = f"O{len(self.objects)}"
+        self.objects[name] = value
+        return name
+
+    def literal(self, value: Any) -> str:
+        """Code that makes the value anew each time: a resource may be changed later, the map's own constants never."""
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{name!r}: {self.literal(each)}" for name, each in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(self.literal, value)) + "]"
+        return self.object(value)
+
+
+class SourceCode:
+    """Expressions that read a source: `segments` of a message, a `row` of a table, a `node` of a tree."""
+
+    def __init__(self, writer: Writer, source: str) -> None:
+        self.writer = writer
+        self.source = source
+
+    def raw(self, found: Field) -> str:
+        """An expression for the whole field."""
+        if found.segment and not found.number:
+            return f"('there' if {found.segment} else '')"
+        if found.segment:
+            return f"({found.segment}[{found.number}] if len({found.segment}) > {found.number} else '')"
+        if self.source == "node":
+            return f"node(item, {self.writer.object(found.name)})"
+        return f"item.get({self.writer.object(found.name)}, '')"
+
+    def part(self, raw: str, found: Field, *, composite: bool) -> str:
+        """An expression for the component that the line means, of one repetition."""
+        if not found.component:
+            return raw
+        return f"component({raw}, {found.component}, {found.subcomponent}, {composite})"
+
+    def one(self, raw: str, found: Field) -> str:
+        """The first repetition, where the line does not ask for all."""
+        return f"{raw}.partition('~')[0]" if found.segment and found.segment != "MSH" else raw
+
+    def condition(self, condition: Condition, segment: str = "") -> str:
+        """An expression for `? …`; `segment` names the variable whose fields are meant (a filter `OBX[…]`)."""
+        match condition.operator:
+            case "and" | "or":
+                return (
+                    "("
+                    + f" {condition.operator} ".join(self.condition(each, segment) for each in condition.parts)
+                    + ")"
+                )
+            case "not":
+                return f"not ({self.condition(condition.parts[0], segment)})"
+        found = condition.field
+        if found is None:
+            return f"context.facts.get({condition.fact!r}) in {self.writer.object(frozenset(condition.values))}"
+        if segment:
+            return self._tested(found, condition, f"field({segment}, {found.number})")
+        if found.every:
+            each = self._tested(found, condition, f"field(s, {found.number})")
+            return f"any({each} for s in chosen(g, {found.segment!r}))"
+        return self._tested(found, condition, self.raw(found))
+
+    def _tested(self, found: Field, condition: Condition, raw: str) -> str:
+        part = self.part(raw, found, composite=False)
+        if condition.operator == "valued":
+            return f"{part} not in ('', NULL)"
+        value = part if found.component else f"first({part})"
+        return f"{value} in {self.writer.object(frozenset(condition.values))}"
+
+
+def segments_of(block: Block) -> list[str]:
+    """All segments that a block reads as single ones."""
+    names = list(block.segments)
+    for found in fields_of(block):
+        if found.segment and not found.every and found.segment not in names:
+            names.append(found.segment)
+    return names
+
+
+def fields_of(block: Block) -> list[Field]:
+    """All fields that a block reads, conditions and arguments too."""
+    found: list[Field] = []
+    for line in block.lines:
+        found.extend(line.sources)
+        found.extend(line.arguments)
+        found.extend(_of_condition(line.condition))
+    found.extend(each for part in block.key if not isinstance(part, Link) for each in part)
+    found.extend(_of_condition(block.condition))
+    return found
+
+
+def _of_condition(condition: Condition | None) -> list[Field]:
+    if condition is None:
+        return []
+    own = [condition.field] if condition.field else []
+    return own + [found for part in condition.parts for found in _of_condition(part)]

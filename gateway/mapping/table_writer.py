@@ -1,0 +1,72 @@
+"""Compiled maps, backward: resources of the record → the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.mapping.context import Context
+from gateway.mapping.graph import Graph
+from gateway.mapping.library import Library
+from gateway.mapping.syntax import Export
+from gateway.mapping.written_lines import Claims, Target, leaf_values, target_of, texts
+from gateway.model import Resource
+
+
+class TableWriter:
+    """One export: a lead resource and its parts → rows, one for each resource of the block over `row`."""
+
+    def __init__(self, export: Export, library: Library) -> None:
+        self.export = export
+        self.targets = [target_of(library, block) for block in export.blocks]
+        self.row = next(target for target in self.targets if target.block.rows_by == ())
+
+    def run(self, leads: list[Resource], graph: Graph, context: Context) -> Iterator[dict[str, str]]:
+        """Rows in the order of the lead's own list."""
+        for lead in leads:
+            known = self._around(lead, graph)
+            for item in self._items(known, graph):
+                row: dict[str, str] = {}
+                for target in self.targets:
+                    resource = item if target is self.row else known.get(target.block.type)
+                    if resource is not None:
+                        _write_row(row, target, resource, context, graph)
+                yield row
+
+    def _around(self, lead: Resource, graph: Graph) -> dict[str, Resource]:
+        known = {self.export.lead: lead}
+        for _ in self.targets:  # links lead from one to the next: as often as there are blocks is enough
+            for target in self.targets:
+                start = known.get(target.block.type)
+                for type_, every, path in target.links if start is not None else ():
+                    if start is None or (every and type_ == self.row.block.type):
+                        continue
+                    for found in graph.follow(start, path, type_)[:1]:
+                        known.setdefault(type_, found)
+        return known
+
+    def _items(self, known: dict[str, Resource], graph: Graph) -> list[Resource]:
+        if self.row.block.type == self.export.lead:
+            return [known[self.export.lead]]
+        found: list[Resource] = []
+        for target in self.targets:
+            start = known.get(target.block.type)
+            for type_, every, path in target.links:
+                if start is not None and every and type_ == self.row.block.type:
+                    found.extend(
+                        each for each in graph.follow(start, path, type_) if not any(each is other for other in found)
+                    )
+        return found
+
+
+def _write_row(row: dict[str, str], target: Target, resource: Resource, context: Context, graph: Graph) -> None:
+    claims = Claims()
+    for written in target.lines:
+        for value in leaf_values(resource, written, claims):
+            made = texts(value, written, context, graph, claims)
+            names = [
+                *(source.name for source in written.line.sources[:1]),
+                *(str(each) for each in written.line.arguments[: len(made) - 1]),
+            ]
+            for name, text in zip(names, made, strict=False):
+                if text and not row.get(name):
+                    row[name] = text

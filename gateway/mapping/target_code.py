@@ -1,0 +1,100 @@
+"""The writing half of a compiled block: code that puts values at FHIR paths, making what lies between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.mapping import paths
+from gateway.mapping.source_code import Writer
+
+
+class TargetCode:
+    """Code that fills the resource `r` of one block."""
+
+    def __init__(self, writer: Writer, filled: list[paths.Path]) -> None:
+        self.writer = writer
+        self.elements = _shared_elements(filled)
+        self.shared = _repeated([path.text for path in filled])  # filled by several lines: the first valued one stays
+
+    def begin(self) -> None:
+        """The list elements that several lines fill together are not there yet."""
+        for name in self.elements.values():
+            self.writer.add(f"{name} = None")
+
+    def set(self, path: paths.Path, value: str) -> None:
+        """Puts a value at a path."""
+        write = self.writer
+        here = "r"
+        walked = ""
+        for element in path.elements[:-1]:
+            walked = f"{walked}.{element.name}"
+            here = self._descend(here, walked, element)
+        leaf = path.leaf
+        if leaf.choice:
+            stem = leaf.name.removesuffix("[x]")
+            write.add(f"{here}[{stem!r} + {value}[0]] = {value}[1]")
+        elif leaf.many:
+            for name, constant, _ in leaf.slice:
+                write.add(f"{value}.setdefault({name!r}, {write.literal(constant)})")
+            write.add(f"{here}.setdefault({leaf.name!r}, []).append({value})")
+        else:
+            write.add(f"{here}[{leaf.name!r}] = {value}")
+
+    def _descend(self, here: str, walked: str, element: paths.Element) -> str:
+        write = self.writer
+        inner = write.name("d")
+        if not element.many:
+            write.add(f"{inner} = {here}.setdefault({element.name!r}, {{}})")
+            return inner
+        constants = "{" + ", ".join(f"{name!r}: {write.literal(value)}" for name, value, _ in element.slice) + "}"
+        if element.repeats:
+            write.add(f"{inner} = {constants}")
+            write.add(f"{here}.setdefault({element.name!r}, []).append({inner})")
+            return inner
+        shared = self.elements[(walked, str(element.slice))]
+        write.add(f"if {shared} is None:")
+        write.add(f"    {shared} = {constants}")
+        write.add(f"    {here}.setdefault({element.name!r}, []).append({shared})")
+        return shared
+
+    def unset(self, path: paths.Path) -> str:
+        """An expression: nothing stands at this path yet. Within lists it is always so: each line has its own element."""
+        if len(path.elements) == 1:
+            if path.leaf.choice:
+                return f"not any(name.startswith({path.leaf.name[:-3]!r}) for name in r)"
+            return f"{path.leaf.name!r} not in r"
+        if any(element.many for element in path.elements[:-1]):
+            return "True"
+        here = "r"
+        for element in path.elements[:-1]:
+            here = f"{here}.get({element.name!r}, EMPTY)"
+        return f"{path.leaf.name!r} not in {here}"
+
+
+def _shared_elements(filled: list[paths.Path]) -> dict[tuple[str, str], str]:
+    """One variable for each list element that several lines fill together (same path, same slice)."""
+    found: dict[tuple[str, str], str] = {}
+    for path in filled:
+        walked = ""
+        for element in path.elements[:-1]:
+            walked = f"{walked}.{element.name}"
+            key = (walked, str(element.slice))
+            if element.many and not element.repeats and key not in found:
+                found[key] = f"e{len(found)}"
+    return found
+
+
+def _repeated(texts: list[str]) -> set[str]:
+    return {text for text in texts if texts.count(text) > 1}
+
+
+def steps_of(path: paths.Path) -> tuple[tuple[str, bool], ...]:
+    return tuple((element.name, element.many) for element in path.elements)
+
+
+def constants_of(path: paths.Path) -> dict[str, Any] | None:
+    """Of `link*{type=replaces}.other`: what each list element carries; None where the references are the list."""
+    outer = path.elements[0]
+    if not outer.repeats or len(path.elements) < 2:
+        return None
+    return {name: value for name, value, _ in outer.slice}
