@@ -53,7 +53,8 @@ class Formats:
             validate.check_bundle(made.bundle)
         except Permanent as error:
             raise Permanent(
-                f"what the maps make is not valid FHIR: {error.cause}", place=f"{made.structure}, {error.place}", code="207",
+                f"what the maps make is not valid FHIR: {error.cause}",
+                place=f"{made.structure}, {error.place}", code="207",
                 remedy="complete the message at the sender, or mend the map, and replay it",
             ) from error  # fmt: skip
         return made

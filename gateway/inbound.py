@@ -48,7 +48,7 @@ class Receiver:
     formats: Formats
     intake: Intake
     metrics: Metrics
-    channels: Mapping[str, tuple[Member, Channel]]
+    channels: Mapping[str, tuple[Member | None, Channel]]
 
     async def receive(self, frame: Frame) -> bytes:
         """Look at it, write it down, answer. Refused frames are written down too, with their cause."""
@@ -100,7 +100,7 @@ def acknowledgement(community: Community, look: Look) -> bytes:
     header, error = look.header, look.error
     success = error is None
     mode = hl7v2.mode(header)
-    if mode == "enhanced" and hl7v2.wants_application_acknowledgement(header, success=success):
+    if header is not None and hl7v2.wants_application_acknowledgement(header, success=success):
         mode = "original"
     elif not hl7v2.wants_accept_acknowledgement(header, success=success):
         return b""
@@ -123,7 +123,7 @@ class Processor:
     community: Community
     formats: Formats
     record: Record
-    channels: Mapping[str, tuple[Member, Channel]]
+    channels: Mapping[str, tuple[Member | None, Channel]]
     outbox: Outbox = field(default_factory=Outbox)
     now: Callable[[], datetime] = _now
     asked_for: frozenset[str] = field(init=False)  # resource types that any subscription names

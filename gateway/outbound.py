@@ -73,7 +73,8 @@ class Dispatcher:
         for pointer in resources[lead].get("link", ()) if lead in resources else ():
             other = str(pointer.get("other", {}).get("reference", ""))
             if other and other not in resources:
-                resources.update(self.record.related(reader, *other.split("/", 1), 1 << 62, depth=0))
+                type_, _, id_ = other.partition("/")
+                resources.update(self.record.related(reader, type_, id_, 1 << 62, depth=0))
 
     def address(self, delivery: Delivery, at: datetime) -> Address:
         """For whom it is written."""

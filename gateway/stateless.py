@@ -1,4 +1,4 @@
-"""`hutong translate`: bytes in, a FHIR transaction Bundle out, or a Bundle in, an HL7 v2 message out. Nothing is stored.
+"""`hutong translate`: bytes in, a FHIR transaction Bundle out; or a Bundle in, an HL7 v2 message out; nothing stored.
 
 The same translation as in the running gateway, by the same settings and maps.
 """
@@ -112,10 +112,9 @@ def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Res
             continue
         offset, length = message.span(each.segment, each.field)
         path = each.path.partition(".")[2]
-        segment = message.segments[each.segment][0]
-        lines.append(
-            f"{types[each.resource]}[{numbers[each.resource]}].{path} <- {segment}-{each.field} bytes {offset}+{length} {each.line}"
-        )
+        element = f"{types[each.resource]}[{numbers[each.resource]}].{path}"
+        field_ = f"{message.segments[each.segment][0]}-{each.field}"
+        lines.append(f"{element} <- {field_} bytes {offset}+{length} {each.line}")
     return "\n".join(lines)
 
 

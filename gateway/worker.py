@@ -99,11 +99,10 @@ class EntryDrain:
     policy: Policy = field(default_factory=Policy)
     work: Work = field(default_factory=Work)
     batch: int = BATCH
-    _limit: int = field(default=BATCH, init=False)
+    _limit: int = field(default=1, init=False)  # what one slice has time for, as far as we know
 
     def run(self) -> None:
         """Until `stop` is set; returns within one slice of work and one commit."""
-        self._limit = self.batch
         pause, failures = BUSY, 0
         while not self.stop.is_set():
             try:
@@ -133,7 +132,7 @@ class EntryDrain:
                         held.add(job.key)
                 if time.monotonic() - began > SLICE or self.stop.is_set():
                     break
-        self._limit = self.batch
+        self._limit = min(self.batch, 2 * handled + 1)  # no more are read than there will be time for
         if handled and self.committed:
             self.committed()
         return handled

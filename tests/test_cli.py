@@ -125,8 +125,8 @@ def test_check_prints_every_mistake_with_its_line(tmp_path: Path) -> None:
 
 
 @dataclass
-class FakeApp:
-    """What gateway.app is agreed to answer."""
+class FakeTranslation:
+    """Stands in for gateway.stateless: what the command line makes of its answers."""
 
     seen: list[dict[str, Any]] = field(default_factory=list)
 
@@ -140,13 +140,13 @@ class FakeApp:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
-    made = FakeApp()
-    monkeypatch.setattr(gateway, "app", made, raising=False)
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeTranslation:
+    made = FakeTranslation()
+    monkeypatch.setattr(gateway, "stateless", made, raising=False)
     return made
 
 
-def test_translate_prints_the_bundle_alone(fake: FakeApp, tmp_path: Path) -> None:
+def test_translate_prints_the_bundle_alone(fake: FakeTranslation, tmp_path: Path) -> None:
     path = tmp_path / "a.hl7"
     path.write_bytes(ORU % b"1")
     done = run("translate", str(path), "--member", "lab", "--explain")
@@ -158,13 +158,13 @@ def test_translate_prints_the_bundle_alone(fake: FakeApp, tmp_path: Path) -> Non
     ]
 
 
-def test_translate_reads_standard_input(fake: FakeApp) -> None:
+def test_translate_reads_standard_input(fake: FakeTranslation) -> None:
     done = run("translate", "-", "--to", "hl7v2", stdin=b'{"resourceType":"Bundle"}')
     assert done.exit_code == 0
     assert (fake.seen[0]["name"], fake.seen[0]["to"]) == ("-", "hl7v2")
 
 
-def test_translate_goes_on_after_a_failure_and_exits_1(fake: FakeApp, tmp_path: Path) -> None:
+def test_translate_goes_on_after_a_failure_and_exits_1(fake: FakeTranslation, tmp_path: Path) -> None:
     for name, body in (("a.hl7", ORU % b"1"), ("b.hl7", b"BAD"), ("c.hl7", ORU % b"22")):
         (tmp_path / name).write_bytes(body)
     done = run("translate", *(str(tmp_path / name) for name in ("a.hl7", "b.hl7", "c.hl7")))
@@ -175,7 +175,7 @@ def test_translate_goes_on_after_a_failure_and_exits_1(fake: FakeApp, tmp_path: 
     ]
 
 
-def test_a_folder_becomes_one_file_a_message(fake: FakeApp, tmp_path: Path) -> None:
+def test_a_folder_becomes_one_file_a_message(fake: FakeTranslation, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     (source / "sub").mkdir(parents=True)
     (source / "a.hl7").write_bytes(ORU % b"1")
@@ -189,7 +189,7 @@ def test_a_folder_becomes_one_file_a_message(fake: FakeApp, tmp_path: Path) -> N
     assert files == ["a.hl7.json", "a.txt.json", "sub/b.json", "two-1.json", "two-2.json"]
 
 
-def test_a_file_that_is_not_there(fake: FakeApp) -> None:
+def test_a_file_that_is_not_there(fake: FakeTranslation) -> None:
     done = run("translate", "/nowhere/x.hl7")
     assert done.exit_code == 1
     assert done.stderr.strip() == "/nowhere/x.hl7: there is no such file; check the path"

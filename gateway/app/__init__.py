@@ -6,7 +6,7 @@
     processes   `serve` runs the two as two processes over the same files: translation never delays an
                 acknowledgement, and the back is started again when it falls
 
-The halves are imported when they run, so that the back's process is on its way before the front loads its rooms.
+Each half is imported by the process that runs it.
 """
 
 from __future__ import annotations

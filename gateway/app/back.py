@@ -52,7 +52,7 @@ class Back:
             process=processor.process,
             stop=self._stop,
             told=lambda state, seconds: self.rooms.metrics.processed(state.value, seconds=seconds),
-            committed=lambda: _call_soon(loop, self._ring),
+            committed=lambda: _ring(loop, self._bells),
         )
         self._thread = threading.Thread(target=drain.run, name="worker", daemon=True)
         self._thread.start()
@@ -93,10 +93,6 @@ class Back:
             told=_counted(self.rooms.metrics, subscription.id),
         )
 
-    def _ring(self) -> None:
-        for bell in self._bells:
-            bell.set()
-
     def _know_members(self) -> None:
         """Every member is an Organization of the record, with its name; the same at every start."""
         entries = []
@@ -125,5 +121,6 @@ def _counted(metrics: telemetry.Metrics, subscription: str) -> Callable[[State, 
     return lambda state, seconds: metrics.delivered(subscription, outcome=state.value, seconds=seconds)
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(ring)
+def _ring(loop: asyncio.AbstractEventLoop, bells: list[asyncio.Event]) -> None:
+    for bell in bells:
+        loop.call_soon_threadsafe(bell.set)

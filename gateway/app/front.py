@@ -102,4 +102,4 @@ def _listens(channel: Channel) -> bool:
 async def _quietly(server: uvicorn.Server) -> None:
     """uvicorn leaves the program when a port is taken; here it is an error like any other."""
     with contextlib.suppress(SystemExit):
-        await server._serve()  # noqa: SLF001  `serve` would take over the signals
+        await server._serve()  # `serve` would take over the signals

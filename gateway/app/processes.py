@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,11 +42,10 @@ def serve(*, config: Path | None, data: Path, http: str, mllp: str) -> None:
         telemetry.clear(data / METRICS)
         worker = Supervisor(config=config, data=data)
         stack.callback(worker.stop)
-        worker.start()
-        _run(_front(config=config, data=data, http=http, mllp=mllp, stopping=worker.tell))
+        asyncio.run(_front(worker, config=config, data=data, http=http, mllp=mllp))
 
 
-async def _front(*, config: Path | None, data: Path, http: str, mllp: str, stopping: Callable[[], None]) -> None:
+async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: str, mllp: str) -> None:
     from gateway.app.front import Front
     from gateway.app.rooms import open_rooms
 
@@ -57,11 +57,13 @@ async def _front(*, config: Path | None, data: Path, http: str, mllp: str, stopp
         front = Front(rooms, http=http, mllp=mllp)
         try:
             await front.start()
+            worker.start()
+            settle_down()
             host, port = front.http_address
             telemetry.logger().info("serving", host=host, port=port)
             await stopped.wait()
         finally:
-            stopping()
+            worker.tell()
             await front.stop()
 
 
@@ -69,7 +71,7 @@ def work(*, config: Path | None, data: Path) -> None:
     """The worker process: runs until its standard input closes (its front is gone) or it is told to stop."""
     telemetry.configure(sys.stderr)
     with alone(data / "worker.lock", remedy="stop it", patience=PATIENCE):
-        _run(_back(config=config, data=data))
+        asyncio.run(_back(config=config, data=data))
 
 
 async def _back(*, config: Path | None, data: Path) -> None:
@@ -86,6 +88,7 @@ async def _back(*, config: Path | None, data: Path) -> None:
         back = Back(rooms)
         try:
             await back.start()
+            settle_down()
             await stopped.wait()
         finally:
             await back.stop()
@@ -101,8 +104,12 @@ def _outlive_no_front(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -
     os._exit(1)
 
 
-def _run(main: object) -> None:
-    asyncio.run(main)  # type: ignore[arg-type]
+def settle_down() -> None:
+    """What the start made stays for good: the garbage collector need not look at it again and again (some 10 % of the
+    worker's time)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class Supervisor:
@@ -142,7 +149,8 @@ class Supervisor:
             self._process.wait(timeout=STOPPING)
         self._process.kill()
         self._process.wait()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if self._process.stdin:
             self._process.stdin.close()
 

@@ -64,12 +64,17 @@ def work(
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Run it once and exit; otherwise keep it running.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Leave after the check; otherwise the gateway keeps running.")
+    ] = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="A new folder in which everything is kept.")
+    ] = None,
 ) -> None:
-    """Show a small community at work on this machine, with made-up patients."""
+    """Show a small community at work on this machine, with made-up patients. Exit 0 only when all of it is right."""
     from gateway import demo as show
 
-    raise typer.Exit(show.run(once=once))
+    raise typer.Exit(show.run(once=once, keep=keep))
 
 
 def _address(text: str, option: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta, tzinfo
 
 BEGINNING = -62_135_596_800_000_000  # an open start: the year 1
@@ -11,6 +12,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
 
 
+@functools.lru_cache(maxsize=8192)  # the resources of one message share their times
 def interval(text: str, zone: tzinfo) -> tuple[int, int]:
     """First and last microsecond since 1970 UTC, both included; without an offset in `zone`. ValueError for no date."""
     length = len(text)

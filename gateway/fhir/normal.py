@@ -19,6 +19,9 @@ def _base_letters() -> dict[int, str | None]:
 
 def normal(text: str) -> str:
     """NFKC (full width → half width), case folded, trimmed, Latin letters without diacritics."""
-    if text.isascii():
-        return text.strip().lower()
+    return text.strip().lower() if text.isascii() else _normal(text)
+
+
+@functools.lru_cache(maxsize=8192)  # the same names of codes come again and again
+def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().translate(_base_letters()).strip()

@@ -88,12 +88,15 @@ class _Compiled:
 
 def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """All parameters of a type by name, with those of every resource (_id, _lastUpdated, …)."""
-    return _compiled(resource_type).parameters
+    return _compiled(resource_type, frozenset()).parameters
 
 
-def index(resource: Resource, *, zone: str = "Asia/Shanghai") -> list[IndexRow]:
-    """Every indexed value of a valid resource; dates without an offset are in `zone`. Never raises on a valid one."""
-    compiled = _compiled(resource["resourceType"])
+def index(resource: Resource, *, zone: str = "Asia/Shanghai", without: frozenset[str] = frozenset()) -> list[IndexRow]:
+    """Every indexed value of a valid resource; dates without an offset are in `zone`. Never raises on a valid one.
+
+    `without`: names of parameters that the caller has no use for; they cost nothing then.
+    """
+    compiled = _compiled(resource["resourceType"], without)
     place = _zone(zone)
     rows: list[IndexRow] = []
     for key, value in resource.items():
@@ -113,7 +116,7 @@ def _zone(name: str) -> tzinfo:
 
 
 @functools.cache
-def _compiled(resource_type: str) -> _Compiled:
+def _compiled(resource_type: str, without: frozenset[str]) -> _Compiled:
     if resource_type not in _file():
         raise errors.Configuration(
             f"FHIR R4 has no resource type {resource_type!r}", place="search", remedy="see CapabilityStatement"
@@ -131,7 +134,7 @@ def _compiled(resource_type: str) -> _Compiled:
             extract=_extract(branches),
             components=tuple((each.expression, each.kind) for each in row.components),
         )
-        for branch in branches:
+        for branch in branches if row.name not in without else ():
             if row.kind == "composite":
                 _place(branch, _composite(row, branch, resource_type), by_key, always)
                 continue

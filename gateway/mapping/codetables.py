@@ -12,9 +12,9 @@ from gateway.mapping.syntax import CodeTable, Line
 
 BUILT = ("code", "coding", "concept")  # pairs that are built for a system and a table
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
-    "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text", "base64Binary": "text",
-    "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number", "boolean": "yn", "integer": "integer",
-    "positiveInt": "integer", "unsignedInt": "integer",
+    "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
+    "base64Binary": "text", "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",
+    "boolean": "yn", "integer": "integer", "positiveInt": "integer", "unsignedInt": "integer",
 }  # fmt: skip
 
 

@@ -175,34 +175,12 @@ class Context:
         return key if count == 1 else f"{key}#{count}"
 
 
-IDENTIFIED = frozenset(  # resource types with an identifier element that repeats
-    [
-        "Account",
-        "AllergyIntolerance",
-        "Appointment",
-        "ChargeItem",
-        "Condition",
-        "Consent",
-        "Coverage",
-        "DiagnosticReport",
-        "DocumentReference",
-        "Encounter",
-        "Flag",
-        "ImagingStudy",
-        "Immunization",
-        "Location",
-        "MedicationRequest",
-        "Observation",
-        "Organization",
-        "Patient",
-        "Practitioner",
-        "Procedure",
-        "RelatedPerson",
-        "ServiceRequest",
-        "Specimen",
-        "Task",
-    ]
-)
+IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
+    "Account", "AllergyIntolerance", "Appointment", "ChargeItem", "Condition", "Consent", "Coverage", "DiagnosticReport",
+    "DocumentReference", "Encounter", "Flag", "ImagingStudy", "Immunization", "Location", "MedicationRequest",
+    "Observation", "Organization", "Patient", "Practitioner", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen",
+    "Task",
+})  # fmt: skip
 
 
 def _identity(resource: Resource) -> tuple[str, str] | None:

@@ -28,9 +28,9 @@ def header(
     """MSH. Versions before 2.3.1 have no structure in MSH-9, before 2.2 no MSH-9.3 reader would expect one."""
     kind = [code, event] if profile.version < "2.3.1" else [code, event, structure]
     return [
-        "MSH", "|", "^~\\&", APPLICATION, escape(sender), escape(profile.application), escape(profile.facility or facility),
-        when.astimezone(context.zone).strftime("%Y%m%d%H%M%S"), "", "^".join(kind), control_id, "P", profile.version,
-        "", "", "AL", "NE", "CHN",
+        "MSH", "|", "^~\\&", APPLICATION, escape(sender), escape(profile.application),
+        escape(profile.facility or facility), when.astimezone(context.zone).strftime("%Y%m%d%H%M%S"), "",
+        "^".join(kind), control_id, "P", profile.version, "", "", "AL", "NE", "CHN",
     ]  # fmt: skip
 
 

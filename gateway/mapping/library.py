@@ -132,9 +132,8 @@ def _check_line(library: Library, block: Block, line: Line, made: set[str]) -> N
                 f"{line.place}: no code table is called {line.codes}{_nearest(line.codes, library.codes)}"
             )
         if line.datatype and line.datatype not in load() and line.datatype not in codetables.BUILT:
-            raise Configuration(
-                f"{line.place}: no data type is called {line.datatype}{_nearest(line.datatype, [*load(), *codetables.BUILT])}"
-            )
+            nearest = _nearest(line.datatype, [*load(), *codetables.BUILT])
+            raise Configuration(f"{line.place}: no data type is called {line.datatype}{nearest}")
         library.pair(line, path)
 
 

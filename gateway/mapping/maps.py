@@ -1,4 +1,4 @@
-"""The maps of one community: documents → transaction Bundles and back. Compiled once, on first use of each structure."""
+"""The maps of one community: documents → transaction Bundles and back. Each structure is compiled on first use."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class Maps:
             code = "200" if not any(name.startswith(f"{header.code}_") for name in self.library.events) else "201"
             raise Configuration(
                 f"message type {header.kind} is not mapped yet",
-                place="MSH-9", code=code, remedy="it is kept; add a message statement and blocks to the maps, then replay it",
+                place="MSH-9", code=code,
+                remedy="it is kept; add a message statement and blocks to the maps, then replay it",
             )  # fmt: skip
         return found
 
@@ -96,7 +97,7 @@ class Maps:
     ) -> Translation:
         """The transaction Bundle of one HL7 v2 message.
 
-        `when`: time of receipt, for Provenance where MSH-7 gives none. Raises Configuration when the type is not mapped."""
+        `when`: time of receipt, for Provenance where MSH-7 gives none. Raises Configuration when no map knows it."""
         name = self.structure(message)
         header = message.header
         context = Context(
@@ -137,7 +138,7 @@ class Maps:
     def from_fhir(
         self, resources: Mapping[str, Resource], leads: Sequence[str], *, structure: str, to: Address
     ) -> bytes:
-        """One HL7 v2 message about the lead resources ('DiagnosticReport/1'), in the receiver's version, charset and numbers.
+        """One HL7 v2 message about the leads ('DiagnosticReport/1'), in the receiver's version, charset and numbers.
 
         `resources`: reference → resource, the leads and all that belongs to them. Raises Configuration when no map
         writes this structure, Permanent when the receiver's charset cannot hold the text."""
@@ -153,7 +154,8 @@ class Maps:
         code = structure.partition("_")[0]
         event = to.event or (envelope.event_of(lead) if code == "ADT" else _event(found))
         context = Context(
-            profile=to.profile, facility=to.facility, control_id=to.control_id, systems=self.library.coding_systems, own=to.own,
+            profile=to.profile, facility=to.facility, control_id=to.control_id, own=to.own,
+            systems=self.library.coding_systems,
             facts={"EVENT": event, "STRUCTURE": structure, "MESSAGE": code, "VERSION": to.profile.version},
         )  # fmt: skip
         if structure not in self._writers:
@@ -189,7 +191,7 @@ class Maps:
         return export.order or export.columns, rows
 
     def export_of(self, *, format: str, columns: Iterable[str], wanted: Iterable[str] = ()) -> str:
-        """The export map for a file: the one that is named, else the one whose columns are all there (the most specific)."""
+        """The export map for a file: the one that is named, else the most specific whose columns are all there."""
         names = [name for name in wanted if name in self.library.exports]
         there = set(columns)
         fitting = [

@@ -58,7 +58,7 @@ class TargetCode:
         return shared
 
     def unset(self, path: paths.Path) -> str:
-        """An expression: nothing stands at this path yet. Within lists it is always so: each line has its own element."""
+        """An expression: nothing stands at this path yet. Within lists that is so: each line has its own element."""
         if len(path.elements) == 1:
             if path.leaf.choice:
                 return f"not any(name.startswith({path.leaf.name[:-3]!r}) for name in r)"

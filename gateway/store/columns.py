@@ -41,6 +41,7 @@ class Columns:
     date: str  # parameter, '' when there is none
     status: bool
     open: frozenset[str]
+    names: frozenset[str]  # all of them
 
 
 @functools.cache
@@ -48,12 +49,16 @@ def columns(type: str) -> Columns:
     """The columns of a type."""
     known = parameters(type)
     element = _patient_element(type, known)
+    patient = frozenset(name for name, each in known.items() if element and _element(each) == element)
+    date = next((name for name in _DATES if name in known and known[name].kind == "date"), "")
+    status = "status" in known and known["status"].expression == f"{type}.status"
     return Columns(
         patient_element=element,
-        patient=frozenset(name for name, each in known.items() if element and _element(each) == element),
-        date=next((name for name in _DATES if name in known and known[name].kind == "date"), ""),
-        status="status" in known and known["status"].expression == f"{type}.status",
+        patient=patient,
+        date=date,
+        status=status,
         open=OPEN.get(type, frozenset()),
+        names=patient | {name for name, there in ((date, bool(date)), ("status", status)) if there},
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -90,10 +91,10 @@ def indexed(resource: Resource) -> Indexed:
     own = columns(kind)
     result = Indexed()
     codes: list[IndexRow] = []
-    for row in searchparameters.index(resource, zone=ZONE):
+    for row in searchparameters.index(resource, zone=ZONE, without=_unkept(kind)):
         if row.name == "code" and row.kind == "token":
             codes.append(row)  # its rows carry the date, which may come later
-        elif row.kind in _CONVERTERS and not _in_column(result.hot, own, row) and (kind, row.name) not in ALIASES:
+        elif row.name not in own.names or not _in_column(result.hot, own, row):
             _CONVERTERS[row.kind](result, kind, row)
     for row in codes:
         _code(result, kind, row)
@@ -104,25 +105,30 @@ def indexed(resource: Resource) -> Indexed:
     return result
 
 
+@functools.cache
+def _unkept(kind: str) -> frozenset[str]:
+    """The parameters that no table holds: columns that every row has, unions of others, composites."""
+    unions = {name for type_name, name in ALIASES if type_name == kind}
+    known = searchparameters.parameters(kind).values()
+    return frozenset({"_id", "_lastUpdated"} | unions | {each.name for each in known if each.kind not in _CONVERTERS})
+
+
 def _in_column(hot: Hot, own: Columns, row: IndexRow) -> bool:
-    """The row is kept in a column (or is one of those that the resource row has anyway)."""
-    name = row.name
-    if name == own.date:
+    """Whether the row is kept in a column of the resource."""
+    if row.name == own.date:
         low, high = row.values
         # A Timing names several moments: its outer limits count.
         hot.date = low if hot.date == NO_DATE else min(low, hot.date)
         hot.until = max(high, hot.until)
         return True
-    if name in own.patient:
-        kind, key, url = row.values[:3]
-        if kind == "Patient" and key and not url:
-            hot.patient = key
-            return not row.values[4]  # the identifier beside the reference is indexed still
-        return False
-    if name == "status" and own.status:
+    if row.name == "status":
         hot.status = row.values[1]
         return True
-    return name in ("_id", "_lastUpdated")
+    kind, key, url = row.values[:3]
+    if kind == "Patient" and key and not url:
+        hot.patient = key
+        return not row.values[4]  # the identifier beside the reference is indexed still
+    return False
 
 
 def _survivor(resource: Resource) -> str | None:

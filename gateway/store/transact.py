@@ -240,27 +240,33 @@ class _Application:
             working.result, working.touched = result, True
         return item, working, "ignored" if item.late else "unchanged"
 
-    def _rewritten(self, value: Any) -> Any:
-        """A copy with references to entries and conditional references replaced by 'Type/id'; ignored ones left out."""
-        if isinstance(value, list):
-            made = [self._rewritten(each) for each in value]
-            return [each for each in made if each is not None]
-        if not isinstance(value, dict):
-            return value
-        result = {}
+    def _rewritten(self, value: Resource) -> Any:
+        """The same with references to entries and conditional references replaced by 'Type/id'; None for the reference
+        to an ignored one. What holds no such reference is not copied."""
+        changed: dict[str, Any] | None = None
         for name, inner in value.items():
-            if isinstance(inner, str):
-                if name in _URLS and (target := self._target(name, inner)) != inner:
-                    if target == _GONE:
-                        return None
-                    inner = target
-            elif isinstance(inner, dict | list):
+            kind = type(inner)
+            if kind is dict:
                 made = self._rewritten(inner)
-                if made is None or (made == [] and inner):
-                    continue
-                inner = made
-            result[name] = inner
-        return result
+            elif kind is list:
+                made = self._rewritten_list(inner)
+            elif kind is str and name in _URLS:
+                made = self._target(name, inner)
+                if made == _GONE:
+                    return None
+            else:
+                continue
+            if made is not inner:
+                changed = dict(value) if changed is None else changed
+                changed[name] = made
+        return value if changed is None else {name: inner for name, inner in changed.items() if inner is not None}
+
+    def _rewritten_list(self, values: list[Any]) -> list[Any] | None:
+        """None when nothing is left of it: every member referred to an ignored entry."""
+        made = [self._rewritten(each) if type(each) is dict else each for each in values]
+        if all(new is old for new, old in zip(made, values, strict=True)):
+            return values
+        return [each for each in made if each is not None] or None
 
     def _target(self, name: str, text: str) -> str:
         return self._target_of(text) if name == "reference" else self._references.get(text, text)

@@ -59,7 +59,7 @@ def icd_stem(code: str) -> str:
 
 def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
     """CWE → CodeableConcept: both codings and the original text; what the sender wrote is never replaced."""
-    code, text, system, alternate, alternate_text, alternate_system, *rest = (*parts(raw, context), *[""] * 9)[:9]
+    code, text, system, alternate, alternate_text, alternate_system, *rest = parts(raw, context, 9)
     if code == '""':
         return None
     codings = coding(code, text, system, context) + coding(alternate, alternate_text, alternate_system, context)
@@ -94,7 +94,7 @@ def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str
 
 
 def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) -> str | None:
-    """One code through a table: a member's own codes first, then the table, then its default; None where nothing knows it."""
+    """One code through a table: a member's own codes, the table, its default; None where nothing knows it."""
     code = context.text(raw.partition("^")[0].partition("&")[0]).strip()
     if not code:
         return None
@@ -145,7 +145,8 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
         code = mapped_code(raw, context, name, into) if into is not None else parts(raw, context)[0] or None
         if code is not None:
             return {"system": system, "code": code}
-        found = coding(*(*parts(raw, context), "", "", "")[:3], context)
+        own, display, named = parts(raw, context, 3)
+        found = coding(own, display, named, context)
         return found[0] if found else None
 
     def coding_back(value: dict[str, Any], context: Context) -> str:
@@ -160,7 +161,7 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
 
     def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
         if into is None:
-            code, text, *_ = (*parts(raw, context), "", "")
+            code, text = parts(raw, context, 2)
             uri = system if v2tables.known(system, code) else context.own_code_system(system.rpartition("/")[2])
             made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
             return ({**made, "text": text} if text else made) or None

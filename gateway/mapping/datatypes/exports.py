@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.codec.chinese_numbers import birth_date_of
-from gateway.mapping.context import IDENTIFIER, Context
+from gateway.mapping.context import IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.people import STAFF, human_name
@@ -20,8 +20,11 @@ from gateway.mapping.datatypes.values import (
     worded,
 )
 
-_MARKS = {"↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L", "N": "N", "正常": "N",
-          "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A", "异常": "A", "★": "AA", "*": "A"}  # fmt: skip
+_MARKS = {
+    "↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L",
+    "N": "N", "正常": "N", "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A", "异常": "A",
+    "★": "AA", "*": "A",
+}  # fmt: skip
 _WRITTEN = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
 _YES = frozenset({"是", "1", "Y", "y", "危急", "★", "true"})
 
@@ -44,7 +47,7 @@ def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
         case "Quantity":
             return quantity_text(content, context), str(content.get("unit", ""))
         case "CodeableConcept":
-            first = next(iter(content.get("coding", ())), {})
+            first: dict[str, Any] = next(iter(content.get("coding", ())), {})
             return str(content.get("text") or first.get("display") or first.get("code", "")), ""
         case _:
             return str(content), ""
@@ -91,6 +94,12 @@ def number_back(value: dict[str, Any], context: Context, system: str = "", code:
     return str(value.get("value", "")) if value.get("system") == wanted else ""
 
 
+def any_number_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> str:
+    """A number of a paper (order, report, tube), whoever gave it: the receiver asks for it by this number. Its own
+    stands first (envelope.own_first); a patient's number at another member is never written like this."""
+    return "" if value.get("system") == KEY else str(value.get("value", ""))
+
+
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
     """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
     code, display = raw.strip(), name.strip()
@@ -105,7 +114,7 @@ def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[
 def coded_back(value: dict[str, Any], context: Context, system: str = "") -> tuple[str, str]:
     wanted = context.code_system(system or "L")
     codings = value.get("coding", ())
-    chosen = next((each for each in codings if each.get("system") == wanted), next(iter(codings), {}))
+    chosen: dict[str, Any] = next((each for each in codings if each.get("system") == wanted), next(iter(codings), {}))
     return str(chosen.get("code", "")), str(value.get("text") or chosen.get("display", ""))
 
 
@@ -125,8 +134,9 @@ def person_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def person_back(value: dict[str, Any], context: Context) -> str:
-    name = next(iter(value.get("name", ())), {}) if isinstance(value.get("name"), list) else {}
-    return str(name.get("text") or value.get("name") or value.get("display", ""))
+    name = value.get("name")
+    text = name[0].get("text") if isinstance(name, list) and name else name
+    return str(text or value.get("display", ""))
 
 
 def staff_into(raw: str, number: str, context: Context) -> dict[str, Any] | None:
@@ -209,6 +219,7 @@ PAIRS = {
     "flag": Pair(flag_into, flag_back, fields=2),
     "cellrange": Pair(cell_range_into, cell_range_back, fields=1),
     "own": Pair(number_into, number_back),
+    "number": Pair(number_into, any_number_back),
     "coded": Pair(coded_into, coded_back, fields=1),
     "words": Pair(concept_text_into, concept_text_back),
     "person": Pair(person_into, person_back),

@@ -21,11 +21,12 @@ NATIONAL = {  # system → (type code, authority), and back: identifiers that me
 _NATIONAL_TYPES = {"NNCHN": CHINESE_ID}
 
 
-def parts(raw: str, context: Context) -> list[str]:
-    """The components of one repetition, as a person reads them."""
+def parts(raw: str, context: Context, count: int = 0) -> list[str]:
+    """The components of one repetition, as a person reads them; exactly `count` where that is given."""
+    found = [part.strip() for part in raw.split("^")]
     if "\\" in raw:
-        return [context.text(part).strip() for part in raw.split("^")]
-    return [part.strip() for part in raw.split("^")]
+        found = [context.text(part).strip() for part in found]
+    return (found + [""] * (count - len(found)))[:count] if count else found
 
 
 def joined(*values: str) -> str:
@@ -52,7 +53,7 @@ def type_code(identifier: dict[str, Any]) -> str:
 
 def cx_into(raw: str, context: Context, usual: str = "") -> dict[str, Any] | None:
     """CX → Identifier. CX.4 gives the system; the type (CX.5, else the usual one of the field) keeps kinds apart."""
-    value, _, _, authority, code, facility, start, end, *_ = (*parts(raw, context), *[""] * 8)[:9]
+    value, _, _, authority, code, facility, start, end = parts(raw, context, 8)
     code = code or usual
     if not value or value == '""':
         return None
@@ -88,7 +89,7 @@ def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
 
 def ei_into(raw: str, context: Context) -> dict[str, Any] | None:
     """EI → Identifier. `id^namespace^universal id^type`."""
-    value, namespace, universal, universal_type, *_ = (*parts(raw, context), "", "", "", "")[:5]
+    value, namespace, universal, universal_type = parts(raw, context, 4)
     if not value or value == '""':
         return None
     return {"system": context.system(namespace, universal, universal_type), "value": value}
@@ -122,7 +123,7 @@ def national_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def application_into(raw: str, context: Context) -> str | None:
-    """The endpoint of an application (MessageHeader.source.endpoint, required): `urn:hutong:application:{facility}:{name}`."""
+    """The endpoint of an application, which MessageHeader requires: `urn:hutong:application:{facility}:{name}`."""
     name = parts(raw, context)[0]
     return f"urn:hutong:application:{quote(context.facility, safe='')}:{quote(name, safe='')}" if name else None
 

@@ -64,7 +64,7 @@ def human_name(family: str, given: str, second: str = "", suffix: str = "", pref
 
 
 def name_parts(name: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    """(family, given, second, suffix, prefix) for XPN and XCN; a name that is only a text stands in the family's place."""
+    """(family, given, second, suffix, prefix) for XPN and XCN; a name that is only a text stands as the family."""
     given = [*name.get("given", ()), "", ""]
     if "family" not in name and not given[0]:
         return (name.get("text", ""), "", "", "", "")
@@ -78,7 +78,7 @@ def name_parts(name: dict[str, Any]) -> tuple[str, str, str, str, str]:
 
 
 def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
-    family, given, second, suffix, prefix, _, use, *_ = (*parts(raw, context), *[""] * 7)[:7] + ("",)
+    family, given, second, suffix, prefix, _, use = parts(raw, context, 7)
     family = family.partition("&")[0] if "&" in raw else family
     if not (family or given or second):
         return None
@@ -94,9 +94,7 @@ def xpn_back(value: dict[str, Any], context: Context) -> str:
 
 
 def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
-    street, other, city, state, postal, country, use, geographic, county, *_ = (*parts(raw, context), *[""] * 9)[:9] + (
-        "",
-    )
+    street, other, city, state, postal, country, use, _, county = parts(raw, context, 9)
     street = " ".join(filter(None, street.split("&"))) if "&" in raw else street
     if not any((street, other, city, state, postal, country)):
         return None
@@ -110,14 +108,7 @@ def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
         else ", ".join(filter(None, (street, other, city, state, postal, country)))
     )
     made["line"] = [line for line in (street, other) if line]
-    for name, value in (
-        ("city", city),
-        ("district", county),
-        ("state", state),
-        ("postalCode", postal),
-        ("country", country),
-    ):
-        made[name] = value
+    made |= {"city": city, "district": county, "state": state, "postalCode": postal, "country": country}
     return {name: value for name, value in made.items() if value}
 
 
@@ -134,7 +125,7 @@ def xad_back(value: dict[str, Any], context: Context) -> str:
 
 
 def xtn_into(raw: str, context: Context) -> dict[str, Any] | None:
-    number, use, equipment, email, country, area, local, extension, *rest = (*parts(raw, context), *[""] * 12)[:12]
+    number, use, equipment, email, country, area, local, extension, *rest = parts(raw, context, 12)
     value = (
         email
         or number
@@ -180,7 +171,7 @@ def _practitioner(number: str, name: dict[str, Any] | None, authority: str, cont
 
 
 def xcn_into(raw: str, context: Context) -> dict[str, Any] | None:
-    number, family, given, second, suffix, prefix, _, _, authority, *_ = (*parts(raw, context), *[""] * 9)[:9] + ("",)
+    number, family, given, second, suffix, prefix, _, _, authority = parts(raw, context, 9)
     name = human_name(family, given, second, suffix, prefix) if family or given else None
     return _practitioner(number, name, authority.partition("&")[0], context)
 
@@ -198,8 +189,8 @@ def _staff_number(value: dict[str, Any], context: Context) -> tuple[str, str]:
         system = identifier.get("system", "")
         if system.startswith(IDENTIFIER) and system.endswith(f":{STAFF}"):
             return identifier.get("value", ""), context.authority(system)[0]
-    identifier = next(iter(value.get("identifier", ())), {})
-    return identifier.get("value", ""), context.authority(identifier.get("system", ""))[0]
+    first: dict[str, Any] = next(iter(value.get("identifier", ())), {})
+    return first.get("value", ""), context.authority(first.get("system", ""))[0]
 
 
 def ndl_into(raw: str, context: Context) -> dict[str, Any] | None:
@@ -218,8 +209,8 @@ def ndl_back(value: dict[str, Any], context: Context) -> str:
 
 
 def xon_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """XON → Reference(Organization). `name^type^id…^…^organization id`; also `credit code^name` as senders here write it."""
-    fields = (*parts(raw, context), *[""] * 10)
+    """XON → Reference(Organization). `name^type^id…^…^organization id`; also `credit code^name`, as senders here do."""
+    fields = parts(raw, context, 10)
     name, number, authority = fields[0], fields[9] or fields[2], fields[5].partition("&")[0]
     if CREDIT_CODE.fullmatch(name):
         name, number = fields[1], name
@@ -235,7 +226,7 @@ def xon_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 def xon_back(value: dict[str, Any], context: Context) -> str:
     name = value.get("name") or value.get("display", "")
-    identifier = next(iter(value.get("identifier", ())), {})
+    identifier: dict[str, Any] = next(iter(value.get("identifier", ())), {})
     if identifier.get("system") == CHINESE_ORGANIZATION:
         return joined(identifier.get("value", ""), name)
     return joined(name, "", "", "", "", "", "", "", "", identifier.get("value", ""))
@@ -245,9 +236,9 @@ _LEVELS = (("bd", 2), ("ro", 1), ("wa", 0))
 
 
 def pl_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """PL → Reference(Location): `point of care^room^bed^facility^…^building^floor`. Its identifier keeps all parts apart."""
-    fields = (*parts(raw, context), *[""] * 4)
-    point, room, bed, facility = fields[:4]
+    """PL → Reference(Location): `point of care^room^bed^facility`. Its identifier keeps the parts apart."""
+    fields = parts(raw, context, 4)
+    point, room, bed, facility = fields
     if not (point or room or bed):
         return None
     name = " ".join(filter(None, (point, room, bed)))

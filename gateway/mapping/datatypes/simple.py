@@ -18,6 +18,7 @@ _TIME = re.compile(
     r"(?:[ T]?(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,6}))?)?)?)?)?)?"
     r"(?P<offset>[+-]\d{2}:?\d{2}|Z)?"
 )
+_PARTS = ("year", "month", "day", "hour", "minute", "second")
 SENTINELS = frozenset({"0000", "1900-01-01", "0001-01-01", "0000-00-00", "1753-01-01", "9999-12-31"})
 
 
@@ -101,12 +102,10 @@ def _known(day: str) -> str | None:
 
 
 def _day_time(found: re.Match[str], zone: ZoneInfo) -> str | None:
-    moment = datetime(
-        int(found["year"]), int(found["month"]), int(found["day"]),
-        int(found["hour"]) % 24 if found["hour"] == "24" else int(found["hour"]), int(found["minute"] or 0), int(found["second"] or 0),
-        tzinfo=zone,
-    )  # fmt: skip
-    if found["hour"] == "24":
+    year, month, day, hour, minute, second = (int(found[name] or 0) for name in _PARTS)
+    midnight = hour == 24 and not minute and not second  # ISO 8601: the end of the day is the start of the next
+    moment = datetime(year, month, day, 0 if midnight else hour, minute, second, tzinfo=zone)
+    if midnight:
         moment += timedelta(days=1)
     if _known(moment.date().isoformat()) is None:
         return None

@@ -130,7 +130,7 @@ def words(raw: str, context: Context) -> str:
 
 
 def unit_text(raw: str, context: Context) -> str:
-    """OBX-6: the code, or its text where only that is given (`^umol/L`); an unescaped `10^9/L` is put together again."""
+    """OBX-6: the code, or its text where only that is given (`^umol/L`); an unescaped `10^9/L` is put together."""
     if not raw or raw == '""':
         return ""
     components = parts(raw, context)
@@ -167,7 +167,7 @@ def kind_back(value: str, context: Context) -> tuple[str, str]:
 
 def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
     """SN `comparator^number^separator^number` → Quantity, Range, Ratio; what is none of these stays text."""
-    comparator, first, separator, second, *_ = (*parts(raw, context), "", "", "", "")[:4]
+    comparator, first, separator, second = parts(raw, context, 4)
     low, high = number(first), number(second)
     if low is not None and not separator and not second and comparator in ("", "=", *_COMPARATORS):
         compared = {"comparator": _COMPARATORS[comparator]} if comparator in _COMPARATORS else {}
