@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,7 @@ from gateway.routing import Context, owner_of, wanted
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
 from gateway.transport.files import control_id as file_control_id
+from gateway.worker import Processed
 
 INLINE = 64 * 1024  # bytes up to which a frame is looked at on the event loop; a larger one goes to a thread
 APPLICATION = "HUTONG"
@@ -38,6 +39,11 @@ APPLICATION = "HUTONG"
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def nothing_ahead(_entry: int) -> Resource | None:
+    """Every translation is made when it is needed."""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +130,7 @@ class Processor:
     formats: Formats
     record: Record
     channels: Mapping[str, tuple[Member | None, Channel]]
+    made_ahead: Callable[[int], Resource | None] = nothing_ahead  # the Bundle of an entry where it is made already
     outbox: Outbox = field(default_factory=Outbox)
     now: Callable[[], datetime] = _now
     asked_for: frozenset[str] = field(init=False)  # resource types that any subscription names
@@ -131,21 +138,28 @@ class Processor:
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked_for", asked_for(self.community))
 
-    def process(self, transaction: Transaction, entry: Entry) -> int | None:
-        """The number of the record transaction, None for a training message: it is checked and goes no further.
+    def process(self, transaction: Transaction, entry: Entry) -> Processed:
+        """What it became. A training message is checked and goes no further; rows that were set aside are held.
 
-        Raises Configuration (parked: a map, a code, a doubtful person), Permanent (dead) or Transient (again)."""
-        _, channel = self.channels.get(entry.frame.channel, (None, None))
-        translation = self.formats.translate(entry, channel)
+        Raises Configuration (parked: a map, a code, a doubtful person), Permanent (dead) or Transient (again).
+        """
+        bundle, held = self._translated(entry)
         if is_training(entry):
-            return None
-        patients = self._patients(transaction, translation.bundle, self.formats.member(entry.member))
-        applied = self.record.apply(
-            transaction, translation.bundle, at=self.now(), entry_id=entry.id, patients=patients
-        )
+            return Processed(None)
+        patients = self._patients(transaction, bundle, self.formats.member(entry.member))
+        applied = self.record.apply(transaction, bundle, at=self.now(), entry_id=entry.id, patients=patients)
         for change in applied.changes:
             self._owe(transaction, change, entry.member)
-        return applied.transaction
+        return Processed(applied.transaction, held)
+
+    def _translated(self, entry: Entry) -> tuple[Resource, Configuration | None]:
+        """The Bundle of an entry, and the error for those of its rows that are not in it."""
+        made = self.made_ahead(entry.id)
+        if made is not None:
+            return made, None
+        _, channel = self.channels.get(entry.frame.channel, (None, None))
+        translation = self.formats.translate(entry, channel)
+        return translation.bundle, _set_aside(translation.rejects)
 
     def _patients(self, transaction: Transaction, bundle: Resource, member: Member) -> dict[str, str | None]:
         """Who each arriving Patient is: a known one, a new one, or a question for a person."""
@@ -200,6 +214,18 @@ class Processor:
                 if member:
                     systems.append(f"urn:hutong:id:{member.id}")
         return {owner for system in systems if (owner := owner_of(system, self.community))}
+
+
+def _set_aside(rejects: Sequence[tuple[int, str]]) -> Configuration | None:
+    """Rows that are not in the Bundle wait for a person; the others flow."""
+    if not rejects:
+        return None
+    lines = ", ".join(str(line) for line, _ in rejects[:20]) + (" …" if len(rejects) > 20 else "")
+    return Configuration(
+        f"{len(rejects)} of its rows were set aside: {'; '.join(dict.fromkeys(cause for _, cause in rejects))[:300]}",
+        place=f"line {lines}",
+        remedy="the other rows are stored; mend the map and replay it, or let the sender mend the rows and send them",
+    )
 
 
 def _reference(value: Any) -> str:

@@ -17,7 +17,7 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,10 +35,18 @@ BATCH = 100  # entries in one transaction,
 SLICE = 0.05  # or as many as fit into so many seconds: others want to write too
 GRACE = 1.5  # seconds a delivery under way may still take when we stop
 
-Process = Callable[[Transaction, Entry], int | None]  # inside the transaction; returns its record transaction number
+Process = Callable[[Transaction, Entry], "Processed"]  # inside the transaction
 Send = Callable[[Delivery], Awaitable[Receipt]]
 Outcome = tuple[Delivery, Receipt | Exception, float]  # of one attempt, and the seconds it took
 Told = Callable[[State, float], None]  # the state something was left in, and the seconds it took
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What an entry became: the record transaction (None: nothing changed), and what of it waits for a person."""
+
+    transaction: int | None
+    held: Configuration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,7 @@ class EntryDrain:
     stop: threading.Event
     told: Told | None = None
     committed: Callable[[], None] | None = None  # after each durable batch: deliveries may be owed now
+    ahead: Callable[[Sequence[int]], None] | None = None  # told the ids of the entries that come after the first
     policy: Policy = field(default_factory=Policy)
     work: Work = field(default_factory=Work)
     batch: int = BATCH
@@ -124,6 +133,8 @@ class EntryDrain:
         handled = 0
         with self.record.transaction() as transaction, self.journal.reading() as arrived:
             jobs = self.work.pending(transaction, arrived, now=datetime.now(UTC), limit=self._limit)
+            if self.ahead and len(jobs) > 1:
+                self.ahead([job.entry.id for job in jobs[1:]])
             began, held = time.monotonic(), set[str]()
             for job in jobs:
                 if job.key not in held:
@@ -145,17 +156,22 @@ class EntryDrain:
         began = time.monotonic()
         transaction.execute("SAVEPOINT entry")
         try:
-            number = self.process(transaction, job.entry)
+            processed = self.process(transaction, job.entry)
         except Exception as error:  # noqa: BLE001  the table decides, also about what nobody foresaw
             transaction.execute("ROLLBACK TO entry")
             state = self._settle(transaction, job, error)
         else:
-            self.work.done(transaction, job, number)
-            state = State.DONE
+            state = self._processed(transaction, job, processed)
         transaction.execute("RELEASE entry")
         if self.told:
             self.told(state, time.monotonic() - began)
         return state
+
+    def _processed(self, transaction: Transaction, job: Job, processed: Processed) -> State:
+        if processed.held is None:
+            self.work.done(transaction, job, processed.transaction)
+            return State.DONE
+        return self._settle(transaction, job, processed.held)
 
     def _settle(self, transaction: Transaction, job: Job, error: Exception) -> State:
         state, delay = next_state(error, job.entry.attempts + 1, self.policy)

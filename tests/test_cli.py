@@ -369,6 +369,7 @@ def test_serve_and_demo_hand_over_what_was_asked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(gateway, "app", SimpleNamespace(serve=lambda **options: seen.append(options)), raising=False)
     assert run("serve", "--data", str(tmp_path), "--mllp", "[::1]:2600").exit_code == 0
     assert seen == [{"config": None, "data": tmp_path, "http": "127.0.0.1:8080", "mllp": "[::1]:2600"}]
-    monkeypatch.setattr(gateway, "demo", SimpleNamespace(run=lambda *, once: 3 if once else 0), raising=False)
-    assert run("demo", "--once").exit_code == 3
+    demo = SimpleNamespace(run=lambda *, once, keep: 3 if once and keep == tmp_path else 0)
+    monkeypatch.setattr(gateway, "demo", demo, raising=False)
+    assert run("demo", "--once", "--keep", str(tmp_path)).exit_code == 3
     assert run("demo").exit_code == 0

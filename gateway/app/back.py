@@ -11,8 +11,9 @@ import msgspec
 
 from gateway import telemetry, worker
 from gateway.app.rooms import Rooms
+from gateway.app.translator import Translator
 from gateway.fhir import bundle as bundles
-from gateway.inbound import Processor
+from gateway.inbound import Processor, nothing_ahead
 from gateway.mapping.context import CREDIT_CODE
 from gateway.model import Member, Resource, State, Subscription
 from gateway.outbound import Dispatcher
@@ -23,8 +24,9 @@ from gateway.transport import Sender, sender
 class Back:
     """One thread that works on what arrived, and one task for every subscription that sends what is owed."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, translator: Translator | None = None) -> None:
         self.rooms = rooms
+        self.translator = translator
         self.record = Record(rooms.record)
         self._stop = threading.Event()
         self._stopping = asyncio.Event()
@@ -42,6 +44,7 @@ class Back:
             formats=self.rooms.formats,
             record=self.record,
             channels=self.rooms.channels,
+            made_ahead=self.translator.fetch if self.translator else nothing_ahead,
         )
         for member in self.rooms.community.members.values():
             for subscription in member.subscriptions:
@@ -51,6 +54,7 @@ class Back:
             record=self.rooms.record,
             process=processor.process,
             stop=self._stop,
+            ahead=self.translator.ask if self.translator else None,
             told=lambda state, seconds: self.rooms.metrics.processed(state.value, seconds=seconds),
             committed=lambda: _ring(loop, self._bells),
         )
@@ -61,6 +65,8 @@ class Back:
         """Ends the work under way (under 2 s); what is left is done after the next start."""
         self._stop.set()
         self._stopping.set()
+        if self.translator is not None:
+            await asyncio.to_thread(self.translator.close)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -53,7 +53,7 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    with contextlib.closing(open_rooms(settings=config, data=data)) as rooms:
+    with contextlib.closing(open_rooms(config=config, data=data)) as rooms:
         front = Front(rooms, http=http, mllp=mllp)
         try:
             await front.start()
@@ -77,6 +77,7 @@ def work(*, config: Path | None, data: Path) -> None:
 async def _back(*, config: Path | None, data: Path) -> None:
     from gateway.app.back import Back
     from gateway.app.rooms import open_rooms
+    from gateway.app.translator import Translator
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -84,8 +85,9 @@ async def _back(*, config: Path | None, data: Path) -> None:
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the front decides
     watch = threading.Thread(target=_outlive_no_front, args=(loop, stopped), name="front", daemon=True)
     watch.start()
-    with contextlib.closing(open_rooms(settings=config, data=data)) as rooms:
-        back = Back(rooms)
+    with contextlib.closing(open_rooms(config=config, data=data)) as rooms:
+        translator = Translator(config=config, data=data) if (os.cpu_count() or 1) > 1 else None
+        back = Back(rooms, translator)
         try:
             await back.start()
             settle_down()

@@ -11,7 +11,7 @@ from gateway import config, telemetry
 from gateway.db.sqlite import SqliteEngine
 from gateway.formats import Formats
 from gateway.mapping import maps
-from gateway.model import Channel, Community, Member
+from gateway.model import Channel, Community, Entry, Member
 
 SHARED = Channel(id="mllp", transport="mllp", format="hl7v2")  # the port that all members may use, known by MSH-4
 METRICS = "metrics"  # folder in the data directory that the two processes share
@@ -23,21 +23,22 @@ Channels = Mapping[str, tuple[Member | None, Channel]]
 class Rooms:
     """Built once in each process; `close` gives the databases back. Raises Configuration for what cannot be used."""
 
-    community: Community
     data: Path
     metrics: telemetry.Metrics
-    formats: Formats = field(init=False)
+    formats: Formats
+    channels: Channels
     journal: SqliteEngine = field(init=False)
     record: SqliteEngine = field(init=False)
-    channels: Channels = field(init=False)
 
     def __post_init__(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folders = [maps.shipped(), *map(Path, self.community.map_folders)]
-        self.formats = Formats(self.community, maps.load(folders))
-        self.channels = channels(self.community)
         self.journal = SqliteEngine(self.data / "journal.sqlite", schema="journal")
         self.record = SqliteEngine(self.data / "record.sqlite", schema="record")
+
+    @property
+    def community(self) -> Community:
+        """The checked settings."""
+        return self.formats.community
 
     def close(self) -> None:
         """Give back every connection and file."""
@@ -45,17 +46,29 @@ class Rooms:
         self.record.close()
 
 
-def open_rooms(*, settings: Path | None, data: Path) -> Rooms:
-    """The rooms of one process, over the checked settings of a community.yaml or the open starter community."""
+def open_rooms(*, config: Path | None, data: Path) -> Rooms:
+    """The rooms of one process."""
     metrics = telemetry.Metrics(data / METRICS)  # before anything imports prometheus_client
-    community = config.load(settings) if settings else config.starter()
-    return Rooms(community=community, data=data, metrics=metrics)
+    formats, channels = read_maps(config)
+    return Rooms(data=data, metrics=metrics, formats=formats, channels=channels)
 
 
-def channels(community: Community) -> Channels:
+def read_maps(path: Path | None) -> tuple[Formats, Channels]:
+    """What the settings of a community.yaml, or of the open starter community, and its maps make of messages."""
+    community = config.load(path) if path else config.starter()
+    folders = [maps.shipped(), *map(Path, community.map_folders)]
+    return Formats(community, maps.load(folders)), channels_of(community)
+
+
+def channels_of(community: Community) -> Channels:
     """Every channel by its id, with its member; the shared MLLP port belongs to nobody."""
     own = {channel.id: (member, channel) for member in community.members.values() for channel in member.channels}
     return {SHARED.id: (None, SHARED), **own}
+
+
+def channel_of(channels: Channels, entry: Entry) -> Channel | None:
+    """The channel that an entry came by; None for an open community's web door, where any name is one."""
+    return channels.get(entry.frame.channel, (None, None))[1]
 
 
 def version() -> str:

@@ -10,12 +10,8 @@ from gateway.db.engine import Reader
 
 ZONE = "Asia/Shanghai"  # of times without an offset, in stored resources and in searches
 
-# At most 16 merges in a row are followed.
-SURVIVOR = (
-    "WITH RECURSIVE chain (id, step) AS (SELECT ?, 0 UNION ALL "
-    "SELECT r.survivor, step + 1 FROM chain JOIN resource r ON r.type = 'Patient' AND r.id = chain.id "
-    "WHERE r.survivor IS NOT NULL AND step < 16) SELECT id FROM chain ORDER BY step DESC LIMIT 1"
-)
+REPLACED_BY = "SELECT survivor FROM resource WHERE type = 'Patient' AND id = ?"
+MERGES = 16  # in a row are followed
 
 
 @functools.cache
@@ -34,4 +30,9 @@ def system_number(system: str) -> int:
 
 def survivor(reader: Reader, patient: str) -> str:
     """The id of the Patient that a (perhaps merged) patient lives on as; the same id where it was not merged."""
-    return str(reader.execute(SURVIVOR, (patient,))[0][0])
+    for _ in range(MERGES):
+        rows = reader.execute(REPLACED_BY, (patient,))
+        if not rows or not rows[0][0]:
+            break
+        patient = str(rows[0][0])
+    return patient

@@ -5,6 +5,7 @@ A retired Patient speaks for the one it was merged into: the survivor is the can
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -81,7 +82,7 @@ def _candidates(reader: Reader, patient: Resource, arriving: Person) -> list[Can
     rows = _by_number(reader, patient) or _by_name(reader, arriving)
     found: dict[str, Person] = {}
     for id_, body in rows:
-        hit = person(json.loads(body))
+        hit = _person_of(body)
         living = survivor(reader, id_)
         who = found.get(living) or (hit if living == id_ else _stored(reader, living) or hit)
         found[living] = replace(who, numbers=who.numbers | hit.numbers, national_id=who.national_id or hit.national_id)
@@ -123,7 +124,12 @@ def _by_name(reader: Reader, arriving: Person) -> list[tuple[str, bytes]]:
 
 def _stored(reader: Reader, id_: str) -> Person | None:
     rows = reader.execute(BY_ID, (id_,))
-    return person(json.loads(rows[0][1])) if rows else None
+    return _person_of(rows[0][1]) if rows else None
+
+
+@functools.lru_cache(maxsize=1024)  # a burst of messages is often about the same people
+def _person_of(body: bytes) -> Person:
+    return person(json.loads(body))
 
 
 def _pairs(rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, bytes]]:

@@ -5,6 +5,7 @@ Reasons are words for people and for counters; they never hold a name or a numbe
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -69,6 +70,7 @@ class Decision:
 # ------------------------------------------------------------------------------------------------ names
 
 
+@functools.lru_cache(maxsize=8192)
 def name_form(name: str) -> str:
     """The form in which two names are compared: full-width letters narrowed, every kind of middle dot one ·, no blanks
     in Chinese names, one blank and no capitals in others. The original is what is shown."""
@@ -94,6 +96,7 @@ def is_newborn(name: str) -> bool:
     return _NEWBORN.fullmatch(name_form(name)) is not None
 
 
+@functools.lru_cache(maxsize=8192)
 def is_placeholder(name: str) -> bool:
     """A name that says nothing about who it is: empty, 无名氏, 未知, 某某, masked (张**) or a newborn's."""
     form = name_form(name)

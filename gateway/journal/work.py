@@ -171,6 +171,11 @@ def _loaded(journal: Reader, chosen: Sequence[tuple[int, str, int, int]]) -> lis
     return jobs
 
 
+def load(journal: Reader, id: int) -> Entry:
+    """One entry by its id; IndexError when there is none (any more)."""
+    return entry_of(id, 0, journal.execute(LOAD, (id,))[0])
+
+
 def entry_of(id: int, attempts: int, row: Row) -> Entry:
     """An entry from a row of LOAD."""
     received, channel, member, peer, codec, charset, control_id, body = row

@@ -17,6 +17,7 @@ CODE = "urn:hutong:code:"  # urn:hutong:code:{facility}:{name}: a sender's local
 KEY = "urn:hutong:key"  # numbers that the gateway derives for resources that have none of their own
 CHINESE_ID = "urn:oid:2.16.156.10011.1.3"  # 居民身份证 (GB 11643)
 CHINESE_ORGANIZATION = "urn:oid:2.16.156.10011.1.5"  # 医疗机构: 统一社会信用代码 (GB 32100)
+OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 
 
@@ -79,7 +80,7 @@ class Context:
         """The identifier system of an assigning authority (HD). Without any, the number is the sender's own."""
         if universal:
             match universal_type.upper():
-                case "ISO":
+                case "ISO" if OID.fullmatch(universal):
                     return f"urn:oid:{universal}"
                 case "UUID" | "GUID":
                     return f"urn:uuid:{universal.lower()}"
@@ -176,10 +177,10 @@ class Context:
 
 
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
-    "Account", "AllergyIntolerance", "Appointment", "ChargeItem", "Condition", "Consent", "Coverage", "DiagnosticReport",
-    "DocumentReference", "Encounter", "Flag", "ImagingStudy", "Immunization", "Location", "MedicationRequest",
-    "Observation", "Organization", "Patient", "Practitioner", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen",
-    "Task",
+    "Account", "AllergyIntolerance", "Appointment", "ChargeItem", "Condition", "Consent", "Coverage",
+    "DiagnosticReport", "DocumentReference", "Encounter", "Flag", "ImagingStudy", "Immunization", "Location",
+    "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner", "Procedure", "RelatedPerson",
+    "ServiceRequest", "Specimen", "Task",
 })  # fmt: skip
 
 
@@ -193,12 +194,16 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
 
 
 def _unite(kept: Resource, other: Resource) -> None:
-    """The same resource twice in one message: what the first left out, the second adds."""
+    """The same resource twice in one message: what the first left out, the second adds. An order number that stands
+    over several panels keeps the codes of all: the further ones as details of the order."""
+    order = kept["resourceType"] == "ServiceRequest"
     for name, value in other.items():
         if name not in kept:
             kept[name] = value
-        elif name == "identifier" and isinstance(value, list):
+        elif isinstance(value, list) and (order or name == "identifier"):
             kept[name].extend(each for each in value if each not in kept[name])
+        elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
+            kept.setdefault("orderDetail", []).append(value)
 
 
 def transaction(context: Context) -> Resource:

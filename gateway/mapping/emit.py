@@ -109,7 +109,7 @@ class BlockEmitter:
         write.add(f"if {value}:")
         write.depth += 1
         write.add(f"if {value} == NULL:")
-        write.add(f"    deletes.append({path.text!r})")
+        write.add(f"    deletes.append({path.emptied!r})" if path.emptied else "    pass")
         write.add("else:")
         write.depth += 1
         where = " else ".join(_place(each) + (f" if {raw}" if last else "") for each, raw, last in _chain(line, raws))
@@ -215,7 +215,8 @@ class BlockEmitter:
 
     def _key_field(self, found: Field) -> str:
         raw = self.source.raw(found)
-        return self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
+        text = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
+        return f"said({text})"
 
 
 def _place(found: Field) -> str:

@@ -77,6 +77,7 @@ def _compile(
             "component",
             "first",
             "nearest",
+            "said",
             "field",
             "chosen",
             "complete",

@@ -111,15 +111,7 @@ class Maps:
         context.lineage = [] if explain else None
         segments = _moved(message.segments, profile)
         self._compiled(name, explain=explain).run(segments, context)
-        lead = self.library.structures[name].lead
-        if (
-            not any(entry.resource["resourceType"] == lead for entry in context.entries.values())
-            and name not in LEADLESS
-        ):
-            raise Permanent(
-                f"the message makes no {lead}" + "".join(f"; {note}" for note in context.notes),
-                place=name, code="101", remedy="it is kept; complete it at the sender and send it again",
-            )  # fmt: skip
+        _demand(self.library.structures[name], segments, context)
         _provenance(context, header.time, when)
         return Translation(
             bundle=transaction(context),
@@ -232,6 +224,21 @@ class Maps:
             unknown=tuple(context.unknown),
             rejects=tuple(rejects),
         )
+
+
+def _demand(structure: Structure, segments: list[list[str]], context: Context) -> None:
+    """A message must tell of what it is about, and of whom. Raises Permanent naming what is missing."""
+    made = {entry.resource["resourceType"] for entry in context.entries.values()}
+    lead = "Patient" if structure.name in LEADLESS else structure.lead
+    if lead in made or structure.lead in made:
+        return
+    kept = "it is kept; complete it at the sender and send it again"
+    if "Patient" not in made:
+        there = any(segment[0] == "PID" for segment in segments)
+        cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose it is stays open"
+        raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
+    notes = "".join(f"; {note}" for note in context.notes)
+    raise Permanent(f"the message makes no {lead}{notes}", place=structure.name, code="101", remedy=kept)
 
 
 def _event(structure: Structure) -> str:

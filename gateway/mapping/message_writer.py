@@ -7,6 +7,7 @@ where the results of a report are found.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from gateway.mapping.context import KEY, Context
@@ -15,7 +16,7 @@ from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Field, Structure
-from gateway.mapping.written_lines import Claims, Target, WrittenLine, leaf_values, target_of, texts
+from gateway.mapping.written_lines import Claims, Target, WrittenLine, leaf_values, target_of, written_texts
 from gateway.model import Resource
 
 Known = dict[str, Resource]  # what the groups around are about, by type
@@ -45,31 +46,46 @@ class MessageWriter:
             if target.block.type == structure.lead and target.block.into
         )
         self.lead_group = next(leading, 0)
+        if self.lead_group:  # the lead writes first: OBR-4 is the report's code, whatever was ordered
+            self.groups[self.lead_group].sort(key=lambda target: target.block.type != structure.lead)
 
     def run(self, leads: list[Resource], graph: Graph, context: Context) -> list[Segment]:
         """The segments of one message about these lead resources, without MSH."""
         root = Instance(0, None)
         writing = _Writing(self, graph, context)
-        if self.lead_group == 0:
-            writing.fill(root, {self.structure.lead: leads[0]})
+        type_ = leads[0]["resourceType"]
+        if self.lead_group == 0 or type_ != self.structure.lead:
+            writing.fill(root, {type_: leads[0]})
         else:
-            above: Known = {}
-            for target in self.groups[0]:  # patient, visit and the like: what the lead points at fills the head
-                writing.write(root, target, {self.structure.lead: leads[0], **above}, above)
-            for lead in leads:
-                writing.fill(root.open(self.lead_group), {**above, self.structure.lead: lead})
+            self._groups(root, leads, writing)
+        for pen, found, text in writing.later:
+            pen.alternative(found, text)
         _number(root)
         return [segment for segment in self.layout.write(root) if len(segment) > 1]
 
+    def _groups(self, root: Instance, leads: list[Resource], writing: _Writing) -> None:
+        """The head is what the first lead points at: patient, visit and the like; then a group for each lead."""
+        above: Known = {}
+        for target in self.groups[0]:
+            writing.write(root, target, {self.structure.lead: leads[0], **above}, above)
+        for number, parent in enumerate(self.layout.parents):
+            if parent == 0 and number != self.lead_group:
+                writing.below(root, number, above)
+        head = list(writing.done)
+        for lead in leads:
+            writing.done = list(head)  # a specimen of two reports is written with both
+            writing.fill(root.open(self.lead_group), {**above, self.structure.lead: lead})
+
 
 class _Writing:
-    """One message being written: every resource is written once."""
+    """One message being written: in the group of a lead every resource is written once."""
 
     def __init__(self, writer: MessageWriter, graph: Graph, context: Context) -> None:
         self.writer = writer
         self.graph = graph
         self.context = context
         self.done: list[Resource] = []
+        self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
 
     def fill(self, instance: Instance, known: Known) -> None:
         """The blocks of a group, then the groups inside it."""
@@ -78,9 +94,9 @@ class _Writing:
             self.write(instance, target, own, own)
         for number, parent in enumerate(self.writer.layout.parents):
             if parent == instance.group:
-                self._below(instance, number, own)
+                self.below(instance, number, own)
 
-    def _below(self, instance: Instance, number: int, known: Known) -> None:
+    def below(self, instance: Instance, number: int, known: Known) -> None:
         for target in self.writer.groups[number]:
             if not target.opens:
                 continue
@@ -107,7 +123,7 @@ class _Writing:
                 bound.setdefault(type_, resource)
             self.done.append(resource)
             fresh = _new(instance, target.repeated) if target.repeated else None
-            Pen(instance, fresh, self.context, self.graph).block(target, resource)
+            Pen(instance, fresh, self).block(target, resource)
 
     def _fits(self, target: Target, resource: Resource) -> bool:
         """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a
@@ -119,28 +135,37 @@ class _Writing:
 
     def _candidates(self, target: Target, known: Known) -> list[Resource]:
         """The resources for a block: those that known ones link to, else those that link to known ones."""
-        found: list[Resource] = []
-        listed = False
-        for other in (each for group in self.writer.groups for each in group):
-            start = known.get(other.block.type)
-            for type_, every, path in other.links if start is not None else ():
-                if start is not None and type_ == target.block.type:
-                    listed = listed or every
-                    found.extend(self.graph.follow(start, path, type_))
+        found, listed = self._linked(target.block.type, known)
         if (not found and not listed) or target.apart:
-            for type_, every, path in target.links:
-                if not every and type_ in known:
-                    found.extend(
-                        each for each in self.graph.pointing(known[type_], path) if self._holds(each, target, known)
-                    )
+            for link in target.links:
+                if not link.every and link.type in known:
+                    pointing = self.graph.pointing(known[link.type], link.path)
+                    found.extend(each for each in pointing if self._holds(each, target, known))
         unique = [each for index, each in enumerate(found) if not _in(each, found[:index])]
         return [each for each in unique if self._fits(target, each)]
 
+    def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
+        """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
+        an order of several reports has the specimens of them all."""
+        found: list[Resource] = []
+        listed = False
+        lead = self.writer.structure.lead
+        others = [each for group in self.writer.groups for each in group]
+        for other in sorted(others, key=lambda each: each.block.type != lead):
+            start = known.get(other.block.type)
+            if start is None or (listed and other.block.type != lead):
+                continue
+            for link in other.links:
+                if link.type == type_ and link.applies(self.context):
+                    listed = listed or link.every
+                    found.extend(self.graph.follow(start, link.path, type_))
+        return found, listed
+
     def _holds(self, resource: Resource, target: Target, known: Known) -> bool:
         """A condition of another visit of the same patient does not belong here."""
-        for type_, every, path in target.links:
-            linked = [] if every else self.graph.follow(resource, path, type_)
-            if linked and type_ in known and not _in(known[type_], linked):
+        for link in target.links:
+            linked = [] if link.every else self.graph.follow(resource, link.path, link.type)
+            if linked and link.type in known and not _in(known[link.type], linked):
                 return False
         return True
 
@@ -156,7 +181,7 @@ class _Writing:
         lists = [values_at(resource, each.path.elements) for each in target.lines if each.path.leaf.many]
         for index in range(max(map(len, lists), default=1)):
             child = instance.open(number)
-            pen = Pen(child, _new(child, target.block.segments[0]), self.context, self.graph)
+            pen = Pen(child, _new(child, target.block.segments[0]), self)
             for written in target.lines:
                 many = written.path.leaf.many
                 listed = values_at(resource, written.path.elements) if many else []
@@ -175,11 +200,12 @@ def _has_code(resource: Resource, code: str) -> bool:
 class Pen:
     """Writes the lines of one block into the segments of one group."""
 
-    def __init__(self, instance: Instance, fresh: Segment | None, context: Context, graph: Graph) -> None:
+    def __init__(self, instance: Instance, fresh: Segment | None, writing: _Writing) -> None:
         self.instance = instance
         self.fresh = fresh  # the block's own occurrence of a segment that repeats
-        self.context = context
-        self.graph = graph
+        self.context = writing.context
+        self.graph = writing.graph
+        self.later = writing.later
         self.claims = Claims()
 
     def block(self, target: Target, resource: Resource) -> None:
@@ -189,25 +215,28 @@ class Pen:
 
     def put(self, written: WrittenLine, values: list[Any]) -> None:
         """The values of one line."""
-        made = (texts(value, written, self.context, self.graph, self.claims) for value in values)
-        several = [each for each in made if any(each)]
+        several = written_texts(values, written, self.context, self.graph, self.claims)
         if not several:
             return
-        source = written.line.sources[0]
+        source, *others = written.line.sources
         if source.every:
             for first, *_ in several:
                 set_field(_new(self.instance, source.segment), source.number, first)
             return
         text = "~".join(each[0] for each in several)
-        for found in written.line.sources:
-            if found.segment != "MSH":  # the envelope writes it
-                self._set(found, text)
+        self._set(source, text)
+        self.later.extend((self, found, text) for found in others)
         for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
             self._set(argument, each)
 
+    def alternative(self, found: Field, text: str) -> None:
+        """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""
+        if _there(self.instance, found.segment):
+            self._set(replace(found, repeats=False), text)
+
     def _set(self, found: Field, text: str) -> None:
         """What an earlier line wrote stays; repetitions follow it."""
-        if not text:
+        if not text or found.segment == "MSH":  # the envelope writes MSH
             return
         segment = self._segment(found.segment)
         whole = segment[found.number] if len(segment) > found.number else ""
@@ -236,6 +265,13 @@ def _nearest(instance: Instance, name: str) -> Segment:
             return here.segments[name][0]
         here = here.parent
     return _new(instance, name)
+
+
+def _there(instance: Instance, name: str) -> bool:
+    here: Instance | None = instance
+    while here is not None and name not in here.segments:
+        here = here.parent
+    return here is not None
 
 
 def _new(instance: Instance, name: str) -> Segment:

@@ -37,6 +37,15 @@ class Path:
     def leaf(self) -> Element:
         return self.elements[-1]
 
+    @property
+    def emptied(self) -> str:
+        """What an explicit null (`""`) removes: this element, a sliced list as a whole. "" for numbers and extensions:
+        others gave some of them, and a null in one field does not speak of those."""
+        if self.elements[0].name in ("identifier", "extension"):
+            return ""
+        end = next((index for index, element in enumerate(self.elements) if element.slice), len(self.elements) - 1)
+        return ".".join((self.resource, *(element.name for element in self.elements[: end + 1])))
+
 
 def resolve(resource: str, line: Line, systems: dict[str, str]) -> Path:
     """Raises Configuration with the line's place for an element that R4 does not have."""

@@ -33,6 +33,11 @@ def first(raw: str) -> str:
     return raw
 
 
+def said(text: str) -> str:
+    """A part of a key: an explicit null names nothing."""
+    return "" if text == NULL else text
+
+
 def nearest(instance: Instance, name: str) -> Segment:
     return instance.nearest(name) or ABSENT
 

@@ -106,11 +106,11 @@ class Layout:
     def place(self, segments: list[Segment]) -> Instance:
         """The tree of groups for the segments of one message."""
         root = here = Instance(0, None)
-        for segment in segments:
-            here = self._place(here, segment)
+        for segment, following in zip(segments, [*segments[1:], [""]], strict=True):
+            here = self._place(here, segment, following[0])
         return root
 
-    def _place(self, here: Instance, segment: Segment) -> Instance:
+    def _place(self, here: Instance, segment: Segment, following: str) -> Instance:
         name = segment[0]
         homes = self.homes.get(name)
         if not homes:  # a Z segment or one that this structure does not know: it stays where it stands
@@ -124,7 +124,7 @@ class Layout:
             home = deeper if deeper >= 0 and self.parents[deeper] == here.group else home
         if home < 0:
             home = min(homes, key=lambda number: self._distance(number, around))
-        return self._into(here, home, segment)
+        return self._into(here, home, segment, following)
 
     def _full(self, here: Instance, home: int, name: str) -> bool:
         while here.group != home and here.parent is not None:
@@ -138,27 +138,32 @@ class Layout:
             steps += 1
         return steps * 100 + around.index(number)
 
-    def _into(self, here: Instance, home: int, segment: Segment) -> Instance:
+    def _into(self, here: Instance, home: int, segment: Segment, following: str) -> Instance:
         wanted = self.chain(home)
         while here.group not in wanted and here.parent is not None:
             here = here.parent
         for number in reversed(wanted[: wanted.index(here.group)]):
             here = here.open(number)
-        if here.parent is not None and self._begins(here, segment[0]):
+        if here.parent is not None and self._begins(here, segment, following):
             here = here.parent.open(here.group)
         here.add(segment)
         return here
 
-    def _begins(self, here: Instance, name: str) -> bool:
+    def _begins(self, here: Instance, segment: Segment, following: str) -> bool:
         """Does this segment begin another occurrence of the group that is open?"""
-        if not here.segments:
-            return False
+        name = segment[0]
         if name in here.segments:
             return name not in self.repeating[here.group]
-        if name not in self.leaders[here.group]:
-            return False
         positions = self.positions[here.group]
-        return any(positions.get(present, -1) > positions[name] for present in here.segments)
+        if name not in self.leaders[here.group] or not any(
+            positions.get(present, -1) > positions[name] for present in here.segments
+        ):
+            return False
+        if self.leaders[here.group].isdisjoint(here.segments):
+            return False  # opened by a segment that came too early: the leader joins it
+        # a leader behind what should follow it: many laboratories send OBR ORC OBX
+        together = _one_order(segment, here.segments)
+        return bool(here.children) or following in here.segments if together is None else not together
 
     def write(self, instance: Instance) -> Iterator[Segment]:
         """The segments of a tree in the order of the structure; what it does not name follows its group."""
@@ -172,3 +177,15 @@ class Layout:
         for name, segments in instance.segments.items():
             if name not in named:
                 yield from segments
+
+
+def _one_order(segment: Segment, present: dict[str, list[Segment]]) -> bool | None:
+    """ORC and OBR of one order agree in the placer's or the filler's number (v2.5.1 §4.5.1); None: they do not say."""
+    others = [other[0] for name, other in present.items() if {name, segment[0]} == {"ORC", "OBR"}]
+    said = [
+        (mine, theirs)
+        for other in others
+        for mine, theirs in zip(segment[2:4], other[2:4], strict=False)
+        if mine and theirs
+    ]
+    return any(mine.partition("^")[0] == theirs.partition("^")[0] for mine, theirs in said) if said else None

@@ -8,7 +8,7 @@ from gateway.mapping.context import Context
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Export
-from gateway.mapping.written_lines import Claims, Target, leaf_values, target_of, texts
+from gateway.mapping.written_lines import Claims, Target, leaf_values, target_of, written_texts
 from gateway.model import Resource
 
 
@@ -37,11 +37,11 @@ class TableWriter:
         for _ in self.targets:  # links lead from one to the next: as often as there are blocks is enough
             for target in self.targets:
                 start = known.get(target.block.type)
-                for type_, every, path in target.links if start is not None else ():
-                    if start is None or (every and type_ == self.row.block.type):
+                for link in target.links if start is not None else ():
+                    if start is None or (link.every and link.type == self.row.block.type):
                         continue
-                    for found in graph.follow(start, path, type_)[:1]:
-                        known.setdefault(type_, found)
+                    for found in graph.follow(start, link.path, link.type)[:1]:
+                        known.setdefault(link.type, found)
         return known
 
     def _items(self, known: dict[str, Resource], graph: Graph) -> list[Resource]:
@@ -50,19 +50,17 @@ class TableWriter:
         found: list[Resource] = []
         for target in self.targets:
             start = known.get(target.block.type)
-            for type_, every, path in target.links:
-                if start is not None and every and type_ == self.row.block.type:
-                    found.extend(
-                        each for each in graph.follow(start, path, type_) if not any(each is other for other in found)
-                    )
+            for link in target.links:
+                if start is not None and link.every and link.type == self.row.block.type:
+                    listed = graph.follow(start, link.path, link.type)
+                    found.extend(each for each in listed if not any(each is other for other in found))
         return found
 
 
 def _write_row(row: dict[str, str], target: Target, resource: Resource, context: Context, graph: Graph) -> None:
     claims = Claims()
     for written in target.lines:
-        for value in leaf_values(resource, written, claims):
-            made = texts(value, written, context, graph, claims)
+        for made in written_texts(leaf_values(resource, written, claims), written, context, graph, claims):
             names = [
                 *(source.name for source in written.line.sources[:1]),
                 *(str(each) for each in written.line.arguments[: len(made) - 1]),

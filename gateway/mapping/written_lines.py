@@ -16,7 +16,7 @@ from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.library import Library
 from gateway.mapping.runtime import possible
 from gateway.mapping.source_code import SIMPLE
-from gateway.mapping.syntax import Block, Line
+from gateway.mapping.syntax import Block, Condition, Line
 from gateway.model import Resource
 
 
@@ -34,6 +34,7 @@ class WrittenLine:
 
 
 def written_lines(library: Library, block: Block) -> list[WrittenLine]:
+    """The lines that write, those first that ask for a slice: what is meant for PID-18 is not left to PID-3."""
     made = []
     for line in block.lines:
         if not line.back or line.link or not line.sources:
@@ -42,7 +43,7 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         pair = _constant_pair(line.constant.text) if line.constant else library.pair(line, path)
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
         made.append(WrittenLine(line, path, pair, words))
-    return made
+    return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
 
 
 def _constant_pair(text: str) -> Pair:
@@ -54,14 +55,15 @@ class Claims:
 
     def __init__(self) -> None:
         self._taken: dict[str, set[int]] = {}
-        self.references: set[str] = set()
+        self.people: set[str] = set()
 
-    def take(self, path: str, values: list[Any], *, one: bool) -> list[Any]:
-        taken = self._taken.setdefault(path, set())
-        free = [each for each in values if not (isinstance(each, dict) and id(each) in taken)]
-        chosen = free[:1] if one else free
-        taken.update(id(each) for each in chosen if isinstance(each, dict))
-        return chosen
+    def free(self, path: str, values: list[Any]) -> list[Any]:
+        taken = self._taken.get(path, ())
+        return [each for each in values if not (isinstance(each, dict) and id(each) in taken)]
+
+    def take(self, path: str, value: Any) -> None:
+        if isinstance(value, dict):
+            self._taken.setdefault(path, set()).add(id(value))
 
 
 def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> list[Any]:
@@ -76,10 +78,24 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
             for name, value in each.items()
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
+    return claims.free(written.path.text, values_at(resource, written.path.elements))
+
+
+def written_texts(
+    values: list[Any], written: WrittenLine, context: Context, graph: Graph, claims: Claims
+) -> list[tuple[str, ...]]:
+    """The texts of the values that can be written here, and are claimed by it: all of them where the field repeats,
+    else the first."""
     source = written.line.sources[0]
-    return claims.take(
-        written.path.text, values_at(resource, written.path.elements), one=not source.repeats and not source.every
-    )
+    made: list[tuple[str, ...]] = []
+    for value in values:
+        found = texts(value, written, context, graph, claims)
+        if any(found):
+            made.append(found)
+            claims.take(written.path.text, value)
+            if not (source.repeats or source.every):
+                break
+    return made
 
 
 def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
@@ -88,10 +104,10 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
         resource = graph.resolve(value)
         if resource is not None and resource["resourceType"] != written.pair.makes:
             return ("",)
-        name = value.get("reference", "")
-        if name and name in claims.references and written.path.leaf.many:
+        name = value.get("reference") or value.get("display", "")
+        if name in claims.people and written.path.leaf.many:
             return ("",)  # the same person was written by an earlier line of this block
-        claims.references.add(name)
+        claims.people.add(name)
         value = {**value, **resource} if resource is not None else value
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
@@ -101,24 +117,37 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenLink:
+    """`result* = @@Observation`, read from right to left: where the resources of a type are found."""
+
+    type: str
+    every: bool
+    path: paths.Path
+    condition: Condition | None = None
+
+    def applies(self, context: Context) -> bool:
+        return self.condition is None or possible(self.condition, context)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A block in one group of a structure, ready to write."""
 
     block: Block
     lines: tuple[WrittenLine, ...]
-    links: tuple[tuple[str, bool, paths.Path], ...]  # (type linked to, every, path), from the forward direction
+    links: tuple[WrittenLink, ...]  # of the forward direction
     repeated: str  # the segment that the block repeats in its group, "" when there is one
     opens: bool = False  # its segment begins an occurrence of the group
 
     @property
     def apart(self) -> bool:
         """It points at another resource of its own type: the retired patient of a merge."""
-        return any(not every and type_ == self.block.type for type_, every, _ in self.links)
+        return any(not link.every and link.type == self.block.type for link in self.links)
 
 
 def target_of(library: Library, block: Block, repeated: str = "", *, opens: bool = False) -> Target:
     links = tuple(
-        (line.link.type, line.link.every, paths.resolve(block.type, line, library.systems))
+        WrittenLink(line.link.type, line.link.every, paths.resolve(block.type, line, library.systems), line.condition)
         for line in block.lines
         if line.into and line.link
     )

@@ -67,6 +67,7 @@ class Workspace:
         self._transaction = transaction
         self._working: dict[tuple[str, str], Working] = {}
         self._numbered: dict[tuple[str, str], list[Working]] = {}  # new ones by type and identifier value
+        self._survivors: dict[str, str] = {}
         rows = transaction.execute(LAST)
         self.number, last = rows[0] if rows else (0, 0)
         self.now = max(now, last + 1)
@@ -104,8 +105,10 @@ class Workspace:
         return [found[key] for key in sorted(found)]
 
     def survivor(self, patient: str) -> str:
-        """Who a merged patient lives on as."""
-        return survivor(self._transaction, patient)
+        """Who a merged patient lives on as, before this transaction."""
+        if patient not in self._survivors:
+            self._survivors[patient] = survivor(self._transaction, patient)
+        return self._survivors[patient]
 
     @staticmethod
     def _take(row: Row) -> Working:

@@ -37,6 +37,7 @@ class Limits:
     connections: int = 2000  # more are closed at once
     unanswered: int = 64  # frames of one connection being journalled at once
     memory: int = 2**30  # all unfinished and unanswered frames together; past it the large holders are closed
+    unread: int = 16 * 1024  # of answers, in each buffer on their way: a client that reads none is not read either
 
 
 @dataclass(slots=True)
@@ -178,6 +179,8 @@ class Connection(asyncio.Protocol):
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.listener.limits.unread)
+        self.transport.set_write_buffer_limits(high=self.listener.limits.unread)
 
     def data_received(self, data: bytes) -> None:
         if self.finishing:

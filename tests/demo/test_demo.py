@@ -105,10 +105,15 @@ def test_what_is_received_wrongly_is_noticed(cast: Cast, tamper: Callable[[Cast]
 
 
 def test_what_else_gets_into_the_record_is_noticed(cast: Cast) -> None:
-    stranger = (
-        (DEMO / "papers" / "second-number.hl7").read_text("utf-8").replace("30301", "30399").replace("QL20", "XX20")
-    )
-    cast.county.send(stranger.replace("529901196311020248", "").replace("\n", "\r").encode(), cast.service.mllp)
+    stranger = (DEMO / "papers" / "second-number.hl7").read_text("utf-8")
+    for before, after in (
+        ("300301", "300399"),
+        ("M202603120301", "M202603120399"),
+        ("QL20", "XX20"),
+        ("~5299", "~X299"),
+    ):
+        stranger = stranger.replace(before, after)
+    cast.county.send(stranger.replace("\n", "\r").encode(), cast.service.mllp)
     wait_until(lambda: cast.service.idle() or None, "the end of the work", cast.patience)
     (cast.clinic_out / "another.csv").write_bytes(b"")
     faulty = {claim for claim, fault in proof.claims(cast) if fault}

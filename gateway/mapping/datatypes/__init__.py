@@ -31,9 +31,9 @@ PAIRS: dict[str, Pair] = {}
 
 def load() -> dict[str, Pair]:
     """All pairs by name."""
-    from gateway.mapping.datatypes import codes, exports, identifiers, people, simple, values
+    from gateway.mapping.datatypes import attachments, codes, exports, identifiers, people, simple, values
 
     if not PAIRS:
-        for module in (simple, identifiers, people, codes, values, exports):
+        for module in (simple, identifiers, people, codes, values, attachments, exports):
             PAIRS.update(module.PAIRS)
     return PAIRS

@@ -12,6 +12,7 @@ from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts
 
 LOINC = "http://loinc.org"
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 ICD10_CN = "urn:oid:2.16.156.10011.2.3.3.11"  # ICD-10 national clinical edition (国家临床版)
 NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (china.md §3: three outcomes, never mixed)
@@ -34,7 +35,7 @@ def loinc_valid(code: str) -> bool:
     return (10 - total % 10) % 10 == int(digit)
 
 
-def coding(code: str, display: str, system: str, context: Context) -> list[dict[str, Any]]:
+def coding(code: str, display: str, system: str, context: Context, version: str = "") -> list[dict[str, Any]]:
     """The Coding, and with it the WHO stem where it is a Chinese ICD-10 code. None without code."""
     if not code:
         return []
@@ -44,6 +45,8 @@ def coding(code: str, display: str, system: str, context: Context) -> list[dict[
         if (uri == LOINC and not loinc_valid(code)) or not v2tables.known(uri, code):
             uri = context.own_code_system(system)
         made["system"] = uri
+        if version:
+            made["version"] = version
     made["code"] = code
     if display:
         made["display"] = display
@@ -62,9 +65,11 @@ def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
     code, text, system, alternate, alternate_text, alternate_system, *rest = parts(raw, context, 9)
     if code == '""':
         return None
-    codings = coding(code, text, system, context) + coding(alternate, alternate_text, alternate_system, context)
+    version, alternate_version, original = rest
+    codings = coding(code, text, system, context, version)
+    codings += coding(alternate, alternate_text, alternate_system, context, alternate_version)
     made: dict[str, Any] = {"coding": codings} if codings else {}
-    words = rest[2] or text or (alternate_text if not code else "")
+    words = original or text or (alternate_text if not code else "")
     if words:
         made["text"] = words
     return made or None
@@ -73,22 +78,25 @@ def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
 def cwe_back(value: dict[str, Any], context: Context) -> str:
     text = value.get("text", "")
     codings = [each for each in value.get("coding", ()) if each.get("code")]
-    written: list[str] = []
-    for each in _preferred(codings, context)[:2]:
-        name = context.code_system_name(each["system"]) if each.get("system") else ""
-        written += [each["code"], each.get("display", ""), name]
-    if not written:
+    chosen = _preferred(codings, context)[:2]
+    if not chosen:
         return joined("", text)
-    if not written[1] and len(written) == 3 and text:
+    written = [""] * 9  # code, text, system; alternate code, text, system; both versions; original text
+    for index, each in enumerate(chosen):
+        name = context.code_system_name(each["system"]) if each.get("system") else ""
+        written[index * 3 : index * 3 + 3] = each["code"], each.get("display", ""), name
+        written[6 + index] = each.get("version", "")
+    if not written[1] and len(chosen) == 1:
         written[1] = text
-    shown = {written[1], written[4] if len(written) > 3 else ""}
-    return joined(*written, *([""] * (8 - len(written))), text) if text and text not in shown else joined(*written)
+    if text != written[1]:
+        written[8] = text
+    return joined(*written)
 
 
 def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
-    """Derived stems are not written; the receiver's own code system comes first."""
+    """Derived stems and stated absence are not written; the receiver's own code system comes first."""
     chinese = any(each.get("system") == ICD10_CN for each in codings)
-    kept = [each for each in codings if not (chinese and each.get("system") == ICD10)]
+    kept = [each for each in codings if not (chinese and each.get("system") == ICD10) and each.get("system") != ABSENT]
     own = tuple(f"{CODE}{authority}:" for authority in context.own)
     return sorted(kept, key=lambda each: not each.get("system", "").startswith(own)) if own else kept
 
@@ -114,7 +122,7 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
         return mapped_code(raw, context, name, into)
 
     def code_back(value: str, context: Context) -> str:
-        return escape(back.get(value, "" if "*" in back else value) or back.get("*", ""))
+        return escape(back.get(value) or back.get("*", ""))  # a code that the table does not know is not written
 
     return Pair(code_into, code_back)
 
@@ -196,7 +204,21 @@ def allergy_back(value: dict[str, Any], context: Context) -> str:
     return cwe_back({**value, "coding": codings}, context)
 
 
+def source_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """SPS, specimen source (v2.5.1 §2A.74): its first component is a CWE of subcomponents. Many senders write a CWE in
+    the field's own components instead (`Swab^Swab^HL70487`): then a coding system stands third."""
+    kind, _, system, *rest = parts(raw, context, 4)
+    if "&" in kind or not system or any(rest):
+        return cwe_into(raw.partition("^")[0].replace("&", "^"), context)
+    return cwe_into(raw, context)
+
+
+def source_back(value: dict[str, Any], context: Context) -> str:
+    return cwe_back(value, context).replace("^", "&")
+
+
 PAIRS = {
     "CWE": Pair(cwe_into, cwe_back),
+    "SPS": Pair(source_into, source_back),
     "allergy": Pair(allergy_into, allergy_back),
 }

@@ -94,7 +94,7 @@ def number_back(value: dict[str, Any], context: Context, system: str = "", code:
     return str(value.get("value", "")) if value.get("system") == wanted else ""
 
 
-def any_number_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> str:
+def given_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> str:
     """A number of a paper (order, report, tube), whoever gave it: the receiver asks for it by this number. Its own
     stands first (envelope.own_first); a patient's number at another member is never written like this."""
     return "" if value.get("system") == KEY else str(value.get("value", ""))
@@ -219,7 +219,7 @@ PAIRS = {
     "flag": Pair(flag_into, flag_back, fields=2),
     "cellrange": Pair(cell_range_into, cell_range_back, fields=1),
     "own": Pair(number_into, number_back),
-    "number": Pair(number_into, any_number_back),
+    "given": Pair(number_into, given_back),
     "coded": Pair(coded_into, coded_back, fields=1),
     "words": Pair(concept_text_into, concept_text_back),
     "person": Pair(person_into, person_back),

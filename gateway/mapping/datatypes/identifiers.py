@@ -34,9 +34,23 @@ def joined(*values: str) -> str:
     return "^".join(escape(value) for value in values).rstrip("^")
 
 
-def _authority(part: str) -> tuple[str, str, str]:
-    namespace, universal, type_ = (*part.split("&"), "", "", "")[:3]
+def subparts(part: str) -> tuple[str, str, str]:
+    """HD inside a component: (namespace, universal id, universal id type)."""
+    namespace, universal, type_ = (*map(str.strip, part.split("&")), "", "", "")[:3]
     return namespace, universal, type_
+
+
+def assigned(hd: tuple[str, str, str], context: Context, kind: str = "") -> dict[str, Any]:
+    """Identifier.system of an assigning authority (HD); beside a universal id its short name stays, as assigner."""
+    system = context.system(*hd, kind)
+    short = hd[0] if hd[1] and not context.authority(system)[0] else ""
+    return {"system": system, "assigner": {"display": short}} if short else {"system": system}
+
+
+def authority_of(identifier: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    """The way back: (namespace, universal id, universal id type)."""
+    namespace, universal, type_ = context.authority(identifier.get("system", ""))
+    return namespace or identifier.get("assigner", {}).get("display", ""), universal, type_
 
 
 def type_of(code: str) -> dict[str, Any]:
@@ -57,13 +71,12 @@ def cx_into(raw: str, context: Context, usual: str = "") -> dict[str, Any] | Non
     code = code or usual
     if not value or value == '""':
         return None
-    namespace, universal, universal_type = _authority(authority)
-    if not namespace and not universal and facility:
-        namespace, universal, universal_type = _authority(facility)
-    system = _NATIONAL_TYPES.get(code) or context.system(namespace, universal, universal_type, code)
+    hd = subparts(authority or facility)
     made: dict[str, Any] = {"type": type_of("NI" if code == "NNCHN" else code)} if code else {}
-    made["system"] = system
-    made["value"] = value.upper() if system == CHINESE_ID else value
+    made |= assigned(hd, context, code)
+    if code in _NATIONAL_TYPES:
+        made = {"type": made["type"], "system": _NATIONAL_TYPES[code]}
+    made["value"] = value.upper() if made["system"] == CHINESE_ID else value
     period = {name: day for name, text in (("start", start), ("end", end)) if (day := _day(text))}
     if period:
         made["period"] = period
@@ -83,7 +96,7 @@ def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
         return joined(number, "", "", authority, code)
     period = value.get("period", {})
     days = [period.get(name, "").replace("-", "")[:8] for name in ("start", "end")]
-    authority = "&".join(map(escape, context.authority(system))).rstrip("&")
+    authority = "&".join(map(escape, authority_of(value, context))).rstrip("&")
     return "^".join((escape(number), "", "", authority, escape(type_code(value)), "", *days)).rstrip("^")
 
 
@@ -92,15 +105,14 @@ def ei_into(raw: str, context: Context) -> dict[str, Any] | None:
     value, namespace, universal, universal_type = parts(raw, context, 4)
     if not value or value == '""':
         return None
-    return {"system": context.system(namespace, universal, universal_type), "value": value}
+    return {**assigned((namespace, universal, universal_type), context), "value": value}
 
 
 def ei_back(value: dict[str, Any], context: Context) -> str:
     system, number = value.get("system", ""), value.get("value", "")
     if system == KEY or not number:
         return ""
-    namespace, universal, type_ = context.authority(system)
-    return escape(number) + ("^" + "^".join(map(escape, (namespace, universal, type_)))).rstrip("^")
+    return "^".join(map(escape, (number, *authority_of(value, context)))).rstrip("^")
 
 
 def eip_into(raw: str, context: Context) -> dict[str, Any] | None:

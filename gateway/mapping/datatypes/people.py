@@ -13,11 +13,13 @@ from urllib.parse import quote, unquote
 from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, IDENTIFIER, Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.identifiers import joined, parts
+from gateway.mapping.datatypes.identifiers import assigned, authority_of, joined, parts, subparts
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 NAME_USES = {"L": "official", "D": "usual", "M": "maiden", "N": "nickname", "S": "anonymous"}
-ADDRESS_USES = {"H": "home", "B": "work", "O": "work", "C": "temp", "L": "home", "BA": "old"}
+ADDRESS_USES = {  # HL7 0190
+    "H": "home", "B": "work", "O": "work", "C": "temp", "L": "home", "P": "home", "BA": "old", "BI": "billing",
+}  # fmt: skip
 EQUIPMENT = {
     "PH": "phone",
     "CP": "phone",
@@ -126,6 +128,8 @@ def xad_back(value: dict[str, Any], context: Context) -> str:
 
 def xtn_into(raw: str, context: Context) -> dict[str, Any] | None:
     number, use, equipment, email, country, area, local, extension, *rest = parts(raw, context, 12)
+    if number and "@" not in email and use != "NET":
+        email = ""
     value = (
         email
         or number
@@ -158,12 +162,14 @@ def xtn_back(value: dict[str, Any], context: Context) -> str:
 # ----------------------------------------------------------------------------------------- practitioners
 
 
-def _practitioner(number: str, name: dict[str, Any] | None, authority: str, context: Context) -> dict[str, Any] | None:
+def _practitioner(
+    number: str, name: dict[str, Any] | None, authority: tuple[str, str, str], context: Context
+) -> dict[str, Any] | None:
     """A Reference: to a Practitioner resource where there is a staff number, else only the name."""
     display = {"display": name["text"]} if name else {}
     if not number:
         return display or None
-    identifier = {"system": context.system(authority, kind=STAFF), "value": number}
+    identifier = {**assigned(authority, context, STAFF), "value": number}
     resource: dict[str, Any] = {"resourceType": "Practitioner", "identifier": [identifier]}
     if name:
         resource["name"] = [name]
@@ -173,36 +179,39 @@ def _practitioner(number: str, name: dict[str, Any] | None, authority: str, cont
 def xcn_into(raw: str, context: Context) -> dict[str, Any] | None:
     number, family, given, second, suffix, prefix, _, _, authority = parts(raw, context, 9)
     name = human_name(family, given, second, suffix, prefix) if family or given else None
-    return _practitioner(number, name, authority.partition("&")[0], context)
+    return _practitioner(number, name, subparts(authority), context)
 
 
 def xcn_back(value: dict[str, Any], context: Context) -> str:
     """`value` is the Practitioner resource, or the Reference where there is none."""
+    number, name, authority = _staff(value, context)
+    person = joined(number, *name, "", "", "-").removesuffix("-")  # up to the authority, whose parts are subcomponents
+    return f"{person}{'&'.join(map(escape, authority))}".rstrip("^&")
+
+
+def _staff(value: dict[str, Any], context: Context) -> tuple[str, tuple[str, ...], tuple[str, str, str]]:
+    """(number, parts of the name, who gave the number; nobody where it is the receiver's own)."""
     name = name_parts(value["name"][0]) if value.get("name") else (value.get("display", ""), "", "", "", "")
-    number, namespace = _staff_number(value, context)
-    own = namespace == context.facility or namespace == ""
-    return joined(number, *name, "", "", "" if own else namespace)
-
-
-def _staff_number(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    for identifier in value.get("identifier", ()):
-        system = identifier.get("system", "")
-        if system.startswith(IDENTIFIER) and system.endswith(f":{STAFF}"):
-            return identifier.get("value", ""), context.authority(system)[0]
-    first: dict[str, Any] = next(iter(value.get("identifier", ())), {})
-    return first.get("value", ""), context.authority(first.get("system", ""))[0]
+    identifiers = value.get("identifier", ())
+    own = [each for each in identifiers if each.get("system", "").endswith(f":{STAFF}")]
+    identifier: dict[str, Any] = next(iter((*own, *identifiers)), {})
+    authority = authority_of(identifier, context)
+    return identifier.get("value", ""), name, ("", "", "") if authority[0] == context.facility else authority
 
 
 def ndl_into(raw: str, context: Context) -> dict[str, Any] | None:
     """NDL.1 is a CNN with `&`; many senders write it with `^` instead (`JY02^罗刚`): read both."""
     first, _, rest = raw.partition("^")
-    if "&" in first:
-        return xcn_into(first.replace("&", "^"), context)
-    return xcn_into(raw if not rest[:8].isdecimal() else first, context)
+    if "&" not in first:
+        return xcn_into(raw if not rest[:8].isdecimal() else first, context)
+    number, family, given, second, suffix, prefix, _, _, *authority = parts(first.replace("&", "^"), context, 11)
+    name = human_name(family, given, second, suffix, prefix) if family or given else None
+    return _practitioner(number, name, (authority[0], authority[1], authority[2]), context)
 
 
 def ndl_back(value: dict[str, Any], context: Context) -> str:
-    return xcn_back(value, context).replace("^", "&")
+    number, name, authority = _staff(value, context)
+    return joined(number, *name, "", "", *authority).replace("^", "&")
 
 
 # ------------------------------------------------------------------------------- organisations and places

@@ -63,9 +63,18 @@ def integer_into(raw: str, context: Context) -> int | None:
 
 
 def yes_into(raw: str, context: Context) -> bool | None:
-    return {"Y": True, "N": False, "1": True, "0": False, "是": True, "否": False, "T": True, "F": False}.get(
-        raw.strip().upper()
-    )
+    return {
+        "Y": True,
+        "N": False,
+        "1": True,
+        "0": False,
+        "是": True,
+        "否": False,
+        "T": True,
+        "F": False,
+        "YES": True,
+        "NO": False,
+    }.get(raw.strip().upper())
 
 
 def yes_back(value: object, context: Context) -> str:
@@ -149,7 +158,7 @@ def instant_into(raw: str, context: Context) -> str | None:
 
 
 def time_back(value: str, context: Context) -> str:
-    """DTM in the receiver's zone; the offset is written only where the zone is another."""
+    """DTM in the receiver's zone, as it reads its own clock: without an offset. Seconds are always written."""
     day, _, rest = value.partition("T")
     if not rest:
         return day.replace("-", "")

@@ -1,4 +1,4 @@
-"""Results: OBX-5 by the type in OBX-2, ranges, comparators, attachments (HL7 v2.5.1 chapter 7; R4 observation.html).
+"""Results: OBX-5 by the type in OBX-2, ranges, comparators (HL7 v2.5.1 chapter 7; R4 observation.html).
 
 A number keeps its digits (decimal, never a binary float) and its unit as written; UCUM is added where the unit is
 known. A qualitative result keeps its text and gains POS, NEG or IND. Nothing is made into a number that is not one.
@@ -19,6 +19,8 @@ from gateway.mapping.datatypes.simple import clean, number, number_back, time_ba
 from gateway.mapping.datatypes.units import ucum
 
 UCUM = "http://unitsofmeasure.org"
+EXPLICIT = "\x1f"  # between code and name of a unit whose UCUM code the sender gave; no text holds this character
+_UCUM_NAMES = frozenset({"UCUM", "2.16.840.1.113883.6.8"})
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _COMPARATORS = {
     "<": "<",
@@ -67,6 +69,10 @@ def quantity(text: str, unit: str) -> dict[str, Any] | None:
 
 
 def _with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
+    """`unit` as written; `d^day^UCUM`, where the sender gives its own UCUM code, as unit_text() left it."""
+    code, _, name = unit.partition(EXPLICIT)
+    if name:
+        return {**made, "unit": name, "system": UCUM, "code": code}
     if unit:
         made["unit"] = unit
         code = ucum(unit)
@@ -74,6 +80,14 @@ def _with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
             made["system"] = UCUM
             made["code"] = code
     return made
+
+
+def unit_back(value: dict[str, Any]) -> str:
+    """OBX-6: the unit as written; with its UCUM code where that does not follow from it."""
+    unit, code = value.get("unit", ""), value.get("code", "")
+    if unit and code and value.get("system") == UCUM and code not in (unit, ucum(unit)):
+        return joined(code, unit, "UCUM")
+    return escape(unit or code)
 
 
 def quantity_text(value: dict[str, Any], context: Context) -> str:
@@ -130,10 +144,14 @@ def words(raw: str, context: Context) -> str:
 
 
 def unit_text(raw: str, context: Context) -> str:
-    """OBX-6: the code, or its text where only that is given (`^umol/L`); an unescaped `10^9/L` is put together."""
+    """OBX-6: the code, or its text where only that is given (`^umol/L`); an unescaped `10^9/L` is put together; the
+    code and the name of a UCUM unit with EXPLICIT between them."""
     if not raw or raw == '""':
         return ""
     components = parts(raw, context)
+    if len(components) > 2 and components[2] in _UCUM_NAMES and components[0] and components[1]:
+        code, name, *_ = components
+        return name if ucum(name) == code else code if name == code else f"{code}{EXPLICIT}{name}"
     if re.fullmatch(r"[x×*]?10", components[0].strip()) and len(components) > 1 and re.match(r"\d+/", components[1]):
         return f"{components[0]}^{components[1]}"
     return components[0] or (components[1] if len(components) > 1 else "")
@@ -186,25 +204,23 @@ def switch_back(value: tuple[str, Any], context: Context) -> tuple[str, str, str
     kind, content = value
     match kind:
         case "Quantity":
-            unit = escape(content.get("unit") or content.get("code", ""))
+            unit = unit_back(content)
             if content.get("comparator"):
                 return joined(content["comparator"], number_back(content.get("value", ""), context)), "SN", unit
             return number_back(content.get("value", ""), context), "NM", unit
         case "CodeableConcept":
-            only_words = all(each.get("system") == INTERPRETATION for each in content.get("coding", ()))
-            return (
-                (escape(content.get("text", "")), "ST", "")
-                if only_words and content.get("text")
-                else (cwe_back(content, context), "CWE", "")
-            )
+            codings = content.get("coding", ())
+            if codings and content.get("text") and all(each.get("system") == INTERPRETATION for each in codings):
+                return escape(content["text"]), "ST", ""  # 阴性(-): the coding was read out of the words
+            return cwe_back(content, context), "CWE", ""
         case "Range":
             low, high = content.get("low", {}), content.get("high", {})
-            return joined("", _digits(low, context), "-", _digits(high, context)), "SN", escape(low.get("unit", ""))
+            return joined("", _digits(low, context), "-", _digits(high, context)), "SN", unit_back(low)
         case "Ratio":
             top, bottom = content.get("numerator", {}), content.get("denominator", {})
-            return joined("", _digits(top, context), "/", _digits(bottom, context)), "SN", escape(top.get("unit", ""))
+            return joined("", _digits(top, context), "/", _digits(bottom, context)), "SN", unit_back(top)
         case "DateTime":
-            return time_back(content, context), "TS", ""
+            return time_back(content, context), "DT" if len(content) == len("2026-03-12") else "TS", ""
         case "Time":
             return content.replace(":", ""), "TM", ""
         case "Boolean":
@@ -253,64 +269,12 @@ def range_text(value: dict[str, Any], context: Context) -> str:
 
 
 def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    unit = next((value[each].get("unit", "") for each in ("low", "high") if each in value), "")
-    return escape(range_text(value, context)), escape(unit)
-
-
-# ------------------------------------------------------------------------------------------- attachments
-
-
-def attachment_into(raw: str, kind: str, title: str, context: Context) -> dict[str, Any] | None:
-    """OBX-5 of type ED (data) or RP (pointer) → Attachment."""
-    fields = [*raw.split("^"), "", "", "", "", ""]
-    shown = words(title, context)
-    made: dict[str, Any]
-    if kind == "RP":
-        made = {"url": context.text(fields[0]), "title": shown or context.text(fields[1])}
-    else:
-        encoding, data = fields[3], fields[4]
-        if encoding.upper() != "BASE64" or not data:
-            context.note("an embedded document that is not base64 stays in the raw message only")
-            return None
-        made = {
-            "contentType": _content_type(fields[1], fields[2]),
-            "data": data.replace("\\.br\\", "").replace(" ", ""),
-            "title": shown,
-        }
-    return {name: value for name, value in made.items() if value}
-
-
-_SUBTYPES = {
-    "pdf": "application/pdf",
-    "html": "text/html",
-    "rtf": "application/rtf",
-    "jpeg": "image/jpeg",
-    "jpg": "image/jpeg",
-    "png": "image/png",
-    "xml": "application/xml",
-    "plain": "text/plain",
-}
-
-
-def _content_type(kind: str, subtype: str) -> str:
-    known = _SUBTYPES.get(subtype.lower())
-    return known or (
-        f"{kind.lower()}/{subtype.lower()}" if kind and subtype and "/" not in kind else "application/octet-stream"
-    )
-
-
-def attachment_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
-    """Attachment → (OBX-5, OBX-2, OBX-3)."""
-    title = joined("", value.get("title", "document"))
-    if "data" in value:
-        kind, _, subtype = value.get("contentType", "application/octet-stream").partition("/")
-        return joined("", kind, subtype, "Base64", value["data"]), "ED", title
-    return joined(value.get("url", ""), "", "URL", value.get("contentType", "").partition("/")[2]), "RP", title
+    unit = next((unit_back(value[each]) for each in ("low", "high") if each in value), "")
+    return escape(range_text(value, context)), unit
 
 
 PAIRS = {
     "switch": Pair(switch_into, switch_back, fields=2, whole=True),
     "kind": Pair(kind_into, kind_back, fields=1),
     "range": Pair(range_into, range_back, fields=1),
-    "attachment": Pair(attachment_into, attachment_back, fields=2),
 }
