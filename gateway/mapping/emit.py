@@ -215,8 +215,9 @@ class BlockEmitter:
 
     def _key_field(self, found: Field) -> str:
         raw = self.source.raw(found)
-        text = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
-        return f"said({text})"
+        if not found.repeats:  # '*' takes the whole field
+            raw = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
+        return f"said({raw})"
 
 
 def _place(found: Field) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from gateway.codec.hl7v2_escape import escape
-from gateway.mapping.context import IDENTIFIER, Context
+from gateway.mapping.context import CODE, IDENTIFIER, Context
 from gateway.mapping.structure import Segment
 from gateway.model import Profile, Resource
 
@@ -53,12 +55,33 @@ def own_first(resource: Resource, own: frozenset[str]) -> Resource:
     identifiers = resource.get("identifier")
     if not isinstance(identifiers, list) or not own:
         return resource
-    prefixes = tuple(f"{IDENTIFIER}{name}" for name in own)
+    prefixes = tuple(f"{IDENTIFIER}{quote(name, safe='')}" for name in own)
     mine = [each for each in identifiers if _belongs(each, prefixes)]
     rest = [each for each in identifiers if not _belongs(each, prefixes)]
     if resource["resourceType"] == "Patient" and mine:
         rest = [each for each in rest if not str(each.get("system", "")).startswith(IDENTIFIER)]
     return {**resource, "identifier": mine + rest}
+
+
+def named_as_ordered(report: Resource, resources: Mapping[str, Resource], own: frozenset[str]) -> Resource:
+    """A report under the receiver's own item code, where its order carries one and stands for this report alone."""
+    orders = [resources.get(str(each.get("reference", ""))) for each in report.get("basedOn", ())]
+    if len(orders) != 1 or orders[0] is None or "orderDetail" in orders[0]:
+        return report
+    ordered = orders[0].get("code", {})
+    if not _own_coding(ordered, own) or _own_coding(report.get("code", {}), own):
+        return report
+    others = sum(each.get("basedOn") == report["basedOn"] for each in resources.values() if _is_report(each))
+    return {**report, "code": ordered} if others <= 1 else report
+
+
+def _is_report(resource: Resource) -> bool:
+    return bool(resource["resourceType"] == "DiagnosticReport")
+
+
+def _own_coding(concept: Mapping[str, Any], own: frozenset[str]) -> bool:
+    prefixes = tuple(f"{CODE}{quote(name, safe='')}:" for name in own)
+    return any(str(each.get("system", "")).startswith(prefixes) for each in concept.get("coding", ()))
 
 
 def _belongs(identifier: dict[str, Any], prefixes: tuple[str, ...]) -> bool:

@@ -142,6 +142,9 @@ class Maps:
                 remedy="see mappings/hl7v2/structures.map",
             )
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
+        for each in leads:
+            if own[each]["resourceType"] == "DiagnosticReport":
+                own[each] = envelope.named_as_ordered(own[each], own, to.own)
         lead = own[leads[0]]
         code = structure.partition("_")[0]
         event = to.event or (envelope.event_of(lead) if code == "ADT" else _event(found))

@@ -35,7 +35,7 @@ def first(raw: str) -> str:
 
 def said(text: str) -> str:
     """A part of a key: an explicit null names nothing."""
-    return "" if text == NULL else text
+    return "" if text == NULL else text.strip()
 
 
 def nearest(instance: Instance, name: str) -> Segment:

@@ -37,7 +37,7 @@ class Limits:
     connections: int = 2000  # more are closed at once
     unanswered: int = 64  # frames of one connection being journalled at once
     memory: int = 2**30  # all unfinished and unanswered frames together; past it the large holders are closed
-    unread: int = 16 * 1024  # of answers, in each buffer on their way: a client that reads none is not read either
+    unread: int = 4 * 1024  # of answers, in each buffer on their way: a client that reads none is not read either
 
 
 @dataclass(slots=True)

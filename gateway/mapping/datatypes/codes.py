@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from gateway.codec.hl7v2_escape import escape
 from gateway.fhir import v2tables
@@ -97,7 +98,7 @@ def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str
     """Derived stems and stated absence are not written; the receiver's own code system comes first."""
     chinese = any(each.get("system") == ICD10_CN for each in codings)
     kept = [each for each in codings if not (chinese and each.get("system") == ICD10) and each.get("system") != ABSENT]
-    own = tuple(f"{CODE}{authority}:" for authority in context.own)
+    own = tuple(f"{CODE}{quote(authority, safe='')}:" for authority in context.own)
     return sorted(kept, key=lambda each: not each.get("system", "").startswith(own)) if own else kept
 
 
@@ -182,8 +183,10 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
         for each in value.get("coding", ()):
             own = each.get("system", "").startswith(CODE) and each["system"].endswith(f":{system.rpartition('/')[2]}")
             if (each.get("system") == system or own) and each.get("code"):
-                text = value.get("text", "") if into is None else ""
-                return joined(back.get(each["code"], each["code"]), text)
+                if into is None:
+                    return joined(each["code"], value.get("text", ""))
+                # a table with a default does not know every code; one without lets the others through
+                return escape(back.get(each["code"], "" if "*" in into else each["code"]))
         return cwe_back(value, context) if into is not None else ""
 
     return Pair(concept_into, concept_back)

@@ -30,6 +30,15 @@ def text_back(value: object, context: Context) -> str:
     return escape(str(value))
 
 
+def raw_into(raw: str, context: Context) -> str | None:
+    """A field kept as it stands, separators and escapes too: it goes back as it came."""
+    return clean(raw)
+
+
+def raw_back(value: str, context: Context) -> str:
+    return value.replace("|", "\\F\\")
+
+
 def clean(text: str) -> str | None:
     """FHIR strings: no control characters, not empty (R4 datatypes.html#string)."""
     if text.isprintable():  # the common case, decided in C
@@ -170,6 +179,7 @@ def time_back(value: str, context: Context) -> str:
 
 PAIRS = {
     "text": Pair(text_into, text_back),
+    "raw": Pair(raw_into, raw_back),
     "number": Pair(number_into, number_back),
     "integer": Pair(integer_into, number_back),
     "yn": Pair(yes_into, yes_back),
