@@ -39,6 +39,8 @@ def main() -> int:
             found = list(_told(_checks(gateway, read(options.messages), own=options.config is None)))
     except SetupError as error:
         sys.stderr.write(f"{error}\n")
+        if not (home / "gateway.log").exists():
+            shutil.rmtree(home)
         return 2
     failed = sum(1 for _, fault in found if fault)
     print(f"{len(found) - failed} checks hold, {failed} do not")

@@ -106,6 +106,7 @@ def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Mem
         )
     try:
         message = hl7v2.decode(frame.body, member.profile.charset)
+        _check_beginning(frame.body)
     except HutongError as error:
         return replace(look, error=error, header=look.header or hl7v2.peek(frame.body))
     header = message.header
@@ -126,6 +127,13 @@ def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Mem
     except Configuration as error:
         return replace(look, error=error)
     return look
+
+
+def _check_beginning(body: bytes) -> None:
+    """At the door a message begins with MSH (HL7 v2.5.1 §2.5.1); reading is more patient, so a person may replay it."""
+    if not body.startswith((b"MSH", b"\xef\xbb\xbfMSH")):
+        remedy = "let the sender begin with MSH; this one is kept and may be replayed"
+        raise Permanent("something stands before the MSH segment", place="MSH", code="100", remedy=remedy)
 
 
 def _patient_key(message: hl7v2.Message) -> str:

@@ -23,7 +23,7 @@ from gateway.journal.ledger import Ledger
 from gateway.journal.outbox import Outbox
 from gateway.model import Delivery, Entry, Receipt, State
 from gateway.transport.memory import MemorySender
-from gateway.worker import DeliveryDrain, EntryDrain, Policy, next_state
+from gateway.worker import DeliveryDrain, EntryDrain, Policy, Processed, next_state
 from tests.journal.databases import NOW, Databases, change
 from tests.transport.lines import until
 
@@ -83,22 +83,22 @@ def test_pauses_are_never_nothing_and_never_beyond_the_cap(attempts: int, chance
 # ---------------------------------------------------------------------------------------------- entries
 
 
-class Processed:
+class Writing:
     """Keeps in the database what it was given, so that a rollback is seen; raises what a body asks for."""
 
     def __init__(self) -> None:
         self.errors: dict[bytes, list[BaseException]] = {}
 
-    def __call__(self, transaction: Transaction, entry: Entry) -> int:
+    def __call__(self, transaction: Transaction, entry: Entry) -> Processed:
         transaction.execute(
             "INSERT INTO record_transaction (number, at, entry) VALUES (?, ?, ?)", (1000 + entry.id, entry.id, entry.id)
         )
         if self.errors.get(entry.frame.body):
             raise self.errors[entry.frame.body].pop(0)
-        return 1000 + entry.id
+        return Processed(1000 + entry.id)
 
 
-def drain(databases: Databases, process: Callable[[Transaction, Entry], int], **options: object) -> EntryDrain:
+def drain(databases: Databases, process: Callable[[Transaction, Entry], Processed], **options: object) -> EntryDrain:
     return EntryDrain(
         journal=databases.journal,
         record=databases.record,
@@ -140,7 +140,7 @@ def states(databases: Databases) -> dict[int, str]:
 def test_all_entries_are_done_once(databases: Databases) -> None:
     told: list[State] = []
     commits: list[int] = []
-    one = drain(databases, Processed(), told=lambda state, _: told.append(state), committed=lambda: commits.append(1))
+    one = drain(databases, Writing(), told=lambda state, _: told.append(state), committed=lambda: commits.append(1))
     ids = databases.add(*["a", "b"] * 75)
     with running(one):
         wait_until(lambda: len(told) == 150)
@@ -161,12 +161,15 @@ def test_all_entries_are_done_once(databases: Databases) -> None:
     ],
 )
 def test_a_failing_entry_undoes_only_itself(databases: Databases, error: Exception, state: str) -> None:
-    process = Processed()
+    process = Writing()
     process.errors[b"MSH|bad"] = [error]
     first, bad, last = databases.add("good", "bad", "bad")
     process.errors[b"MSH|bad"].append(error)
     one = drain(databases, process)
-    assert one.once() == 3
+    handled = 0
+    while batch := one.once():
+        handled += batch
+    assert handled == 3
     assert kept(databases) == [first]
     assert states(databases) == {first: "done", bad: state, last: state}
     assert one.once() == 0
@@ -174,7 +177,7 @@ def test_a_failing_entry_undoes_only_itself(databases: Databases, error: Excepti
 
 
 def test_a_retry_keeps_the_order_of_its_key(databases: Databases) -> None:
-    process = Processed()
+    process = Writing()
     process.errors[b"MSH|a"] = [Transient("locked"), Transient("locked")]
     first, other, second = databases.add("a", "b", "a")
     with running(drain(databases, process, policy=QUICK)):
@@ -201,7 +204,7 @@ def test_a_disk_that_fails_stops_nothing_for_good(databases: Databases, monkeypa
                 raise failures.pop()
 
     monkeypatch.setattr(SqliteEngine, "transaction", failing)
-    with running(drain(databases, Processed(), policy=QUICK)):
+    with running(drain(databases, Writing(), policy=QUICK)):
         wait_until(lambda: set(states(databases).values()) == {"done"})
     assert len(kept(databases)) == 2
 
@@ -220,7 +223,7 @@ def test_an_entry_that_breaks_its_whole_batch_is_found_and_parked(
                 raise Permanent("constraint failed at the commit")
 
     monkeypatch.setattr(SqliteEngine, "transaction", breaking)
-    with running(drain(databases, Processed(), policy=QUICK)):
+    with running(drain(databases, Writing(), policy=QUICK)):
         wait_until(lambda: "waiting" not in states(databases).values())
     assert list(states(databases).values()) == ["done", "parked", "done", "done"]
 
@@ -233,7 +236,7 @@ def test_a_defect_is_no_hot_loop(databases: Databases) -> None:
             calls["waits"] += 1
             raise KeyError("defect")
 
-    one = drain(databases, Processed(), work=Broken())
+    one = drain(databases, Writing(), work=Broken())
     with running(one):
         time.sleep(0.2)
     assert calls["waits"] < 10
@@ -243,9 +246,9 @@ KILLED = """
 import sys, threading, pathlib
 sys.path.insert(0, "")
 from tests.journal.databases import Databases
-from tests.test_worker import Processed, drain
+from tests.test_worker import Writing, drain
 databases = Databases(pathlib.Path(sys.argv[1]))
-one = drain(databases, Processed(), told=lambda state, seconds: print(state.value, flush=True), batch=7)
+one = drain(databases, Writing(), told=lambda state, seconds: print(state.value, flush=True), batch=7)
 one.run()
 """
 
@@ -260,7 +263,7 @@ def test_kill_9_in_the_middle_does_everything_once(databases: Databases, tmp_pat
     killed.kill()
     killed.stdout.close()
     killed.wait()
-    with running(drain(databases, Processed())):  # a second time would break the primary key, and be parked
+    with running(drain(databases, Writing())):  # a second time would break the primary key, and be parked
         wait_until(lambda: len(kept(databases)) == 150)
     assert kept(databases) == ids
     assert Counter(states(databases).values()) == {"done": 150}

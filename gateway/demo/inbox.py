@@ -19,15 +19,16 @@ class DemoError(Exception):
 
 @dataclass(slots=True)
 class Patience:
-    """How long one hop may take, and all of them together. Times in seconds."""
+    """How long the start, one hop, and everything together may take. Times in seconds."""
 
-    hop: float = 15.0
+    start: float = 30.0
+    hop: float = 20.0
     all: float = 50.0
     began: float = field(default_factory=time.monotonic)
 
-    def end(self) -> float:
+    def end(self, *, start: bool = False) -> float:
         """Until when (monotonic) to wait for something that was set going now."""
-        return min(time.monotonic() + self.hop, self.began + self.all)
+        return min(time.monotonic() + (self.start if start else self.hop), self.began + self.all)
 
 
 @dataclass(slots=True)
@@ -61,9 +62,9 @@ class Inbox(Generic[T]):
                     raise DemoError(f"{what} did not arrive in time; {len(self._arrived)} others did")
 
 
-def wait_until(look: Callable[[], T | None], what: str, patience: Patience) -> T:
+def wait_until(look: Callable[[], T | None], what: str, patience: Patience, *, start: bool = False) -> T:
     """What `look` finds, now or soon. Raises DemoError when it finds nothing in time."""
-    end = patience.end()
+    end = patience.end(start=start)
     while (found := look()) is None:
         if time.monotonic() > end:
             raise DemoError(f"{what} did not happen in time")

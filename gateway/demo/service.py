@@ -47,7 +47,7 @@ class Service:
                 [*command, "--http", address, "--mllp", "{}:{}".format(*self.mllp)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment,
             )  # fmt: skip
-        wait_until(self._healthy, "the start of the gateway", self.patience)
+        wait_until(self._healthy, "the start of the gateway", self.patience, start=True)
         token = self.token(name="demo", scope="system/*.*")
         with os.fdopen(os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(token)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from gateway.errors import Configuration
 from gateway.fhir import definitions
 from gateway.mapping import paths
-from gateway.mapping.datatypes import Pair, codes, load
+from gateway.mapping.datatypes import Pair, codes, load, simple
 from gateway.mapping.syntax import CodeTable, Line
 
 BUILT = ("code", "coding", "concept")  # pairs that are built for a system and a table
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
     "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
-    "base64Binary": "text", "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",
+    "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",
     "boolean": "yn", "integer": "integer", "positiveInt": "integer", "unsignedInt": "integer",
 }  # fmt: skip
 
@@ -42,7 +42,8 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
                     remedy="': TYPE'",
                 )
             return load()[_BY_TYPE[path.leaf.type]]
-    return load()[line.datatype]
+    found = load()[line.datatype]
+    return simple.with_time(found) if path.leaf.type == "instant" and line.datatype in ("dtm", "moment") else found
 
 
 def _system(line: Line, table: CodeTable | None, systems: dict[str, str]) -> str:

@@ -50,7 +50,7 @@ class MapFile:
 @cache
 def _parser() -> lark.Lark:
     text = resources.files("gateway.mapping").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return lark.Lark(text, parser="lalr", start=list(STARTS), maybe_placeholders=True)
+    return lark.Lark(text, parser="lalr", start=list(STARTS), maybe_placeholders=True, propagate_positions=True)
 
 
 def parse(text: str, file: str) -> MapFile:
@@ -163,9 +163,11 @@ def _codes(place: Place, tree: lark.Tree[Any]) -> CodeTable:
     name, system, *pairs = tree.children
     into: dict[str, str] = {}
     back: dict[str, str] = {}
-    for left, arrow, right in map(_pair, pairs):
+    for pair in pairs:
+        left, arrow, right = _pair(pair)
         if arrow in "=>" and left in into:
-            raise Configuration(f"{place}: code {left} stands twice in table {name}")
+            line = place.line + pair.meta.line - 1
+            raise Configuration(f"{place.file}:{line}: code {left} stands twice in table {name}")
         if arrow in "=>":
             into[left] = right
         if arrow in "=<":

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import Configuration
-from gateway.fhir import definitions
-from gateway.mapping import codetables, grammar, paths
-from gateway.mapping.datatypes import Pair, load
-from gateway.mapping.syntax import Block, CodeTable, Export, Line, Structure
+from gateway.mapping import checks, codetables, grammar, paths
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.syntax import Block, CodeTable, Export, Line, Place, Structure
 
 _LIMIT = 2_000_000  # characters of one map file
 
@@ -43,15 +41,28 @@ def read(folders: Iterable[Path]) -> Library:
     library = Library()
     mistakes: list[str] = []
     for folder in folders:
+        seen: dict[str, Place] = {}
         for path in sorted(folder.rglob("*.map")):
             try:
-                _add(library, grammar.parse(_text(path), _shown(path, folder)))
+                file = grammar.parse(_text(path), _shown(path, folder))
+                mistakes.extend(_doubles(file, seen))
+                _add(library, file)
             except Configuration as error:
                 mistakes.extend(error.cause.splitlines())
-    mistakes.extend(_check(library))
+    mistakes.extend(checks.mistakes(library))
     if mistakes:
         raise Configuration("\n".join(mistakes), remedy="the maps were not loaded; see mappings/README.md")
     return library
+
+
+def _doubles(file: grammar.MapFile, seen: dict[str, Place]) -> Iterator[str]:
+    """Names that stand twice in one folder; a later folder may replace what an earlier one says."""
+    statements: list[CodeTable | Structure | Export] = [*file.codes, *file.structures, *file.exports]
+    for statement in statements:
+        name = f"{type(statement).__name__} {statement.name}"
+        if name in seen:
+            yield f"{statement.place}: {statement.name} is declared at {seen[name]} already"
+        seen.setdefault(name, statement.place)
 
 
 def _text(path: Path) -> str:
@@ -82,61 +93,3 @@ def _add(library: Library, file: grammar.MapFile) -> None:
         for name, uri in names.into.items():
             library.coding_systems.setdefault(name.upper(), uri)
             library.coding_systems.setdefault(uri, names.back.get(uri, name))
-
-
-# ------------------------------------------------------------------------------------------------- checks
-
-
-def _check(library: Library) -> list[str]:
-    mistakes: list[str] = []
-    for block in library.blocks:
-        mistakes += _check_block(library, block, {each.type for each in library.blocks})
-        mistakes += [
-            f"{block.place}: no message structure is called {name}"
-            for name in block.structures
-            if name not in library.structures
-        ]
-    for export in library.exports.values():
-        made = {block.type for block in export.blocks}
-        if export.lead not in made:
-            mistakes.append(f"{export.place}: no block makes the {export.lead} that the export is for")
-        for block in export.blocks:
-            mistakes += _check_block(library, block, made)
-    return mistakes
-
-
-def _check_block(library: Library, block: Block, made: set[str]) -> list[str]:
-    if block.type not in definitions.resource_types():
-        return [f"{block.place}: R4 has no resource {block.type}{_nearest(block.type, definitions.resource_types())}"]
-    mistakes = []
-    for line in block.lines:
-        try:
-            _check_line(library, block, line, made)
-        except Configuration as error:
-            mistakes.append(str(error))
-    return mistakes
-
-
-def _check_line(library: Library, block: Block, line: Line, made: set[str]) -> None:
-    path = paths.resolve(block.type, line, library.systems)
-    if line.link:
-        if line.link.type not in made and line.link.type != "Resource":
-            raise Configuration(f"{line.place}: no block makes a {line.link.type}{_nearest(line.link.type, made)}")
-    elif line.constant and not line.into:
-        return  # a text that is only written
-    elif line.constant:
-        paths.value_of(path.text, line.constant, line, library.systems)
-    else:
-        if line.codes and line.codes not in library.codes:
-            raise Configuration(
-                f"{line.place}: no code table is called {line.codes}{_nearest(line.codes, library.codes)}"
-            )
-        if line.datatype and line.datatype not in load() and line.datatype not in codetables.BUILT:
-            nearest = _nearest(line.datatype, [*load(), *codetables.BUILT])
-            raise Configuration(f"{line.place}: no data type is called {line.datatype}{nearest}")
-        library.pair(line, path)
-
-
-def _nearest(name: str, names: Iterable[str] | Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

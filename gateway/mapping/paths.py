@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,5 +123,8 @@ def system_of(name: str, line: Line, systems: dict[str, str]) -> str:
         return name
     found = systems.get(name)
     if not found:
-        raise Configuration(f"{line.place}: no system is called {name}", remedy=f'declare it: system {name} "http://…"')
+        close = difflib.get_close_matches(name, list(systems), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        remedy = f'declare it: system {name} "http://…"'
+        raise Configuration(f"{line.place}: no system is called {name}{hint}", remedy=remedy)
     return found

@@ -64,6 +64,7 @@ class Layout:
         self.repeating: list[set[str]] = []
         self.leaders: list[set[str]] = []  # segments that may begin an occurrence
         self.order: list[list[str | int]] = []  # items in order, for writing: a segment name or a group number
+        self.places: dict[int, int] = {}  # group → its position in the group around it
         self._number(root, -1)
         self.homes: dict[str, list[int]] = {}
         for number, positions in enumerate(self.positions):
@@ -84,7 +85,9 @@ class Layout:
         leading = True
         for place, item in enumerate(group.items):
             if item.group is not None:
-                order.append(self._number(item.group, number))
+                inner = self._number(item.group, number)
+                self.places[inner] = place
+                order.append(inner)
                 continue
             positions.setdefault(item.segment, place)
             order.append(item.segment)
@@ -106,7 +109,7 @@ class Layout:
     def place(self, segments: list[Segment]) -> Instance:
         """The tree of groups for the segments of one message."""
         root = here = Instance(0, None)
-        for segment, following in zip(segments, [*segments[1:], [""]], strict=True):
+        for segment, following in zip(segments, [*segments[1:], [""]], strict=False):
             here = self._place(here, segment, following[0])
         return root
 
@@ -140,6 +143,7 @@ class Layout:
 
     def _into(self, here: Instance, home: int, segment: Segment, following: str) -> Instance:
         wanted = self.chain(home)
+        opened = here
         while here.group not in wanted and here.parent is not None:
             here = here.parent
         for number in reversed(wanted[: wanted.index(here.group)]):
@@ -147,7 +151,17 @@ class Layout:
         if here.parent is not None and self._begins(here, segment, following):
             here = here.parent.open(here.group)
         here.add(segment)
-        return here
+        return opened if self._late(here, opened, segment[0]) else here
+
+    def _late(self, here: Instance, opened: Instance, name: str) -> bool:
+        """A segment of a group around that should have come before the groups that are open: they stay open."""
+        while opened is not here:
+            if opened.parent is here:
+                return self.positions[here.group].get(name, -1) < self.places[opened.group]
+            if opened.parent is None:
+                return False
+            opened = opened.parent
+        return False
 
     def _begins(self, here: Instance, segment: Segment, following: str) -> bool:
         """Does this segment begin another occurrence of the group that is open?"""
@@ -167,15 +181,16 @@ class Layout:
 
     def write(self, instance: Instance) -> Iterator[Segment]:
         """The segments of a tree in the order of the structure; what it does not name follows its group."""
-        named = self.positions[instance.group]
+        written: set[str] = set()  # a name may stand twice in a structure: NTE before and behind PID
         for item in self.order[instance.group]:
             if isinstance(item, int):
                 for child in instance.children.get(item, ()):
                     yield from self.write(child)
-            else:
+            elif item not in written:
+                written.add(item)
                 yield from instance.segments.get(item, ())
         for name, segments in instance.segments.items():
-            if name not in named:
+            if name not in written:
                 yield from segments
 
 

@@ -194,5 +194,5 @@ def test_a_wrong_setting_is_noticed(
     assert before in path.read_text("utf-8")
     path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
     monkeypatch.setattr(service, "COMMUNITY", community)
-    assert demo.run(once=True, keep=tmp_path / "home", patience=Patience(hop=5)) == 1
+    assert demo.run(once=True, keep=tmp_path / "home", patience=Patience(hop=8)) == 1
     assert re.search(said, capsys.readouterr().out)

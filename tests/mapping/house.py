@@ -1,4 +1,4 @@
-"""What the tests of the maps share: the shipped maps, a sender's profile, messages made of a few lines, a look inside."""
+"""What the tests of the maps share: the shipped maps, a profile, messages made of a few lines, a look inside."""
 
 from __future__ import annotations
 

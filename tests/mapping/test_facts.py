@@ -19,7 +19,9 @@ from tests.mapping.house import FIXTURES, SAMPLES, SHANGHAI, WHEN, all_of, fixtu
 
 EXPECTED: dict[str, Any] = json.loads((FIXTURES / "messages.expected.json").read_text(encoding="utf-8"))
 LABORATORY: dict[str, Any] = json.loads(
-    (FIXTURES / "lab_shiqiao_20260312.expected.json").read_text(encoding="utf-8"), parse_float=Decimal, parse_int=Decimal
+    (FIXTURES / "lab_shiqiao_20260312.expected.json").read_text(encoding="utf-8"),
+    parse_float=Decimal,
+    parse_int=Decimal,
 )
 COUNTED = ("Patient", "Encounter", "Condition", "RelatedPerson", "ServiceRequest", "Specimen", "DiagnosticReport")
 INTERPRETED = {"critical_alerts": ("HH", "LL", "AA")}
@@ -245,9 +247,7 @@ def test_12_a_merge_links_both_ways_and_keeps_both() -> None:
 def exported() -> Translation:
     table = delimited.decode((FIXTURES / "lab_shiqiao_20260312.csv").read_bytes())
     name = maps().export_of(format="delimited", columns=table.columns)
-    return maps().rows_to_fhir(
-        table.rows, name=name, profile=SHANGHAI, facility="SQ", control_id="F1", when=WHEN
-    )
+    return maps().rows_to_fhir(table.rows, name=name, profile=SHANGHAI, facility="SQ", control_id="F1", when=WHEN)
 
 
 def test_the_laboratory_file_has_all_its_resources(exported: Translation) -> None:
@@ -353,11 +353,21 @@ def test_what_must_hold_of_the_laboratory_file(exported: Translation) -> None:
     reports = {numbers(each, "FILL")[0]: each for each in all_of(exported, "DiagnosticReport")}
     assert reports["SQL202603120004"]["specimen"] == reports["SQL202603120005"]["specimen"]
     assert len(orders) == 19
-    compared = [each["valueQuantity"] for each in all_of(exported, "Observation") if "comparator" in each.get("valueQuantity", {})]
+    compared = [
+        each["valueQuantity"]
+        for each in all_of(exported, "Observation")
+        if "comparator" in each.get("valueQuantity", {})
+    ]
     assert {(each["comparator"], each["value"]) for each in compared} == {("<", Decimal("0.5")), ("<", Decimal(2))}
-    critical = {each["valueQuantity"]["value"] for each in all_of(exported, "Observation") if interpretation(each) == "HH"}
+    critical = {
+        each["valueQuantity"]["value"] for each in all_of(exported, "Observation") if interpretation(each) == "HH"
+    }
     assert critical == {Decimal("6.8"), Decimal("3.52")}
-    texts = [each["valueCodeableConcept"]["text"] for each in all_of(exported, "Observation") if "valueCodeableConcept" in each]
+    texts = [
+        each["valueCodeableConcept"]["text"]
+        for each in all_of(exported, "Observation")
+        if "valueCodeableConcept" in each
+    ]
     assert "2+" in texts
     assert "±" in texts
 
@@ -387,7 +397,9 @@ def test_the_laboratory_file_comes_back_cell_by_cell(exported: Translation) -> N
 
 @pytest.mark.samples
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the repository")
-@pytest.mark.parametrize("path", sorted([*FIXTURES.glob("[01]*.hl7"), *FIXTURES.glob("lab*.csv")]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted([*FIXTURES.glob("[01]*.hl7"), *FIXTURES.glob("lab*.csv")]), ids=lambda path: path.name
+)
 def test_the_fixtures_are_the_samples(path: Any) -> None:
     folder = SAMPLES / "community" / ("hl7v2" if path.suffix == ".hl7" else ".")
     assert path.read_bytes() == (folder / path.name).read_bytes()

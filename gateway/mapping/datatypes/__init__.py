@@ -24,6 +24,7 @@ class Pair:
     fields: int = 0
     whole: bool = False  # takes the field with all its repetitions
     makes: str = ""  # the resource type that it makes, where the element is a Reference
+    fits: tuple[str, ...] = ()  # the FHIR types that it makes; () = an open choice, by its own type name
 
 
 PAIRS: dict[str, Pair] = {}

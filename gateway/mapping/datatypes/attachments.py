@@ -86,4 +86,4 @@ def attachment_back(value: dict[str, Any], context: Context) -> tuple[str, str, 
     return joined(value.get("url", ""), "", "URL", subtype), "RP", title
 
 
-PAIRS = {"attachment": Pair(attachment_into, attachment_back, fields=2)}
+PAIRS = {"attachment": Pair(attachment_into, attachment_back, fields=2, fits=("Attachment",))}

@@ -11,6 +11,7 @@ from gateway.fhir import v2tables
 from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts
+from gateway.mapping.datatypes.simple import one_code
 
 LOINC = "http://loinc.org"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -38,6 +39,7 @@ def loinc_valid(code: str) -> bool:
 
 def coding(code: str, display: str, system: str, context: Context, version: str = "") -> list[dict[str, Any]]:
     """The Coding, and with it the WHO stem where it is a Chinese ICD-10 code. None without code."""
+    code = one_code(code)
     if not code:
         return []
     made: dict[str, Any] = {}
@@ -125,7 +127,7 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
     def code_back(value: str, context: Context) -> str:
         return escape(back.get(value) or back.get("*", ""))  # a code that the table does not know is not written
 
-    return Pair(code_into, code_back)
+    return Pair(code_into, code_back, fits=("code", "string", "uri"))
 
 
 def described_pair(names: dict[str, str]) -> Pair:
@@ -144,14 +146,14 @@ def described_pair(names: dict[str, str]) -> Pair:
             context,
         )
 
-    return Pair(described_into, described_back)
+    return Pair(described_into, described_back, fits=("CodeableConcept",))
 
 
 def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
     """A `Coding` in one system; a code that the table does not know stays the sender's own."""
 
     def coding_into(raw: str, context: Context) -> dict[str, Any] | None:
-        code = mapped_code(raw, context, name, into) if into is not None else parts(raw, context)[0] or None
+        code = mapped_code(raw, context, name, into) if into is not None else one_code(parts(raw, context)[0]) or None
         if code is not None:
             return {"system": system, "code": code}
         own, display, named = parts(raw, context, 3)
@@ -162,7 +164,7 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
         code = str(value.get("code", ""))
         return escape(back.get(code, code))
 
-    return Pair(coding_into, coding_back)
+    return Pair(coding_into, coding_back, fits=("Coding",))
 
 
 def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
@@ -170,7 +172,7 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
 
     def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
         if into is None:
-            code, text = parts(raw, context, 2)
+            code, text = map(one_code, parts(raw, context, 2))
             uri = system if v2tables.known(system, code) else context.own_code_system(system.rpartition("/")[2])
             made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
             return ({**made, "text": text} if text else made) or None
@@ -189,7 +191,7 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
                 return escape(back.get(each["code"], "" if "*" in into else each["code"]))
         return cwe_back(value, context) if into is not None else ""
 
-    return Pair(concept_into, concept_back)
+    return Pair(concept_into, concept_back, fits=("CodeableConcept",))
 
 
 def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
@@ -221,7 +223,7 @@ def source_back(value: dict[str, Any], context: Context) -> str:
 
 
 PAIRS = {
-    "CWE": Pair(cwe_into, cwe_back),
-    "SPS": Pair(source_into, source_back),
-    "allergy": Pair(allergy_into, allergy_back),
+    "CWE": Pair(cwe_into, cwe_back, fits=("CodeableConcept",)),
+    "SPS": Pair(source_into, source_back, fits=("CodeableConcept",)),
+    "allergy": Pair(allergy_into, allergy_back, fits=("CodeableConcept",)),
 }

@@ -9,7 +9,7 @@ from gateway.mapping.context import IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.people import STAFF, human_name
-from gateway.mapping.datatypes.simple import clean, fhir_time
+from gateway.mapping.datatypes.simple import clean, fhir_time, one_code
 from gateway.mapping.datatypes.values import (
     INTERPRETATION,
     qualitative,
@@ -102,7 +102,7 @@ def given_back(value: dict[str, Any], context: Context, system: str = "", code: 
 
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
     """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
-    code, display = raw.strip(), name.strip()
+    code, display = one_code(raw.strip()), name.strip()
     if not code:
         return {"text": display} if display else None
     made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
@@ -216,16 +216,16 @@ def moment_into(raw: str, context: Context) -> str | None:
 
 PAIRS = {
     "result": Pair(result_into, result_back, fields=1),
-    "flag": Pair(flag_into, flag_back, fields=2),
-    "cellrange": Pair(cell_range_into, cell_range_back, fields=1),
-    "own": Pair(number_into, number_back),
-    "given": Pair(number_into, given_back),
-    "coded": Pair(coded_into, coded_back, fields=1),
-    "words": Pair(concept_text_into, concept_text_back),
-    "person": Pair(person_into, person_back),
-    "staff": Pair(staff_into, staff_back, fields=1, makes="Practitioner"),
-    "institution": Pair(institution_into, institution_back, fields=1, makes="Organization"),
-    "birth": Pair(birth_into, birth_back),
-    "titled": Pair(titled_into, titled_back),
-    "moment": Pair(moment_into, moment_back),
+    "flag": Pair(flag_into, flag_back, fields=2, fits=("CodeableConcept",)),
+    "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",)),
+    "own": Pair(number_into, number_back, fits=("Identifier",)),
+    "given": Pair(number_into, given_back, fits=("Identifier",)),
+    "coded": Pair(coded_into, coded_back, fields=1, fits=("CodeableConcept",)),
+    "words": Pair(concept_text_into, concept_text_back, fits=("CodeableConcept",)),
+    "person": Pair(person_into, person_back, fits=("Reference",)),
+    "staff": Pair(staff_into, staff_back, fields=1, makes="Practitioner", fits=("Reference",)),
+    "institution": Pair(institution_into, institution_back, fields=1, makes="Organization", fits=("Reference",)),
+    "birth": Pair(birth_into, birth_back, fits=("date",)),
+    "titled": Pair(titled_into, titled_back, fits=("string", "markdown")),
+    "moment": Pair(moment_into, moment_back, fits=("dateTime",)),
 }

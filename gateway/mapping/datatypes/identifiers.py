@@ -168,11 +168,11 @@ def organization_number_back(value: dict[str, Any], context: Context) -> str:
 
 
 PAIRS = {
-    "CX": Pair(cx_into, cx_back),
-    "EI": Pair(ei_into, ei_back),
-    "EIP": Pair(eip_into, eip_back),
-    "national": Pair(national_into, cx_back),
-    "endpoint": Pair(application_into, nothing_back),
-    "uid": Pair(uid_into, uid_back),
-    "organization": Pair(organization_number_into, organization_number_back),
+    "CX": Pair(cx_into, cx_back, fits=("Identifier",)),
+    "EI": Pair(ei_into, ei_back, fits=("Identifier",)),
+    "EIP": Pair(eip_into, eip_back, fits=("Identifier",)),
+    "national": Pair(national_into, cx_back, fits=("Identifier",)),
+    "endpoint": Pair(application_into, nothing_back, fits=("url", "uri")),
+    "uid": Pair(uid_into, uid_back, fits=("Identifier",)),
+    "organization": Pair(organization_number_into, organization_number_back, fits=("Identifier",)),
 }

@@ -81,7 +81,7 @@ def name_parts(name: dict[str, Any]) -> tuple[str, str, str, str, str]:
 
 def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
     family, given, second, suffix, prefix, _, use = parts(raw, context, 7)
-    family = family.partition("&")[0] if "&" in raw else family
+    family = family.partition("&")[0].strip() if "&" in raw else family
     if not (family or given or second):
         return None
     made = human_name(family, given, second, suffix, prefix)
@@ -276,11 +276,11 @@ def pl_back(value: dict[str, Any], context: Context) -> str:
 
 
 PAIRS = {
-    "XPN": Pair(xpn_into, xpn_back),
-    "XAD": Pair(xad_into, xad_back),
-    "XTN": Pair(xtn_into, xtn_back),
-    "XCN": Pair(xcn_into, xcn_back, makes="Practitioner"),
-    "NDL": Pair(ndl_into, ndl_back, makes="Practitioner"),
-    "XON": Pair(xon_into, xon_back, makes="Organization"),
-    "PL": Pair(pl_into, pl_back, makes="Location"),
+    "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",)),
+    "XAD": Pair(xad_into, xad_back, fits=("Address",)),
+    "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",)),
+    "XCN": Pair(xcn_into, xcn_back, makes="Practitioner", fits=("Reference",)),
+    "NDL": Pair(ndl_into, ndl_back, makes="Practitioner", fits=("Reference",)),
+    "XON": Pair(xon_into, xon_back, makes="Organization", fits=("Reference",)),
+    "PL": Pair(pl_into, pl_back, makes="Location", fits=("Reference",)),
 }

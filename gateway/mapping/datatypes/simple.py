@@ -47,6 +47,11 @@ def clean(text: str) -> str | None:
     return text or None
 
 
+def one_code(text: str) -> str:
+    """FHIR codes hold single blanks only (R4 datatypes.html#code)."""
+    return " ".join(text.split()) if "  " in text or not text.isprintable() or "\u3000" in text else text
+
+
 def number(text: str) -> Decimal | None:
     """A decimal with the digits as written, or None. FHIR's own lexical form: no sign '+', no bare point."""
     text = text.strip()
@@ -64,7 +69,9 @@ def number_into(raw: str, context: Context) -> Decimal | None:
 
 
 def number_back(value: Decimal | int, context: Context) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    """The digits as they came: 5.00E+3 is not 5000, which would claim less."""
+    text = str(value)
+    return format(value, "f") if isinstance(value, Decimal) and "E-" in text else text
 
 
 def integer_into(raw: str, context: Context) -> int | None:
@@ -159,7 +166,20 @@ def date_into(raw: str, context: Context) -> str | None:
 
 def instant_into(raw: str, context: Context) -> str | None:
     """`instant`: only where at least the minute is known; a bare day is not made into one."""
-    made = time_into(raw, context)
+    return _timed(time_into(raw, context), context)
+
+
+def with_time(pair: Pair) -> Pair:
+    """A dateTime pair for an `instant` element: only where at least the minute is known."""
+
+    def timed_into(raw: str, context: Context) -> str | None:
+        made: str | None = pair.into(raw, context)
+        return _timed(made, context)
+
+    return Pair(timed_into, pair.back, fits=("instant",))
+
+
+def _timed(made: str | None, context: Context) -> str | None:
     if made and "T" not in made:
         context.note("an instant needs a time of day; only a day was given and it was not carried")
         return None
@@ -178,12 +198,12 @@ def time_back(value: str, context: Context) -> str:
 
 
 PAIRS = {
-    "text": Pair(text_into, text_back),
-    "raw": Pair(raw_into, raw_back),
-    "number": Pair(number_into, number_back),
-    "integer": Pair(integer_into, number_back),
-    "yn": Pair(yes_into, yes_back),
-    "dtm": Pair(time_into, time_back),
-    "date": Pair(date_into, time_back),
-    "instant": Pair(instant_into, time_back),
+    "text": Pair(text_into, text_back, fits=("string", "markdown", "uri", "url", "code", "id")),
+    "raw": Pair(raw_into, raw_back, fits=("string",)),
+    "number": Pair(number_into, number_back, fits=("decimal",)),
+    "integer": Pair(integer_into, number_back, fits=("integer", "positiveInt", "unsignedInt")),
+    "yn": Pair(yes_into, yes_back, fits=("boolean",)),
+    "dtm": Pair(time_into, time_back, fits=("dateTime",)),
+    "date": Pair(date_into, time_back, fits=("date",)),
+    "instant": Pair(instant_into, time_back, fits=("instant",)),
 }

@@ -118,8 +118,9 @@ def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[str,
             return structured_into(raw, unit, context)
         case "CWE" | "CE" | "CNE" | "CF" | "IS" | "ID":
             concept = cwe_into(raw.partition("~")[0], context)
-            if "~" in raw and concept:
-                concept["text"] = "; ".join(filter(None, (words(each, context) for each in raw.split("~"))))
+            several = [text for each in raw.split("~") if (text := words(each, context))]
+            if concept and len(several) > 1:
+                concept["text"] = "; ".join(several)
             return ("CodeableConcept", concept) if concept else None
         case "TS" | "DTM" | "DT":
             moment = time_into(raw, context)
@@ -275,6 +276,6 @@ def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 PAIRS = {
     "switch": Pair(switch_into, switch_back, fields=2, whole=True),
-    "kind": Pair(kind_into, kind_back, fields=1),
-    "range": Pair(range_into, range_back, fields=1),
+    "kind": Pair(kind_into, kind_back, fields=1, fits=("code",)),
+    "range": Pair(range_into, range_back, fields=1, fits=("BackboneElement",)),
 }

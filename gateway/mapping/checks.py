@@ -1,0 +1,157 @@
+"""What is wrong with a library of maps: every mistake with its file and line, and the nearest right name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from gateway.errors import Configuration
+from gateway.fhir import definitions
+from gateway.mapping import codetables, paths
+from gateway.mapping.datatypes import load
+from gateway.mapping.grammar import FACTS
+from gateway.mapping.source_code import fields_of
+from gateway.mapping.syntax import Block, Export, Field, Group, Line, Link, Structure
+
+if TYPE_CHECKING:
+    from gateway.mapping.library import Library
+
+
+def mistakes(library: Library) -> Iterator[str]:
+    """One text for each mistake."""
+    made = {block.type for block in library.blocks}
+    for structure in library.structures.values():
+        yield from _structure(structure)
+    known = {name for structure in library.structures.values() for name in _segments(structure.root)}
+    for block in library.blocks:
+        yield from _message_block(library, block, known)
+        yield from _block(library, block, made)
+    for export in library.exports.values():
+        yield from _export(library, export)
+
+
+def nearest(name: str, names: Iterable[str] | Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+# ------------------------------------------------------------------------------- structures and exports
+
+
+def _structure(structure: Structure) -> Iterator[str]:
+    for name in (structure.lead, *structure.once):
+        yield from _type(structure.place, name)
+
+
+def _type(place: object, name: str) -> Iterator[str]:
+    if name not in definitions.resource_types():
+        yield f"{place}: R4 has no resource {name}{nearest(name, definitions.resource_types())}"
+
+
+def _segments(group: Group) -> Iterator[str]:
+    for item in group.items:
+        if item.group is not None:
+            yield from _segments(item.group)
+        else:
+            yield item.segment
+
+
+def _export(library: Library, export: Export) -> Iterator[str]:
+    made = {block.type for block in export.blocks}
+    for name in export.once:
+        yield from _type(export.place, name)
+    if export.lead not in made:
+        yield f"{export.place}: no block makes the {export.lead} that the export is for{nearest(export.lead, made)}"
+    columns = (*export.order, *export.columns)
+    for block in export.blocks:
+        yield from _block(library, block, made)
+        if export.format == "delimited" and export.order:
+            for name in block.rows_by or ():
+                if name not in columns:
+                    yield f"{block.place}: the export has no column {name}{nearest(name, columns)}"
+            yield from _columns(block, columns)
+
+
+def _columns(block: Block, columns: tuple[str, ...]) -> Iterator[str]:
+    for line in block.lines:
+        count = _field_count(line)
+        for found in (*line.sources, *line.arguments[:count]):
+            if found.name and found.name not in columns:
+                yield f"{line.place}: the export has no column {found.name}{nearest(found.name, columns)}"
+
+
+def _field_count(line: Line) -> int:
+    """How many of a line's arguments are fields; the rest are words."""
+    pair = load().get(line.datatype)
+    return pair.fields if pair else 0
+
+
+# ------------------------------------------------------------------------------------------------ blocks
+
+
+def _message_block(library: Library, block: Block, known: set[str]) -> Iterator[str]:
+    """What only blocks of messages have: structures and segments."""
+    for name in block.structures:
+        if name not in library.structures:
+            yield f"{block.place}: no message structure is called {name}{nearest(name, library.structures)}"
+    if block.segments[-1:] and block.segments[-1] not in known:
+        name = block.segments[-1]
+        yield f"{block.place}: no message structure has a segment {name}{nearest(name, known)}"
+    elif not block.segments:
+        yield f"{block.place}: rows and nodes belong below an export statement"
+    for found in fields_of(block):
+        yield from _field(block, found, known)
+
+
+def _field(block: Block, found: Field, known: set[str]) -> Iterator[str]:
+    place = next((line.place for line in block.lines if found in (*line.sources, *line.arguments)), block.place)
+    if found.segment and found.segment not in known and not found.segment.startswith("Z"):
+        yield f"{place}: no message structure has a segment {found.segment}{nearest(found.segment, known)}"
+    tested = [line for line in block.lines if line.condition and found in _tested(line)]
+    if found.name and tested:
+        yield f"{tested[0].place}: {found.name} is no field and no fact{nearest(found.name, FACTS)}"
+
+
+def _tested(line: Line) -> list[Field]:
+    return fields_of(Block(place=line.place, condition=line.condition))
+
+
+def _block(library: Library, block: Block, made: set[str]) -> Iterator[str]:
+    if block.type not in definitions.resource_types():
+        yield from _type(block.place, block.type)
+        return
+    for part in block.key:
+        if isinstance(part, Link) and part.type not in made:
+            yield f"{block.place}: no block makes a {part.type}{nearest(part.type, made)}"
+    for line in block.lines:
+        try:
+            _line(library, block, line, made)
+        except Configuration as error:
+            yield str(error)
+
+
+def _line(library: Library, block: Block, line: Line, made: set[str]) -> None:
+    """Raises Configuration with the line's place."""
+    path = paths.resolve(block.type, line, library.systems)
+    if line.link:
+        if line.link.type not in made:
+            raise Configuration(f"{line.place}: no block makes a {line.link.type}{nearest(line.link.type, made)}")
+    elif line.constant and not line.into:
+        return  # a text that is only written
+    elif line.constant:
+        paths.value_of(path.text, line.constant, line, library.systems)
+    else:
+        _pair(library, line, path)
+
+
+def _pair(library: Library, line: Line, path: paths.Path) -> None:
+    if line.codes and line.codes not in library.codes:
+        raise Configuration(f"{line.place}: no code table is called {line.codes}{nearest(line.codes, library.codes)}")
+    names = [*load(), *codetables.BUILT]
+    if line.datatype and line.datatype not in names:
+        raise Configuration(f"{line.place}: no data type is called {line.datatype}{nearest(line.datatype, names)}")
+    fits = library.pair(line, path).fits
+    if line.into and fits and path.leaf.type and path.leaf.type not in fits:
+        maker = line.datatype or "a code table"
+        raise Configuration(f"{line.place}: {maker} makes {' or '.join(fits)}, {path.text} is {path.leaf.type}")
