@@ -1,10 +1,11 @@
 """Hutong 互通: the interoperability gateway for hospital communities. The map of the house:
 
-    bytes → frame → entry ─ACK→ document → bundle → identity → record → changes → deliveries → document → bytes → receipt
+    bytes → frame → entry ─ACK→ document → bundle → identity → record
+          → changes → deliveries → document → bytes → receipt
 
     __main__ cli/       the `hutong` command
     demo/               a small community that plays a day over real sockets and files
-    app                 composition root: two halves, front and back; the only file that knows all rooms
+    app/                composition root: two halves, front and back; the only room that knows all others
     stateless           `hutong translate`: the same translation without a store
     config/             community.yaml + members → checked settings; every mistake with file and line
     api/                the web door: FHIR, intake, operations, security

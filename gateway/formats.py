@@ -145,7 +145,9 @@ def _patient_key(message: hl7v2.Message) -> str:
 
 def _translate_hl7v2(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
     message = hl7v2.decode(entry.frame.body, member.profile.charset)
-    return self.maps.to_fhir(message, profile=member.profile, member=member.id, when=entry.frame.received_at)
+    return self.maps.of(member.profile).to_fhir(
+        message, profile=member.profile, member=member.id, when=entry.frame.received_at
+    )
 
 
 # -------------------------------------------------------------------------------------------------- tables
@@ -169,7 +171,7 @@ def _wanted(channel: Channel | None, member: Member) -> tuple[str, ...]:
 def _translate_delimited(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
     table = delimited.decode(entry.frame.body, charset=member.profile.charset)
     name = self.maps.export_of(format="delimited", columns=table.columns, wanted=_wanted(channel, member))
-    made = self.maps.rows_to_fhir(
+    made = self.maps.of(member.profile).rows_to_fhir(
         table.rows,
         name=name,
         profile=member.profile,
@@ -225,7 +227,7 @@ def _form(self: Formats, tree: json_tree.Tree, wanted: tuple[str, ...]) -> tuple
 def _translate_json(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
     tree = json_tree.decode(entry.frame.body, member.profile.charset)
     name, records = _form(self, tree, _wanted(channel, member))
-    return self.maps.rows_to_fhir(
+    return self.maps.of(member.profile).rows_to_fhir(
         records,
         name=name,
         profile=member.profile,

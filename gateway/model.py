@@ -134,9 +134,13 @@ class Subscription(Settings, frozen=True):
 
     id: str
     criteria: tuple[str, ...]  # FHIR searches, any of which must match: 'DiagnosticReport?status=final,corrected'
-    only: str = "all"  # all | placed-here (results of this member's own orders) | known-here (patients with a number here)
+    only: str = (
+        "all"  # all | placed-here (results of this member's own orders) | known-here (patients with a number here)
+    )
     format: str = "fhir"  # hl7v2 | fhir | delimited | json
-    message: str = ""  # hl7v2: the structure, such as ORU_R01 or ADT_A01; exports: the map's name; fhir: bundle | resource
+    message: str = (
+        ""  # hl7v2: the structure, such as ORU_R01 or ADT_A01; exports: the map's name; fhir: bundle | resource
+    )
     event: str = ""  # hl7v2: the trigger event when the structure serves several (A01, A08)
     transport: str = "http"  # mllp | http | files
     address: str = ""  # mllp HOST:PORT, http URL, files folder

@@ -88,9 +88,8 @@ class Dispatcher:
 
 def _hl7v2(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     structure = self.subscription.message or _STRUCTURES.get(delivery.change.type, "")
-    return self.maps.from_fhir(
-        resources, [delivery.change.reference], structure=structure, to=self.address(delivery, at)
-    )
+    to = self.address(delivery, at)
+    return self.maps.of(to.profile).from_fhir(resources, [delivery.change.reference], structure=structure, to=to)
 
 
 _STRUCTURES = {"DiagnosticReport": "ORU_R01", "ServiceRequest": "ORM_O01", "Encounter": "ADT_A01", "Patient": "ADT_A01"}
@@ -98,9 +97,8 @@ _STRUCTURES = {"DiagnosticReport": "ORU_R01", "ServiceRequest": "ORM_O01", "Enco
 
 def _delimited(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     to = self.address(delivery, at)
-    columns, rows = self.maps.rows_from_fhir(
-        resources, [delivery.change.reference], name=self.subscription.message, to=to
-    )
+    maps = self.maps.of(to.profile)
+    columns, rows = maps.rows_from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
     return delimited.encode(columns, rows, charset=codec_of(to.profile.charset) or "utf-8")
 
 

@@ -59,9 +59,11 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
     explanation = ""
     if explain and look.format == "hl7v2":
         message = hl7v2.decode(body, look.member.profile.charset)
-        lineage = formats.maps.to_fhir(
-            message, profile=look.member.profile, when=frame.received_at, explain=True
-        ).lineage
+        lineage = (
+            formats.maps.of(look.member.profile)
+            .to_fhir(message, profile=look.member.profile, when=frame.received_at, explain=True)
+            .lineage
+        )
         explanation = _explained(lineage, message, made.bundle)
     return Translated(
         output=json.dumps_pretty(made.bundle),
@@ -143,12 +145,8 @@ def _to_hl7v2(body: bytes, formats: Formats, member: str | None) -> Translated:
     if type_ == "Patient" and any(each.get("link") for each in resources.values()):
         structure = "ADT_A39"
         leads = [name for name in leads if resources[name].get("active") is not False] or leads
-    output = formats.maps.from_fhir(
-        resources,
-        leads,
-        structure=structure,
-        to=_address(formats.community, formats.maps, member, bundle, body, structure),
-    )
+    to = _address(formats.community, formats.maps, member, bundle, body, structure)
+    output = formats.maps.of(to.profile).from_fhir(resources, leads, structure=structure, to=to)
     return Translated(output=output, suffix=".hl7")
 
 

@@ -25,7 +25,13 @@ def check_maps(survey: Survey) -> None:
             _add(text, survey.mistakes)
         return
     for source in survey.sources:
-        _check_names(source, Note(source, survey.mistakes), library.exports, library.structures)
+        note = Note(source, survey.mistakes)
+        _check_names(source, note, library.exports, library.structures)
+        for index, row in enumerate(source.member.profile.off):
+            try:
+                library.without((row,))
+            except Configuration as error:
+                note(error.cause, error.remedy, at=("profile", "off", index))
 
 
 def _add(text: str, mistakes: Mistakes) -> None:

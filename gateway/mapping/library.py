@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.errors import Configuration
@@ -31,9 +31,38 @@ class Library:
     def blocks_of(self, structure: str) -> list[Block]:
         return [block for block in self.blocks if not block.structures or structure in block.structures]
 
+    def without(self, off: tuple[str, ...]) -> Library:
+        """The same library with a member's rows switched off: 'PID-14' (every line that reads or writes it) or
+        'PID-14 Patient.telecom' (only the line to that element). Raises Configuration for a row that no map has."""
+        if not off:
+            return self
+        unused = set(off)
+        blocks = [_switched(block, off, unused) for block in self.blocks]
+        exports = {
+            name: replace(export, blocks=tuple(_switched(block, off, unused) for block in export.blocks))
+            for name, export in self.exports.items()
+        }
+        if unused:
+            remedy = "write it as in the maps: 'PID-14' or 'PID-14 Patient.telecom'"
+            raise Configuration(f"no map has the row {sorted(unused)[0]}", place="profile.off", remedy=remedy)
+        return replace(self, blocks=blocks, exports=exports)
+
     def pair(self, line: Line, path: paths.Path) -> Pair:
         """What translates the values of a line, both ways."""
         return codetables.pair(line, path, self.codes, self.systems)
+
+
+def _switched(block: Block, off: tuple[str, ...], unused: set[str]) -> Block:
+    """The block without the lines that are off; the rows that were found are taken out of `unused`."""
+    kept = []
+    for line in block.lines:
+        names = {str(replace(each, repeats=False, component=0, subcomponent=0)) for each in line.sources}
+        rows = names | {f"{name} {block.type}.{line.path}" for name in names}
+        found = rows.intersection(off)
+        unused -= found
+        if not found:
+            kept.append(line)
+    return replace(block, lines=tuple(kept))
 
 
 def read(folders: Iterable[Path]) -> Library:

@@ -69,6 +69,7 @@ class Maps:
     _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
     _exports: dict[tuple[str, bool], ExportMap] = field(default_factory=dict)
     _writers: dict[str, MessageWriter] = field(default_factory=dict)
+    _without: dict[tuple[str, ...], Maps] = field(default_factory=dict)  # for profiles that switch rows off
 
     def structure(self, message: Message) -> str:
         """The name of the message structure that these maps use. Raises Configuration (code 200) when there is none."""
@@ -120,6 +121,14 @@ class Maps:
             unknown=tuple(context.unknown),
             lineage=_lineage(context, segments) if explain else (),
         )
+
+    def of(self, profile: Profile) -> Maps:
+        """These maps as a member wants them: without the rows that its profile switches off."""
+        if not profile.off:
+            return self
+        if profile.off not in self._without:
+            self._without[profile.off] = Maps(self.library.without(profile.off))
+        return self._without[profile.off]
 
     def _compiled(self, name: str, *, explain: bool = False) -> StructureMap:
         key = (name, explain)

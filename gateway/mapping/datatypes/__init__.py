@@ -36,5 +36,8 @@ def load() -> dict[str, Pair]:
 
     if not PAIRS:
         for module in (simple, identifiers, people, codes, values, attachments, exports):
+            doubled = PAIRS.keys() & module.PAIRS.keys()
+            if doubled:
+                raise ValueError(f"two data types are called {sorted(doubled)[0]}")
             PAIRS.update(module.PAIRS)
     return PAIRS

@@ -52,7 +52,7 @@ def human_name(family: str, given: str, second: str = "", suffix: str = "", pref
     if not given and not second and not prefix and not suffix:
         return {"text": family} if _HAN.search(family) or " " in family else {"text": family, "family": family}
     words = [word for word in (prefix, given, second, family, suffix) if word]
-    chinese = _HAN.search(family + given)
+    chinese = _HAN.search(family + given + second)
     name: dict[str, Any] = {"text": f"{family}{given}{second}" if chinese else " ".join(words)}
     if family:
         name["family"] = family
@@ -100,7 +100,7 @@ def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
     street = " ".join(filter(None, street.split("&"))) if "&" in raw else street
     if not any((street, other, city, state, postal, country)):
         return None
-    chinese = _HAN.search(street + city)
+    chinese = _HAN.search(street + other + city + state + county)
     made: dict[str, Any] = (
         {"use": ADDRESS_USES[use]} if use in ADDRESS_USES else {"type": "postal"} if use == "M" else {}
     )
