@@ -99,14 +99,13 @@ def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Mem
         control_id=peeked.control_id if peeked else "",
         kind=peeked.kind if peeked else "",
     )
-    if member is None:
-        stranger = "no member of this community sends as this facility"
-        return replace(
-            look, error=Permanent(stranger, place="MSH-4", code="103", remedy="add it to the facilities of a member")
-        )
     try:
-        message = hl7v2.decode(frame.body, member.profile.charset)
+        message = hl7v2.decode(frame.body, member.profile.charset if member else "")
         _check_beginning(frame.body)
+        if member is None:
+            remedy = "add it to the facilities of a member"
+            stranger = "no member of this community sends as this facility"
+            raise Permanent(stranger, place="MSH-4", code="103", remedy=remedy)
     except HutongError as error:
         return replace(look, error=error, header=look.header or hl7v2.peek(frame.body))
     header = message.header

@@ -70,7 +70,8 @@ def test_a_message_structure() -> None:
 
 def test_an_export_holds_the_blocks_below_it() -> None:
     export = read(
-        'export lab delimited for DiagnosticReport once Patient\n  columns 申请单号 "项目 代码"\n  order 申请单号 结果\n'
+        "export lab delimited for DiagnosticReport once Patient\n"
+        '  columns 申请单号 "项目 代码"\n  order 申请单号 结果\n'
         "rows by 申请单号 => DiagnosticReport\n  申请单号 <-> identifier* : own(FILL)\nrow => Observation\n"
         '  "项目 代码" <-> code : coded(项目名称)\n'
     ).exports[0]

@@ -30,7 +30,7 @@ _STEM = re.compile(r"([A-Z]\d\d)(?:\.(\d))?")
 def loinc_valid(code: str) -> bool:
     """The check digit (mod 10, LOINC Users' Guide appendix): `1037^检查所见^LN` is not LOINC."""
     number, _, digit = code.partition("-")
-    if not number.isdecimal() or len(digit) != 1 or not digit.isdecimal():
+    if not code.isascii() or not number.isdecimal() or len(digit) != 1 or not digit.isdecimal():
         return False
     doubled = str(int(number[::-2]) * 2)  # every second digit from the right, beginning with the last
     total = sum(map(int, doubled)) + sum(map(int, number[-2::-2]))
@@ -157,7 +157,7 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
         if code is not None:
             return {"system": system, "code": code}
         own, display, named = parts(raw, context, 3)
-        found = coding(own, display, named, context)
+        found = coding(own, display, named or context.own_code_system(system.rpartition("/")[2]), context)
         return found[0] if found else None
 
     def coding_back(value: dict[str, Any], context: Context) -> str:

@@ -13,10 +13,18 @@ from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
-_TIME = re.compile(
-    r"(?P<year>\d{4})(?:[-/.年]?(?P<month>\d{1,2})(?:[-/.月]?(?P<day>\d{1,2})日?"
-    r"(?:[ T]?(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,6}))?)?)?)?)?)?"
-    r"(?P<offset>[+-]\d{2}:?\d{2}|Z)?"
+_CLOCK = r"(?P<hour>\d{WIDTH})(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,6}))?)?)?"
+_OFFSET = r"(?P<offset>[+-]\d\d:?\d\d|Z)?"
+_DTM = re.compile(  # HL7 DTM; every part has its width
+    r"(?P<year>\d{4})(?:(?P<month>\d\d)(?:(?P<day>\d\d)(?:[ T]?" + _CLOCK.replace("WIDTH", "2") + r")?)?)?" + _OFFSET,
+    re.ASCII,
+)
+_WRITTEN = re.compile(  # 2026-3-12 7:39, 2026/03/12, 2026年3月12日
+    r"(?P<year>\d{4})[-/.年](?P<month>\d{1,2})(?:[-/.月](?P<day>\d{1,2})日?(?:[ T]"
+    + _CLOCK.replace("WIDTH", "1,2")
+    + _OFFSET
+    + r")?|月)?",
+    re.ASCII,
 )
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 SENTINELS = frozenset({"0000", "1900-01-01", "0001-01-01", "0000-00-00", "1753-01-01", "9999-12-31"})
@@ -106,7 +114,8 @@ def fhir_time(raw: str, zone: ZoneInfo) -> str | None:
 
     HL7 DTM `YYYY[MM[DD[HH[MM[SS[.S+]]]]]][+/-ZZZZ]` and what exports write (`2026-03-12 07:39:00`). A time without an
     offset is read in `zone`. Minutes without seconds get `:00`, hours without minutes `:00:00` (R4 demands them)."""
-    found = _TIME.fullmatch(raw.strip())
+    text = raw.strip()
+    found = _DTM.fullmatch(text) or _WRITTEN.fullmatch(text)
     if not found:
         return None
     year, month, day, hour = found["year"], found["month"], found["day"], found["hour"]

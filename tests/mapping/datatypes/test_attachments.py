@@ -1,0 +1,70 @@
+"""Documents inside a message and pointers to documents outside."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from gateway.mapping.datatypes import load
+from tests.mapping.house import context
+
+PDF = base64.b64encode(b"%PDF-1.4 \xe5\x87\xba").decode()
+TITLE = "PDF^出院小结PDF^L"
+
+
+def attached(raw: str, kind: str = "ED", title: str = TITLE) -> Any:
+    return load()["attachment"].into(raw, kind, title, context())
+
+
+@pytest.mark.parametrize(
+    ("raw", "type_", "data"),
+    [
+        (f"^application^pdf^Base64^{PDF}", "application/pdf", PDF),
+        (f"^TEXT^PDF^BASE64^{PDF}", "application/pdf", PDF),
+        (f"^AP^x-dicom^Base64^{PDF}", "application/x-dicom", PDF),
+        (f"^IM^jpeg^Base64^{PDF[:8]} {PDF[8:]}", "image/jpeg", PDF),
+        (f"^application^pdf^Base64^{PDF[:8]}\\.br\\{PDF[8:]}", "application/pdf", PDF),
+        ("^^^Hex^255044", "application/octet-stream", base64.b64encode(b"%PD").decode()),
+        ("^TEXT^plain^A^所见\\S\\", "text/plain", base64.b64encode("所见^".encode()).decode()),
+    ],
+)
+def test_documents_inside(raw: str, type_: str, data: str) -> None:
+    made = attached(raw)
+    assert made["contentType"] == type_
+    assert made["data"] == data
+    assert made["title"] == "出院小结PDF"
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "^application^pdf^Base64^", "^application^pdf^Base64^###", "^AP^pdf^Hex^xyz", "^^^Zip^a"]
+)
+def test_what_cannot_be_read_is_noted(raw: str) -> None:
+    around = context()
+    assert load()["attachment"].into(raw, "ED", TITLE, around) is None
+    assert around.notes == ["an embedded document that cannot be read stays in the raw message only"]
+
+
+def test_pointers() -> None:
+    made = attached("http://127.0.0.1/view?uid=1.2^青岚影像云^URL^HTML", "RP", "YXDZ^影像地址^L")
+    assert (made["url"], made["title"], made["contentType"]) == (
+        "http://127.0.0.1/view?uid=1.2",
+        "影像地址",
+        "text/html",
+    )
+    assert attached("two words", "RP") is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [(f"^application^pdf^Base64^{PDF}", "ED"), ("http://x/1^^URL", "RP"), ("http://x/1^^URL^html", "RP")],
+)
+def test_documents_come_back_with_type_and_code(raw: str, kind: str) -> None:
+    assert load()["attachment"].back(attached(raw, kind), context()) == (raw, kind, TITLE)
+
+
+def test_a_document_made_elsewhere_is_written_with_its_title() -> None:
+    made = {"contentType": "application/pdf", "data": PDF, "title": "报告"}
+    assert load()["attachment"].back(made, context()) == (f"^application^pdf^Base64^{PDF}", "ED", "^报告")
+    assert load()["attachment"].back({"url": "http://x"}, context()) == ("http://x^^URL", "RP", "^document")

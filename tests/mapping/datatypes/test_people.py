@@ -1,0 +1,175 @@
+"""Names, addresses, phones, staff, institutions and places, both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import load
+from tests.mapping.house import context
+
+
+def there_and_back(name: str, raw: str, around: Context | None = None) -> str:
+    around = around or context()
+    made = load()[name].into(raw, around)
+    if "reference" in made:
+        made = {**made, **around.entries[made["reference"]].resource}
+    return str(load()[name].back(made, around))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("欧阳建国^^^^^^L", {"use": "official", "text": "欧阳建国"}),
+        ("张^伟", {"text": "张伟", "family": "张", "given": ["伟"]}),
+        ("阿依古丽·买买提", {"text": "阿依古丽·买买提"}),
+        ("李娜之女", {"text": "李娜之女"}),
+        (
+            "Smith^John^Q^Jr^Dr",
+            {
+                "text": "Dr John Q Smith Jr",
+                "family": "Smith",
+                "given": ["John", "Q"],
+                "prefix": ["Dr"],
+                "suffix": ["Jr"],
+            },
+        ),
+        ("Smith", {"text": "Smith", "family": "Smith"}),
+        ("van der&van&der^Jan", {"text": "Jan van der", "family": "van der", "given": ["Jan"]}),
+    ],
+)  # fmt: skip
+def test_names(raw: str, expected: dict[str, Any]) -> None:
+    assert load()["XPN"].into(raw, context()) == expected
+
+
+@pytest.mark.parametrize(
+    "raw", ["欧阳建国^^^^^^L", "张^伟", "Smith^John^Q^Jr^Dr", "阿依古丽·买买提", "周\\S\\玘^^^^^^D"]
+)
+def test_names_come_back(raw: str) -> None:
+    assert there_and_back("XPN", raw) == raw
+
+
+@pytest.mark.parametrize("raw", ["", "^^^^^^L", "^^^Jr"])
+def test_no_name(raw: str) -> None:
+    assert load()["XPN"].into(raw, context()) is None
+
+
+def test_a_chinese_address_reads_from_the_largest_to_the_smallest() -> None:
+    raw = "石桥镇硚头村3组12号^^青岚县^示例省^529901^CHN^H"
+    made = load()["XAD"].into(raw, context())
+    assert made["text"] == "示例省青岚县石桥镇硚头村3组12号"
+    assert (made["use"], made["city"], made["state"], made["postalCode"]) == ("home", "青岚县", "示例省", "529901")
+    assert there_and_back("XAD", raw) == raw
+
+
+@pytest.mark.parametrize(
+    "raw", ["1 Main St^Apt 3^Town^ST^12345^USA^H^^County", "1 Main St^^^^^^B", "P.O.^^Town^^^^M", "^^Town^^^^BI"]
+)
+def test_addresses_come_back(raw: str) -> None:
+    assert there_and_back("XAD", raw) == raw
+
+
+def test_an_address_of_text_alone_is_written_as_its_line() -> None:
+    assert load()["XAD"].back({"text": "示例省青岚县1号"}, context()) == "示例省青岚县1号"
+    assert load()["XAD"].into("^^^^^^H", context()) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "system", "value", "use"),
+    [
+        ("^PRN^CP^^^^19900000001", "phone", "19900000001", "mobile"),
+        ("0859-9900001", "phone", "0859-9900001", None),
+        ("^WPN^PH^^^0859^9900001", "phone", "0859-9900001", "work"),
+        ("^NET^Internet^a@example.org", "email", "a@example.org", None),
+        ("^^FX^^86^010^6000", "fax", "+86-010-6000", None),
+        ("88888888^PRN^PH^5555", "phone", "88888888", "home"),  # XTN.4 is no address of mail
+        ("^PRN^PH^^^^6000^12", "phone", "6000 x12", "home"),
+    ],
+)
+def test_phones(raw: str, system: str, value: str, use: str | None) -> None:
+    made = load()["XTN"].into(raw, context())
+    assert (made["system"], made["value"], made.get("use")) == (system, value, use)
+    assert load()["XTN"].into(load()["XTN"].back(made, context()), context()) == made
+
+
+@pytest.mark.parametrize("raw", ["^PRN^CP^^^^19900000001", "^WPN^PH^^^^6000", "^NET^Internet^a@example.org"])
+def test_phones_come_back(raw: str) -> None:
+    assert there_and_back("XTN", raw) == raw
+
+
+# ------------------------------------------------------------------------------------------------- staff
+
+
+def test_a_numbered_member_of_staff_is_a_practitioner() -> None:
+    around = context()
+    made = load()["XCN"].into("H0207^林海", around)
+    practitioner = around.entries[made["reference"]].resource
+    assert made["display"] == "林海"
+    assert practitioner["identifier"] == [{"system": "urn:hutong:id:COUNTY:staff", "value": "H0207"}]
+    assert practitioner["name"] == [{"text": "林海"}]
+    assert load()["XCN"].into("H0207^林海", around) == made  # the same person, once
+
+
+def test_a_member_of_staff_without_number_is_a_name() -> None:
+    around = context()
+    assert load()["XCN"].into("^林海", around) == {"display": "林海"}
+    assert around.entries == {}
+    assert load()["XCN"].into("^^^", context()) is None
+    assert there_and_back("XCN", "^林海") == "^林海"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "H0207^林海",
+        "1234^Smith^John^M^Jr^Dr",
+        "77^Jones^^^^^^^OTHER",
+        "77^Jones^^^^^^^&2.16.840.1.113883.4.6&ISO",
+        "77^Jones^^^^^^^NPI&2.16.840.1.113883.4.6&ISO",
+    ],
+)
+def test_staff_comes_back_with_who_gave_the_number(raw: str) -> None:
+    assert there_and_back("XCN", raw) == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "back"),
+    [
+        ("JY02&罗刚", "JY02&罗刚"),
+        ("JY02^罗刚", "JY02&罗刚"),  # with `^` instead of `&`
+        ("52040&张何锐^^^临床检验", "52040&张何锐"),
+        ("JY02&罗刚^20260304060000", "JY02&罗刚"),
+        ("JY02", "JY02"),
+        ("7&Doe&Jane&&&&&&NPI&1.2.3&ISO", "7&Doe&Jane&&&&&&NPI&1.2.3&ISO"),
+    ],
+)
+def test_interpreters(raw: str, back: str) -> None:
+    assert there_and_back("NDL", raw) == back
+
+
+def test_places_are_found_again_by_all_their_parts() -> None:
+    around = context()
+    made = load()["PL"].into("内科^^3床^COUNTY", around)
+    place = around.entries[made["reference"]].resource
+    assert place["name"] == made["display"] == "内科 3床"
+    assert place["physicalType"]["coding"][0]["code"] == "bd"
+    assert there_and_back("PL", "内科^^3床^COUNTY") == "内科^^3床^COUNTY"
+    assert there_and_back("PL", "A/B^1^2^X") == "A/B^1^2^X"
+    assert load()["PL"].into("^^^COUNTY", context()) is None
+    one, other = (load()["PL"].into(raw, around)["reference"] for raw in ("A^B", "A B"))
+    assert one != other
+
+
+def test_institutions() -> None:
+    around = context()
+    made = load()["XON"].into("12529901MB9900128K^柳河镇卫生院", around)
+    assert around.entries[made["reference"]].resource == {
+        "resourceType": "Organization",
+        "identifier": [{"system": "urn:oid:2.16.156.10011.1.5", "value": "12529901MB9900128K"}],
+        "name": "柳河镇卫生院",
+    }
+    assert there_and_back("XON", "12529901MB9900128K^柳河镇卫生院") == "12529901MB9900128K^柳河镇卫生院"
+    assert load()["XON"].into("示例市医疗保障局", context()) == {"display": "示例市医疗保障局"}
+    assert there_and_back("XON", "Insurer^^^^^^^^^99") == "Insurer^^^^^^^^^99"

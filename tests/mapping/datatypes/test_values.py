@@ -1,0 +1,204 @@
+"""Results: numbers with comparators and units, words and signs, ranges, structured numerics, types both ways."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gateway.mapping.datatypes import load
+from gateway.mapping.datatypes.units import ucum
+from gateway.mapping.datatypes.values import qualitative, quantity, reference_range
+from tests.mapping.house import context
+
+
+def result(raw: str, kind: str, units: str = "") -> Any:
+    return load()["switch"].into(raw, kind, units, context())
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "comparator"),
+    [
+        ("5.20", "5.20", None),
+        ("<0.05", "0.05", "<"),
+        ("≤ 0.05", "0.05", "<="),
+        (">=1000", "1000", ">="),
+        ("＜０．０５", "0.05", "<"),
+        ("１２．５", "12.5", None),
+        ("⩾7", "7", ">="),
+        ("-2.0", "-2.0", None),
+    ],
+)
+def test_quantities_keep_digits_and_comparator(text: str, value: str, comparator: str | None) -> None:
+    found = quantity(text, "g/L")
+    assert found is not None
+    assert str(found["value"]) == value
+    assert found.get("comparator") == comparator
+    assert (found["unit"], found["code"], found["system"]) == ("g/L", "g/L", "http://unitsofmeasure.org")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("阴性(-)", "NEG"), ("阴性", "NEG"), ("未检出", "NEG"), ("阴性（-）", "NEG"), ("-", "NEG"), ("Negative", "NEG"),
+        ("阳性(+)", "POS"), ("阳性(+++)", "POS"), ("弱阳性", "POS"), ("1+", "POS"), ("+++", "POS"), ("2+", "POS"),
+        ("+", "POS"), ("±", "IND"), ("+/-", "IND"), ("可疑", "IND"),
+        ("1:80", ""), ("棕色", ""), ("5.2", ""), ("阴性对照合格", ""), ("A+", ""),
+    ],
+)  # fmt: skip
+def test_words_and_signs(text: str, code: str) -> None:
+    assert qualitative(text) == code
+
+
+@pytest.mark.parametrize("text", ["1+", "2+", "+++", "±", "-", "阴性(-)"])
+def test_no_sign_becomes_a_number(text: str) -> None:
+    for kind in ("NM", "ST"):
+        type_, value = result(text, kind, "mmol/L")
+        assert type_ == "CodeableConcept"
+        assert value["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "units", "type_", "value"),
+    [
+        ("2.4", "NM", "mmol/L", "Quantity", {"value": Decimal("2.4"), "unit": "mmol/L"}),
+        ("2.40", "ST", "mmol/L", "Quantity", {"value": Decimal("2.40"), "unit": "mmol/L"}),
+        ("2.40", "ST", "", "String", "2.40"),
+        (">^500", "SN", "ng/mL", "Quantity", {"value": Decimal(500), "comparator": ">", "unit": "ng/mL"}),
+        ("^1^-^2", "SN", "g", "Range", {"low": {"value": Decimal(1)}, "high": {"value": Decimal(2)}}),
+        ("^1^:^80", "SN", "", "Ratio", {"numerator": {"value": Decimal(1)}, "denominator": {"value": Decimal(80)}}),
+        ("a~b", "TX", "", "String", "a\nb"),
+        ("见下\\.br\\第二行", "FT", "", "String", "见下\n第二行"),
+        ("20260312", "DT", "", "DateTime", "2026-03-12"),
+        ("0715", "TM", "", "Time", "07:15:00"),
+        ("5.1^g&gram&UCUM", "CQ", "", "Quantity", {"value": Decimal("5.1"), "unit": "gram", "code": "g"}),
+        ("A^b^L", "CWE", "", "CodeableConcept", {"text": "b"}),
+        ("Doe^John", "XPN", "", "String", "Doe John"),
+    ],
+)
+def test_results_by_their_type(raw: str, kind: str, units: str, type_: str, value: Any) -> None:
+    found = result(raw, kind, units)
+    assert found is not None
+    assert found[0] == type_
+    assert contains(found[1], value), found[1]
+
+
+def contains(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return all(name in found and contains(found[name], value) for name, value in wanted.items())
+    return bool(found == wanted) and str(found) == str(wanted)
+
+
+@pytest.mark.parametrize("raw", ["", '""', " "])
+def test_an_empty_result_is_none(raw: str) -> None:
+    assert result(raw, "NM", "g") is None
+
+
+def test_a_number_that_is_none_is_noted() -> None:
+    around = context()
+    assert load()["switch"].into("see note", "NM", "", around) == ("String", "see note")
+    assert around.notes == ["a numeric result (OBX-2 NM) is no number; it was carried as text"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("10^9/L", "10^9/L"),  # not escaped by the sender
+        ("10\\S\\9/L", "10^9/L"),
+        ("10*9/L", "10*9/L"),
+        ("×10⁹/L", "×10⁹/L"),
+        ("^umol/L", "umol/L"),
+        ("mmol/L^毫摩尔每升^L", "mmol/L"),
+        ("mg/dL^milligram per deciliter^UCUM", "milligram per deciliter"),
+        ("ug/L^μg/L^UCUM", "μg/L"),
+        ('""', None),
+    ],
+)
+def test_units_as_written(raw: str, shown: str | None) -> None:
+    assert result("5", "NM", raw)[1].get("unit") == shown
+
+
+@pytest.mark.parametrize(
+    ("unit", "code"),
+    [
+        ("10^9/L", "10*9/L"), ("10*9/L", "10*9/L"), ("×10⁹/L", "10*9/L"), ("x10^9/L", "10*9/L"), ("G/L", "10*9/L"),
+        ("g/L", "g/L"), ("μmol/L", "umol/L"), ("µmol/L", "umol/L"), ("umol/l", "umol/L"), ("IU/mL", "[IU]/mL"),
+        ("个/HP", "/[HPF]"), ("mmHg", "mm[Hg]"), ("℃", "Cel"), ("秒", "s"), ("％", "%"), ("10^12/L", "10*12/L"),
+        ("furlong", ""), ("", ""), ("S/CO", "{s_co_ratio}"),
+    ],
+)  # fmt: skip
+def test_units_in_ucum(unit: str, code: str) -> None:
+    assert ucum(unit) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("3.5-5.3", "3.5", "5.3"),
+        ("3.9000-6.1000", "3.9000", "6.1000"),
+        ("3.5 ～ 5.3", "3.5", "5.3"),
+        ("3.5--5.3", "3.5", "5.3"),
+        ("3.5—5.3", "3.5", "5.3"),
+        ("３.５~５.３", "3.5", "5.3"),
+        ("-2-2", "-2", "2"),
+        ("<5.2", None, "5.2"),
+        ("≥60", "60", None),
+        ("阴性(-)", None, None),
+        ("男:3.5-5.3;女:3.1-5.0", None, None),
+        ("5.3-3.5", None, None),  # upside down: only the text
+    ],
+)
+def test_reference_ranges(text: str, low: str | None, high: str | None) -> None:
+    found = reference_range(text, "mmol/L")
+    assert found is not None
+    assert found["text"] == text
+    assert str(found.get("low", {}).get("value")) == str(low)
+    assert str(found.get("high", {}).get("value")) == str(high)
+
+
+def test_a_range_goes_back_as_it_came_and_one_without_text_is_written() -> None:
+    pair = load()["range"]
+    assert pair.back(pair.into("3.5～5.3", "mmol/L", context()), context()) == ("3.5～5.3", "mmol/L")
+    bare = {"low": {"value": Decimal("3.50"), "unit": "g/L"}, "high": {"value": Decimal("5.3")}}
+    assert pair.back(bare, context()) == ("3.50-5.3", "g/L")
+    assert pair.back({"high": {"value": Decimal(5)}}, context()) == ("<=5", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (("Quantity", {"value": Decimal("2.40"), "unit": "mmol/L"}), ("2.40", "NM", "mmol/L")),
+        (("Quantity", {"value": Decimal(5), "unit": "10^9/L", "code": "10*9/L"}), ("5", "NM", "10\\S\\9/L")),
+        (
+            ("Quantity", {"value": Decimal(5), "unit": "day", "code": "d", "system": "http://unitsofmeasure.org"}),
+            ("5", "NM", "d^day^UCUM"),
+        ),
+        (("Quantity", {"value": Decimal("0.05"), "comparator": "<", "unit": "g"}), ("<^0.05", "SN", "g")),
+        (("CodeableConcept", {"coding": [{"code": "A", "display": "b"}]}), ("A^b", "CWE", "")),
+        (("CodeableConcept", {"text": "words"}), ("^words", "CWE", "")),
+        (("String", "short"), ("short", "ST", "")),
+        (("String", "two\nlines"), ("two\\.br\\lines", "TX", "")),
+        (("DateTime", "2026-03-12"), ("20260312", "DT", "")),
+        (("DateTime", "2026-03-12T14:20:00+08:00"), ("20260312142000", "TS", "")),
+        (("Time", "07:15:00"), ("071500", "TM", "")),
+        (("Boolean", True), ("Y", "ID", "")),
+        (("Integer", 7), ("7", "ST", "")),
+    ],
+)
+def test_values_are_written_with_their_type_and_unit(value: tuple[str, Any], written: tuple[str, str, str]) -> None:
+    assert load()["switch"].back(value, context()) == written
+
+
+def test_a_worded_result_is_written_as_the_words() -> None:
+    pair = load()["switch"]
+    assert pair.back(pair.into("阴性(-)", "ST", "", context()), context()) == ("阴性(-)", "ST", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "kept"), [("TX", "short", "TX"), ("FT", "x", "FT"), ("ST", "x", None), ("TX", "x" * 300, None)]
+)
+def test_the_type_of_a_text_is_kept_only_where_it_would_be_guessed_wrong(
+    kind: str, value: str, kept: str | None
+) -> None:
+    assert load()["kind"].into(kind, value, context()) == kept

@@ -1,0 +1,296 @@
+"""bytes → FHIR: what is promised at the door, and that the worker keeps it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import Transient
+from gateway.inbound import asked_for, patient_of
+from gateway.journal.intake import Intake, Verdict, Written
+from gateway.model import Frame
+from tests import community
+from tests.rooms import House, states
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.close()
+
+
+def code(answer: bytes) -> str:
+    """MSA-1."""
+    return answer.split(b"\rMSA|")[1][:2].decode()
+
+
+# ------------------------------------------------------------------------------------------------ the door
+
+
+async def test_the_answer_comes_after_the_disk(house: House) -> None:
+    """While the journal cannot be written nothing is answered; a failure of it is an error, never an AA."""
+    written = threading.Event()
+
+    class Slow(Intake):
+        async def write(self, frame: Frame, verdict: Verdict) -> Written:
+            try:
+                return await house.intake.write(frame, verdict)
+            finally:
+                written.set()
+
+    object.__setattr__(house.receiver, "intake", Slow(house.journal))
+    answer = await house.receive(community.result("L1"))
+    assert written.is_set()
+    assert code(answer) == "AA"
+    house.intake.close()
+    with pytest.raises(Transient):
+        await house.receive(community.result("L2"))
+    assert [line.control_id for line in house.entries()] == ["L1"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "good", "bad"),
+    [
+        ("", "", "AA", "AE"),
+        ("AL", "NE", "CA", "CE"),
+        ("AL", "AL", "AA", "AE"),  # the application acknowledgement at once covers the accept acknowledgement
+        ("NE", "NE", "", ""),
+        ("ER", "NE", "", "CE"),
+        ("SU", "NE", "CA", ""),
+        ("NE", "ER", "", "AE"),
+    ],
+)
+async def test_acknowledgement_modes(house: House, accept: str, application: str, good: str, bad: str) -> None:
+    """HL7 v2.5.1 §2.9 and table 0155."""
+    modes = f"|P|2.5.1|||{accept}|{application}|CHN|".encode()
+    body = community.result("L1").replace(b"|P|2.5.1|||||CHN|", modes)
+    answers = [await house.receive(body), await house.receive(body.replace(b"|L1|", b"|L2|").replace(b"PID|", b"PIX|"))]
+    assert [code(answer) if answer else "" for answer in answers] == [good, bad]
+    assert states(house.entries()) == ["waiting", "refused"]
+
+
+async def test_what_cannot_be_taken_is_kept_with_its_cause(house: House) -> None:
+    cases = {
+        b"not HL7 at all": ("MSH", "AE"),
+        community.result("L2").replace(b"PID|", b"PIX|"): ("PID", "AE"),
+        community.result("L3", kind="BAR^P01^BAR_P01"): ("MSH-9", "AR"),
+        community.result("L4").replace(b"|2.5.1|", b"|9.9|"): ("MSH-12", "AR"),
+        community.result("L5", facility="ELSEWHERE"): ("MSH-4", "AE"),
+        community.result(""): ("MSH-10", "AE"),
+        b"\r" + community.result("L6"): ("MSH", "AE"),
+    }
+    for body, (place, expected) in cases.items():
+        assert code(await house.receive(body)) == expected
+        kept = house.entries()[-1]
+        assert (kept.state, kept.place) == ("refused", place)
+        assert kept.cause
+        found = house.ledger.entry(kept.id)
+        assert found is not None
+        assert found[1].frame.body == body
+    house.process()
+    assert house.counts() == {}
+
+
+async def test_the_same_message_is_taken_once_and_answered_twice(house: House) -> None:
+    answers = [await house.receive(community.result("L1")) for _ in range(3)]
+    assert [code(answer) for answer in answers] == ["AA", "AA", "AA"]
+    assert len(house.entries()) == 1
+
+
+async def test_the_same_number_with_other_bytes_is_another_message(house: House) -> None:
+    await house.walk(community.result("L1", report="F1"), community.result("L1", report="F2"))
+    assert [line.flags for line in house.entries()] == ["", "reused"]
+    assert len(house.search("DiagnosticReport")) == 2
+
+
+async def test_a_large_message_is_read_beside_the_loop(house: House) -> None:
+    """Another message is answered while 20 MB are decoded."""
+    note = b"NTE|1||" + b"x" * 20_000_000 + b"\r"
+    answer = await house.receive(community.result("BIG") + note)
+    assert code(answer) == "AA"
+    assert house.entries()[0].size > 20_000_000
+
+
+# ------------------------------------------------------------------------------------------------ the worker
+
+
+async def test_what_a_message_becomes(house: House) -> None:
+    (line,) = await house.walk(community.result("L1", report="F1"))
+    assert (line.state, line.member, line.kind, line.transaction) == ("done", "lab", "ORU^R01", 1)
+    counts = house.counts()
+    expected = ("Patient", "ServiceRequest", "DiagnosticReport", "Observation", "Provenance", "MessageHeader")
+    assert [counts.get(kind) for kind in expected] == [1] * 6
+    assert house.search("Observation")[0]["valueQuantity"]["value"] == Decimal("6.8")
+
+
+@pytest.mark.parametrize("processing", ["T", "D"])
+async def test_a_training_message_never_enters_the_record(house: House, processing: str) -> None:
+    """MSH-11, table 0103: acknowledged like any other, checked, and goes no further."""
+    (line,) = await house.walk(community.result("L1", processing=processing))
+    assert (line.state, line.transaction) == ("done", None)
+    assert house.counts() == {}
+    assert house.owed() == []
+
+
+async def test_a_message_type_without_a_map_flows_once_it_has_one(house: House, tmp_path: Path) -> None:
+    unknown = community.result("L1", report="F1", kind="ORU^R30^ORU_R30")
+    assert code(await house.receive(unknown)) == "AR"
+    house.process()
+    assert states(house.entries()) == ["refused"]
+    own = tmp_path / "maps"
+    own.mkdir()
+    (own / "point_of_care.map").write_text(
+        "message ORU_R30 for Patient once Practitioner Organization\n  events ORU_R30\n"
+        "  : MSH SFT* PID [PD1] [PV1] ([ORC] OBR NTE* (OBX NTE*)*)*\n",
+        "utf-8",
+    )
+    house.use(own)
+    assert house.ledger.replay([house.entries()[0].id]) == [2]
+    house.process()
+    assert states(house.entries()) == ["refused", "done"]
+    assert house.counts()["Patient"] == 1
+
+
+async def test_a_doubtful_patient_waits_and_nobody_behind_does(house: House) -> None:
+    """The same number with another name, birth date and sex: a person decides; what comes after it flows."""
+    other = community.result("L2", number="C1", report="F2", name="钱^七").replace(b"19720608|M", b"19910101|F")
+    lines = await house.walk(
+        community.result("L1", number="C1", report="F1"),
+        other,
+        community.result("L3", number="C1", report="F3"),
+        community.result("L4", number="C2", report="F4", name="孙^八"),
+    )
+    assert states(lines) == ["done", "parked", "done", "done"]
+    assert (lines[1].place, lines[1].error) == ("Patient", "Configuration")
+    assert "钱" not in lines[1].cause
+    assert house.search("DiagnosticReport?identifier=F2") == []
+    assert house.ledger.replay([lines[1].id]) == [lines[1].id]
+    house.process()
+    assert states(house.entries())[1] == "parked"  # nothing was mended: it is asked again
+
+
+async def test_a_failing_message_undoes_only_itself(house: House) -> None:
+    """An error that nobody foresaw, in the middle of owing: neither the record nor the outbox keeps anything of it."""
+
+    class Failing(type(house.processor.outbox)):  # type: ignore[misc]
+        def owe(self, transaction: object, subscription: str, key: str, change: object) -> int:
+            if any("F2" in json.dumps(each) for each in house_reports(transaction)):
+                raise RuntimeError("what nobody foresaw")
+            return int(super().owe(transaction, subscription, key, change))
+
+    def house_reports(transaction: object) -> list[object]:
+        rows = transaction.execute("SELECT body FROM resource WHERE type = 'DiagnosticReport'")  # type: ignore[attr-defined]
+        return [json.loads(body) for (body,) in rows][-1:]
+
+    await house.receive(community.result("L1", number="C1", report="F1"))
+    await house.receive(community.result("L2", number="C2", report="F2", name="钱^七"))
+    await house.receive(community.result("L3", number="C3", report="F3", name="孙^八"))
+    house.process(outbox=Failing())
+    assert states(house.entries()) == ["done", "parked", "done"]
+    assert [line.error for line in house.entries()] == ["", "RuntimeError", ""]
+    assert len(house.search("DiagnosticReport")) == 2
+    owed = [each for each in house.owed() if each.subscription == "county-laboratory"]
+    assert len(owed) == 2
+
+
+async def test_messages_of_one_patient_stay_in_order_when_one_is_held_up(house: House) -> None:
+    """A locked database at the first of three: its own patient waits behind it, another does not."""
+    failing = iter([True])
+
+    def ahead(_entry: int) -> None:
+        if next(failing, False):
+            raise Transient("the database is locked")
+
+    for number, patient, value in ((1, "C1", "1.0"), (2, "C2", "2.0"), (3, "C1", "3.0")):
+        name = "赵^六" if patient == "C1" else "孙^八"
+        await house.receive(
+            community.result(f"L{number}", number=patient, report=f"F{patient}", name=name, value=value)
+        )
+    drain = house.drain(made_ahead=ahead)
+    for _ in range(3):
+        drain.once()
+    assert states(house.entries()) == ["waiting", "done", "waiting"]
+    threading.Event().wait(0.6)
+    while drain.once():
+        pass
+    assert states(house.entries()) == ["done", "done", "done"]
+    values = [each["valueQuantity"]["value"] for each in house.search("Observation?_sort=_lastUpdated")]
+    assert values == [2, 3]
+
+
+async def test_rows_that_are_set_aside_are_held_and_the_others_stored(house: House) -> None:
+    body = community.export(("S1", "QH1", "5.0")) + "12529901MB990011XK,清河\r\n".encode("gb18030")
+    (line,) = await house.walk(body, channel="qinghe-lab")
+    assert (line.state, line.place) == ("parked", "line 3")
+    assert len(house.search("DiagnosticReport")) == 1
+    assert house.ledger.replay([line.id]) == [line.id]
+    house.process()
+    assert states(house.entries()) == ["parked"]
+    assert len(house.search("DiagnosticReport")) == 1
+
+
+async def test_fhir_is_checked_at_the_door(house: House) -> None:
+    good = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}], "gender": "male"}
+    assert await house.receive(json.dumps(good).encode(), channel="imaging-reports") == b""
+    for wrong in ({**good, "gender": "m"}, {"resourceType": "Patientt"}, [], {**good, "nonsense": 1}):
+        answer = json.loads(await house.receive(json.dumps(wrong).encode(), channel="imaging-reports"))
+        assert answer["issue"][0]["severity"] == "error"
+    house.process()
+    assert states(house.entries()) == ["done"] + ["refused"] * 4
+
+
+async def test_an_open_community_takes_senders_that_nobody_confirmed(tmp_path: Path) -> None:
+    house = House(tmp_path, everybody=True)
+    try:
+        (line,) = await house.walk(community.result("X1", facility="NEWCOMER", report="F1"))
+        assert (line.state, line.member) == ("done", "NEWCOMER")
+    finally:
+        house.close()
+
+
+# ------------------------------------------------------------------------------------------------ who is owed
+
+
+async def test_who_asked_for_it_is_owed_it_and_its_sender_is_not(house: House) -> None:
+    await house.walk(community.result("L1", report="F1"))
+    assert {each.subscription for each in house.owed()} == {"county-laboratory", "clinic-patients"}
+    await house.walk(community.result("L2", report="F2", number="K1", facility="COUNTY"))
+    assert [each.subscription for each in house.owed()].count("county-laboratory") == 1
+
+
+async def test_a_result_of_ones_own_order_comes_home(house: House) -> None:
+    """`only: placed-here` by the order's placer number; the county's laboratory did the work."""
+    await house.walk(community.registration("R1"), community.order("O1", placer="QX1"))
+    answer = community.result("L1", report="F1", number="K1", facility="COUNTY", name="周^小䶮")
+    answer = answer.replace(b"PF1", b"QX1^HIS2008").replace(b"19720608", b"19680315")
+    await house.walk(answer.replace(b"K1^^^COUNTY^PI", b"QH1^^^QINGHE^PI"))
+    assert [each.subscription for each in house.owed() if each.reference.startswith("Diag")] == ["qinghe-reports"]
+
+
+async def test_deliveries_of_a_patient_share_a_key(house: House) -> None:
+    await house.walk(community.result("L1", report="F1"), community.result("L2", report="F2"))
+    keys = {each.key for each in house.owed()}
+    assert keys == {f"Patient/{house.search('Patient')[0]['id']}"}
+
+
+async def test_the_same_again_owes_nothing_new(house: House) -> None:
+    """Another control id, the same content: no new version, no delivery."""
+    await house.walk(community.result("L1", report="F1"))
+    before = len(house.owed())
+    await house.walk(community.result("L2", report="F1"))
+    assert len([each for each in house.owed() if each.reference.startswith("Patient")]) == 1
+    assert len(house.owed()) == before
+
+
+def test_what_routing_goes_by(house: House) -> None:
+    assert asked_for(house.community) == {"DiagnosticReport", "ServiceRequest", "Patient"}
+    assert patient_of({"resourceType": "Patient", "id": "p"}) == "Patient/p"
+    assert patient_of({"resourceType": "Task", "for": {"reference": "Patient/p"}}) == "Patient/p"
+    assert patient_of({"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/p"}}) == "Patient/p"
+    assert patient_of({"resourceType": "Organization"}) == ""
