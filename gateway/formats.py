@@ -91,7 +91,7 @@ STRANGER = Member(id="unknown", name="unknown", confirmed=False)
 
 def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Member | None) -> Look:
     peeked = hl7v2.peek(frame.body) if owner is None else None
-    member = self.sender(peeked.sending_facility if peeked else "", owner)
+    member = self.sender(_facility_of(frame.body, peeked), owner)
     look = Look(
         member=member or STRANGER,
         format="hl7v2",
@@ -126,6 +126,17 @@ def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Mem
     except Configuration as error:
         return replace(look, error=error)
     return look
+
+
+def _facility_of(body: bytes, peeked: hl7v2.Header | None) -> str:
+    """MSH-4. A first look trusts ASCII only: a name in Chinese is read with the whole message."""
+    facility = peeked.sending_facility if peeked else ""
+    if "?" in facility:
+        try:
+            return hl7v2.decode(body).header.sending_facility
+        except HutongError:
+            return facility
+    return facility
 
 
 def _check_beginning(body: bytes) -> None:

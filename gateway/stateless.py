@@ -26,6 +26,8 @@ LEADS = (
     ("Encounter", "ADT_A01"),
     ("Patient", "ADT_A01"),
 )
+NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
+_NEVER = NEVER.isoformat(timespec="milliseconds")
 _SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
 
 
@@ -46,7 +48,7 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
         return _to_hl7v2(body, formats, member)
     owner = _owner(formats, member)
     channel = _channel(body, name)
-    frame = Frame(channel=channel.id, body=body, peer=name, received_at=datetime.now(UTC))
+    frame = Frame(channel=channel.id, body=body, peer=name, received_at=NEVER)
     look = formats.look(frame, channel, owner)
     if look.error:
         raise look.error
@@ -54,6 +56,7 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
         id=0, frame=frame, member=look.member.id, format=look.format, charset=look.charset, control_id=look.control_id
     )
     made = formats.translate(entry, channel)
+    bundle = _timed(made.bundle)
     rejects = [f"row {row} was set aside: {cause}" for row, cause in made.rejects]
     unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
     explanation = ""
@@ -64,13 +67,21 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
             .to_fhir(message, profile=look.member.profile, when=frame.received_at, explain=True)
             .lineage
         )
-        explanation = _explained(lineage, message, made.bundle)
+        explanation = _explained(lineage, message, bundle)
     return Translated(
-        output=json.dumps_pretty(made.bundle),
+        output=json.dumps_pretty(bundle),
         suffix=".json",
         notes=[*rejects, *made.notes, *unknown],
         explanation=explanation,
     )
+
+
+def _timed(bundle: Resource) -> Resource:
+    """A document without a time of its own is recorded by the latest time in it: same bytes, same Bundle."""
+    provenances = [each["resource"] for each in bundle.get("entry", ()) if each["resource"].get("recorded") == _NEVER]
+    for provenance in provenances:
+        provenance["recorded"] = _moment(bundle).isoformat(timespec="milliseconds")
+    return bundle
 
 
 @lru_cache(maxsize=4)
@@ -102,7 +113,7 @@ def _channel(body: bytes, name: str) -> Channel:
 
 
 def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Resource) -> str:
-    """One line an element: `Type.path <- SEG-n bytes offset+length map:line`."""
+    """One line an element: `Type.path <- SEG-n bytes offset+length map:line`, or `<- constant map:line`."""
     types = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle.get("entry", ())}
     counts: dict[str, int] = {}
     numbers: dict[str, int] = {}
@@ -110,10 +121,13 @@ def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Res
         counts[type_] = numbers[url] = counts.get(type_, 0) + 1
     lines = []
     for each in lineage:
-        if each.resource not in types or each.segment < 0:
+        if each.resource not in types:
+            continue
+        path = each.path.partition(".")[2]
+        if each.segment < 0:
+            lines.append(f"{types[each.resource]}[{numbers[each.resource]}].{path} <- constant {each.line}")
             continue
         offset, length = message.span(each.segment, each.field)
-        path = each.path.partition(".")[2]
         element = f"{types[each.resource]}[{numbers[each.resource]}].{path}"
         field_ = f"{message.segments[each.segment][0]}-{each.field}"
         lines.append(f"{element} <- {field_} bytes {offset}+{length} {each.line}")
@@ -190,4 +204,4 @@ def _moment(bundle: Resource) -> datetime:
         resource = entry.get("resource") or {}
         times += [resource.get(name) for name in ("recorded", "issued", "authoredOn")]
     found = [datetime.fromisoformat(each) for each in times if isinstance(each, str) and len(each) >= 20]
-    return max(found) if found else datetime.fromtimestamp(0, UTC)
+    return max(found) if found else NEVER

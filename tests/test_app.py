@@ -1,4 +1,4 @@
-"""The processes: what falls is up again, what must not run twice does not, and nothing that was acknowledged is lost."""
+"""The processes: what falls is up again, what must not run twice does not, what was acknowledged is never lost."""
 
 from __future__ import annotations
 
@@ -52,6 +52,17 @@ class Service(Gateway):
         """The process id of the worker, once there is one."""
         return until(lambda: next(iter(children(self.front)), 0))
 
+    def end(self, number: int) -> None:
+        """A signal to the front alone; it has ended when this returns."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait()
+
+    def standing(self, subscription: str) -> dict[str, int]:
+        """State → how many deliveries."""
+        known = self.get("/operations/status")["deliveries"]
+        return dict(known[subscription]["counts"]) if subscription in known else {}
+
     def again(self) -> subprocess.CompletedProcess[str]:
         """Another one over the same data directory, on other ports."""
         doors = ["--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0"]
@@ -62,17 +73,23 @@ class Service(Gateway):
         return self.count("DiagnosticReport?status=final")
 
 
-@pytest.fixture
-def county() -> Iterator[Hospital]:
-    with Hospital() as hospital:
-        yield hospital
-
-
-@pytest.fixture
-def service(tmp_path: Path, county: Hospital) -> Iterator[Service]:
-    with Service(tmp_path, county=county.address) as gateway:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Hospital]]:
+    """A gateway and a receiver that no test ends."""
+    with (
+        Hospital() as hospital,
+        Service(tmp_path_factory.mktemp("shared"), county=hospital.address) as gateway,
+    ):
         gateway.start()
-        yield gateway
+        yield gateway, hospital
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[tuple[Service, Hospital]]:
+    """A gateway of the test's own, to be ended."""
+    with Hospital() as hospital, Service(tmp_path, county=hospital.address) as gateway:
+        gateway.start()
+        yield gateway, hospital
 
 
 def until(look: Callable[[], Found], seconds: float = 15.0) -> Found:
@@ -109,13 +126,15 @@ def family(service: Service) -> list[int]:
 # ------------------------------------------------------------------------------------------------ starting
 
 
-def test_two_gateways_never_share_a_data_directory(service: Service) -> None:
+def test_two_gateways_never_share_a_data_directory(shared: tuple[Service, Hospital]) -> None:
+    service, _ = shared
     second = service.again()
     assert second.returncode == 1
     assert "another gateway runs over this data directory" in second.stderr
-    assert service.send(community.result("L1")).one("MSA", 1) == "AA"
+    assert service.status_of("/health") == 200
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -167,21 +186,23 @@ def test_a_member_as_an_organization(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ falling
 
 
-def test_the_front_goes_on_without_its_worker_and_gets_a_new_one(service: Service) -> None:
-    first = service.worker
-    for number in range(3):
-        os.kill(service.worker, signal.SIGKILL)
+@pytest.mark.slow
+def test_the_front_goes_on_without_its_worker_and_gets_a_new_one(mortal: tuple[Service, Hospital]) -> None:
+    service, _ = mortal
+    for number in range(2):
+        fallen = service.worker
+        os.kill(fallen, signal.SIGKILL)
         assert service.send(community.result(f"L{number}", report=f"F{number}")).one("MSA", 1) == "AA"
-        until(lambda: service.worker != first)
-        first = service.worker
+        until(lambda gone=fallen: service.worker != gone)
         until(lambda count=number + 1: service.reports() == count)
     assert "worker fell" in service.log.read_text("utf-8")
 
 
-def test_a_worker_never_outlives_its_front(service: Service) -> None:
+def test_a_worker_never_outlives_its_front(mortal: tuple[Service, Hospital]) -> None:
+    service, _ = mortal
     service.send(community.result("L1", report="F1"))
     left = until(lambda: found if len(found := family(service)) > 1 else None)
-    os.kill(service.front, signal.SIGKILL)
+    service.end(signal.SIGKILL)
     began = time.monotonic()
     assert service.start() < 10  # at once, although the old worker may still be there
     until(lambda: not any(map(runs, left)), seconds=max(1.0, 10 - (time.monotonic() - began)))
@@ -189,9 +210,11 @@ def test_a_worker_never_outlives_its_front(service: Service) -> None:
     until(lambda: service.reports() == 2)
 
 
-def test_killed_in_the_middle_of_everything(service: Service, county: Hospital) -> None:
+@pytest.mark.slow
+def test_killed_in_the_middle_of_everything(mortal: tuple[Service, Hospital]) -> None:
     """kill -9 again and again while messages come in and deliveries go out: each is in the record once, at the
     receiver at least once, and never under two numbers."""
+    service, county = mortal
     for life in range(3):
         for number in range(6):
             assert service.send(community.result(f"L{life}-{number}", report=f"F{life}{number}")).one("MSA", 1) == "AA"
@@ -208,8 +231,10 @@ def test_killed_in_the_middle_of_everything(service: Service, county: Hospital) 
     assert first == sorted(first)  # all of one patient: in order
 
 
-def test_stopped_under_load(service: Service) -> None:
+@pytest.mark.slow
+def test_stopped_under_load(mortal: tuple[Service, Hospital]) -> None:
     """SIGTERM while four connections send: it ends in less than 10 s, and what it acknowledged is there afterwards."""
+    service, _ = mortal
     taken: list[str] = []
     stopping = threading.Event()
 
@@ -246,23 +271,24 @@ def test_stopped_under_load(service: Service) -> None:
 # ------------------------------------------------------------------------------------------------ receivers
 
 
-def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(service: Service, county: Hospital) -> None:
+def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(shared: tuple[Service, Hospital]) -> None:
+    service, county = shared
+    before = len(county.received)
     county.down()
     for number in range(5):
-        service.send(community.result(f"L{number}", report=f"F{number}"))
-    until(lambda: service.get("/operations/status")["deliveries"]["county-laboratory"]["counts"].get("waiting") == 5)
+        service.send(community.result(f"A{number}", number="A1", report=f"FA{number}"))
+    until(lambda: service.standing("county-laboratory").get("waiting") == 5)
     county.up()
-    assert [message.report for message in county.wait(5)] == [f"F{number}" for number in range(5)]
+    assert [message.report for message in county.wait(before + 5)[before:]] == [f"FA{number}" for number in range(5)]
 
 
-def test_a_message_that_is_refused_for_ever_stops_nobody_and_can_be_replayed(
-    service: Service, county: Hospital
-) -> None:
+def test_a_message_that_is_refused_for_ever_stops_nobody_and_can_be_replayed(shared: tuple[Service, Hospital]) -> None:
     """R9: refused as often as the settings say it is a dead letter; the others went by; replay brings it."""
-    poison = [b"|F1|"]
+    service, county = shared
+    poison = {"F1"}
 
     def answer(message: Message) -> bytes:
-        return acknowledgement(message, "AE" if any(each in message.body for each in poison) else "AA", "no such order")
+        return acknowledgement(message, "AE" if message.report in poison else "AA", "no such order")
 
     county.answer = answer
     for number, patient in enumerate(("C1", "C1", "C2", "C1")):
@@ -275,10 +301,9 @@ def test_a_message_that_is_refused_for_ever_stops_nobody_and_can_be_replayed(
     poison.clear()
     done = service._run("replay", "--data", str(service.data), "--delivery", str(dead[0]["id"]))
     assert done == ""
-    until(lambda: not service.get("/operations/deliveries?state=dead")["deliveries"])
-    tries = [message.control_id for message in county.received if message.report == "F1"]
-    assert len(tries) == 3
-    assert len(set(tries)) == 1
+    tries = until(lambda: found if len(found := [each for each in county.received if each.report == "F1"]) == 3 else [])
+    assert len({message.control_id for message in tries}) == 1
+    until(lambda: set(service.standing("county-laboratory")) == {"done"})
 
 
 # ------------------------------------------------------------------------------------------------ ahead

@@ -17,6 +17,7 @@ from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
 from gateway.mapping.message_writer import MessageWriter
+from gateway.mapping.moves import Move, moved, moves_of, origin
 from gateway.mapping.syntax import Structure
 from gateway.mapping.table_writer import TableWriter
 from gateway.model import Profile, Resource
@@ -110,7 +111,8 @@ class Maps:
             systems=self.library.coding_systems,
         )
         context.lineage = [] if explain else None
-        segments = _moved(message.segments, profile)
+        moves = moves_of(profile)
+        segments = moved(message.segments, moves)
         self._compiled(name, explain=explain).run(segments, context)
         _demand(self.library.structures[name], segments, context)
         _provenance(context, header.time, when)
@@ -119,7 +121,7 @@ class Maps:
             structure=name,
             notes=(*message.notes, *context.notes),
             unknown=tuple(context.unknown),
-            lineage=_lineage(context, segments) if explain else (),
+            lineage=_lineage(context, segments, message.segments, moves) if explain else (),
         )
 
     def of(self, profile: Profile) -> Maps:
@@ -270,32 +272,6 @@ def shipped() -> Path:
     return inside if inside.is_dir() else package.parent / "mappings"
 
 
-def _moved(segments: list[list[str]], profile: Profile) -> list[list[str]]:
-    """The member's field moves: 'PID-2 -> PID-3 if empty', 'MSH-17 -> MSH-18'."""
-    if not profile.moves:
-        return segments
-    made = [list(segment) for segment in segments]
-    for move in profile.moves:
-        source, _, rest = move.partition("->")
-        target, _, condition = rest.strip().partition(" ")
-        (name, number), (other, place) = _position(source), _position(target)
-        for segment in made:
-            if segment[0] == name == other and len(segment) > number and segment[number]:
-                segment.extend([""] * (place + 1 - len(segment)))
-                if not (condition.strip() == "if empty" and segment[place]):
-                    segment[place], segment[number] = segment[number], ""
-    return made
-
-
-def _position(text: str) -> tuple[str, int]:
-    name, _, number = text.strip().partition("-")
-    if len(name) != 3 or not number.isdecimal() or not 0 < int(number) < 200:
-        raise Configuration(
-            f"'{text.strip()}' is no field", place="profile.moves", remedy="write a move as 'PID-2 -> PID-3 if empty'"
-        )
-    return name, int(number)
-
-
 def _provenance(context: Context, time: str, when: datetime | None) -> None:
     """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made."""
     from gateway.mapping.datatypes.simple import fhir_time
@@ -319,15 +295,20 @@ def _provenance(context: Context, time: str, when: datetime | None) -> None:
     context.make(resource, key=f"provenance/{time}")
 
 
-def _lineage(context: Context, segments: list[list[str]]) -> tuple[Lineage, ...]:
+def _lineage(
+    context: Context, segments: list[list[str]], original: list[list[str]], moves: list[Move]
+) -> tuple[Lineage, ...]:
+    """Where each element stands in the message as it came."""
     positions = {id(segment): index for index, segment in enumerate(segments)}
     urls = {id(entry.resource): entry.full_url for entry in context.entries.values()}
     urls.update((id(resource), entry.full_url) for resource, entry in context.united)
-    return tuple(
-        Lineage(urls[id(resource)], path, positions.get(id(segment), -1), number, line)
-        for resource, path, segment, number, line in context.lineage or ()
-        if id(resource) in urls
-    )
+    made = []
+    for resource, path, segment, number, line in context.lineage or ():
+        if id(resource) in urls:
+            index = positions.get(id(segment), -1)
+            field = origin(original[index], segment, number, moves) if index >= 0 else number
+            made.append(Lineage(urls[id(resource)], path, index, field, line))
+    return tuple(made)
 
 
 __all__ = ["Lineage", "Maps", "Translation", "load", "shipped"]

@@ -254,7 +254,7 @@ def test_a_members_field_moves() -> None:
     body = message(A08, pid="PID|1|77^^^COUNTY^PI|||张伟")
     moved = only(into(body, profile=profile), "Patient")["identifier"]
     assert [each["value"] for each in moved] == ["77"]
-    with pytest.raises(Configuration, match="is no field"):
+    with pytest.raises(Configuration, match="is no field move"):
         into(body, profile=Profile(moves=("PID2 -> PID-3",)))
 
 

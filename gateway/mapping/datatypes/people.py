@@ -97,8 +97,8 @@ def xpn_back(value: dict[str, Any], context: Context) -> str:
 
 def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
     street, other, city, state, postal, country, use, _, county = parts(raw, context, 9)
-    street = " ".join(filter(None, street.split("&"))) if "&" in raw else street
-    if not any((street, other, city, state, postal, country)):
+    street = " ".join(filter(None, map(str.strip, street.split("&")))) if "&" in raw else street
+    if not any((street, other, city, state, postal, country, county)):
         return None
     chinese = _HAN.search(street + other + city + state + county)
     made: dict[str, Any] = (
