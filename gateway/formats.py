@@ -16,7 +16,6 @@ from gateway.errors import Configuration, HutongError, Permanent
 from gateway.fhir import json, validate
 from gateway.mapping.adopt import adopt
 from gateway.mapping.maps import Maps, Translation
-from gateway.mapping.runtime import nodes
 from gateway.model import Channel, Community, Entry, Frame, Member, Profile
 
 
@@ -210,7 +209,7 @@ def _look_json(self: Formats, frame: Frame, channel: Channel | None, owner: Memb
     look = Look(member=member, format="json")
     try:
         tree = json_tree.decode(frame.body, member.profile.charset)
-        name, found = _form(self, tree, _wanted(channel, member))
+        name, found = self.maps.form_of(tree.root, wanted=_wanted(channel, member))
     except HutongError as error:
         return replace(look, error=error)
     if not found:
@@ -222,21 +221,9 @@ def _look_json(self: Formats, frame: Frame, channel: Channel | None, owner: Memb
     return replace(look, charset=tree.charset, kind=name)
 
 
-def _form(self: Formats, tree: json_tree.Tree, wanted: tuple[str, ...]) -> tuple[str, list[object]]:
-    """The export map of a JSON form, recognised by the names in its first record, and its records."""
-    columns: set[str] = set()
-    for export in self.maps.library.exports.values():
-        if export.format == "json":
-            first = next(iter(nodes(tree.root, export.each) if export.each else [tree.root]), None)
-            columns |= set(first) if isinstance(first, dict) else set()
-    name = self.maps.export_of(format="json", columns=columns, wanted=wanted)
-    each = self.maps.library.exports[name].each
-    return name, nodes(tree.root, each) if each else [tree.root]
-
-
 def _translate_json(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
     tree = json_tree.decode(entry.frame.body, member.profile.charset)
-    name, records = _form(self, tree, _wanted(channel, member))
+    name, records = self.maps.form_of(tree.root, wanted=_wanted(channel, member))
     return self.maps.of(member.profile).rows_to_fhir(
         records,
         name=name,

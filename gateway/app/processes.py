@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gateway import telemetry
+from gateway.app import program
 from gateway.errors import Configuration
 
 STOPPING = 6.0  # seconds the worker may take to end by itself
@@ -129,7 +130,7 @@ class Supervisor:
 
     def __init__(self, *, config: Path | None, data: Path) -> None:
         chosen = ["--config", str(config)] if config else []
-        self._command = [sys.executable, "-m", "gateway", "work", "--data", str(data), *chosen]
+        self._arguments = ["gateway", "work", "--data", str(data), *chosen]
         self._stopping = threading.Event()
         self._lock = threading.Lock()  # held where a worker is started or told to end
         self._process: subprocess.Popen[bytes] | None = None
@@ -169,7 +170,7 @@ class Supervisor:
     def _spawn(self) -> None:
         with self._lock:
             if not self._stopping.is_set():
-                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603  our own program
+                self._process = program.start(*self._arguments)
 
     def _keep(self) -> None:
         falls = 0

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import struct
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from gateway.app import program
 from gateway.app.rooms import Channels, channel_of, read_maps
 from gateway.db.sqlite import SqliteEngine
 from gateway.fhir import json
@@ -33,8 +33,7 @@ class Translator:
 
     def __init__(self, *, config: Path | None, data: Path) -> None:
         chosen = [str(config)] if config else []
-        command = [sys.executable, "-m", "gateway.app.translator", str(data), *chosen]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  our own
+        self._process = program.start("gateway.app.translator", str(data), *chosen, answers=True)
         self._asked: set[int] = set()
         self._made: dict[int, bytes] = {}
 

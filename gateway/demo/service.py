@@ -17,7 +17,7 @@ from gateway.demo.inbox import DemoError, Patience, wait_until
 
 COMMUNITY: Final = Path(__file__).parent / "community"
 HOST: Final = "127.0.0.1"
-PROGRAM: Final = (sys.executable, "-m", "gateway")
+PROGRAM: Final = (sys.executable, "-P", "-m", "gateway")  # -P: never a folder of this name where the user stands
 
 
 class Service:

@@ -18,7 +18,8 @@ from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
 from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.moves import Move, moved, moves_of, origin
-from gateway.mapping.syntax import Structure
+from gateway.mapping.runtime import nodes
+from gateway.mapping.syntax import Export, Structure
 from gateway.mapping.table_writer import TableWriter
 from gateway.model import Profile, Resource
 
@@ -212,6 +213,16 @@ class Maps:
             )  # fmt: skip
         return max(fitting, key=lambda export: len(export.columns)).name
 
+    def form_of(self, root: Any, *, wanted: Iterable[str] = ()) -> tuple[str, list[Any]]:
+        """(export map, records) of a tree, recognised by the names in its first record."""
+        columns: set[str] = set()
+        for export in self.library.exports.values():
+            if export.format == "json":
+                first = next(iter(_records(export, root)), None)
+                columns |= set(first) if isinstance(first, dict) else set()
+        name = self.export_of(format="json", columns=columns, wanted=wanted)
+        return name, _records(self.library.exports[name], root)
+
     def rows_to_fhir(
         self,
         rows: list[Any],
@@ -238,6 +249,10 @@ class Maps:
             unknown=tuple(context.unknown),
             rejects=tuple(rejects),
         )
+
+
+def _records(export: Export, root: Any) -> list[Any]:
+    return nodes(root, export.each) if export.each else [root]
 
 
 def _demand(structure: Structure, segments: list[list[str]], context: Context) -> None:
