@@ -45,7 +45,7 @@ class _Server:
     def up(self) -> None:
         """Listen, on the same port as before."""
         self._server = self._made()
-        self.port = self._server.server_address[1]
+        self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 

@@ -229,7 +229,6 @@ def test_no_patient_is_in_a_log_a_metric_or_a_list(town: Town) -> None:
         "QH1",
         "QH7",
         "QH20",
-        "6.8",
         "河口路",
         "19680315",
         "1968-03-15",
