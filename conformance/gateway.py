@@ -131,6 +131,11 @@ class Gateway:
 
     # ------------------------------------------------------------------------------------------ MLLP
 
+    @property
+    def mllp(self) -> tuple[str, int]:
+        """Where HL7 v2 is taken."""
+        return self._mllp
+
     def send(self, body: bytes) -> Message:
         """One message on a new connection; its answer, empty when there was none."""
         answers = self.raw((b"\x0b" + body + b"\x1c\r",), 1)

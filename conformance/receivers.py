@@ -45,7 +45,7 @@ class _Server:
     def up(self) -> None:
         """Listen, on the same port as before."""
         self._server = self._made()
-        self.port = int(self._server.socket.getsockname()[1])
+        self.port = _port(self._server.server_address)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
@@ -59,6 +59,11 @@ class _Server:
         for line in list(self._open):
             _hang_up(line)
         self._server = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether it is up."""
+        return self._server is not None
 
     def _waited(self, enough: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
@@ -203,3 +208,9 @@ class _Web(ThreadingHTTPServer):
 def _hang_up(line: socket.socket) -> None:
     with suppress(OSError):
         line.shutdown(socket.SHUT_RDWR)
+
+
+def _port(address: object) -> int:
+    """The port of a bound address, which is (host, port, …)."""
+    assert isinstance(address, tuple)
+    return int(address[1])

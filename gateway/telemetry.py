@@ -7,14 +7,14 @@ cannot get in, whatever a caller passes. Lines of other libraries keep their fix
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
@@ -45,12 +45,27 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=target),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Lines(target))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [_Library()]
     root.setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """Where log lines go. One that cannot be written (a full disk, a closed pipe) is dropped: work goes on."""
+
+    stream: TextIO
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self.stream.flush()
 
 
 def logger(**bound: Any) -> Any:
@@ -95,21 +110,21 @@ class Depth:
 
 @dataclass(slots=True)
 class Metrics:
-    """All metrics of one process. `folder` shares them between processes (the front and its worker).
+    """All metrics of one process. `folder` is where the processes of one gateway leave theirs for each other.
 
-    A shared folder must be given before anything else imports prometheus_client in the process.
+    No memory map of a file: on a full disk that ends a process (SIGBUS), and it must go on taking messages.
     """
 
     folder: Path | None = None
+    process: str = "front"  # its name in the folder
     registry: CollectorRegistry = field(init=False)
     _families: dict[str, Any] = field(init=False, default_factory=dict)
+    _shared: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
-        if self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder)
-        from prometheus_client import CollectorRegistry, Counter, Histogram  # after the folder is known
+        from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         for name, text, labels in _COUNTERS:
             self._families[name] = Counter(f"hutong_{name}", text, labels, registry=self.registry)
@@ -146,20 +161,44 @@ class Metrics:
         self._families["requests"].labels(route, method, str(status)).inc()
         self._families["request"].labels(route).observe(seconds)
 
-    def exposition(self, depths: Callable[[], Iterable[Depth]] | None = None) -> bytes:
-        """Everything in the Prometheus text format 0.0.4; `depths` is asked once."""
-        from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+    def share(self) -> None:
+        """Leave what this process counted in the folder. A disk that is full keeps the text before."""
+        text = self._own()
+        if self.folder is None or text == self._shared:
+            return
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = self.folder / f"{self.process}.part"
+            part.write_bytes(text)
+            part.replace(self.folder / f"{self.process}.prom")
+            self._shared = text
 
-        registry = self.registry
-        if self.folder:
-            registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry, path=str(self.folder))  # type: ignore[no-untyped-call]
-        text = generate_latest(registry)
-        if depths is None:
-            return text
-        queues = CollectorRegistry()
-        queues.register(_Queues(list(depths())))
-        return text + generate_latest(queues)
+    def exposition(self, depths: Callable[[], Iterable[Depth]] | None = None) -> bytes:
+        """Everything in the Prometheus text format 0.0.4, with what others have shared; `depths` is asked once."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        texts = [self._own(), *self._others()]
+        if depths is not None:
+            queues = CollectorRegistry()
+            queues.register(_Queues(list(depths())))
+            texts.append(generate_latest(queues))
+        return b"".join(texts)
+
+    def _own(self) -> bytes:
+        """Only families that were used: each is counted in one process, and must not be announced by two."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        used = CollectorRegistry()
+        used.register(_Used(self.registry))
+        return generate_latest(used)
+
+    def _others(self) -> list[bytes]:
+        texts = []
+        for path in sorted(self.folder.glob("*.prom")) if self.folder else ():
+            if path.stem != self.process:
+                with suppress(OSError):
+                    texts.append(path.read_bytes())
+        return texts
 
 
 def clear(folder: Path) -> None:
@@ -181,6 +220,16 @@ _HISTOGRAMS = (
     ("delivery", "One attempt to deliver", ("subscription",)),
     ("request", "One request at the web door", ("route",)),
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Used:
+    """A prometheus collector over another registry's families that hold a sample."""
+
+    registry: CollectorRegistry
+
+    def collect(self) -> Iterator[Metric]:
+        return (family for family in self.registry.collect() if family.samples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +70,19 @@ def test_other_libraries_say_who_and_which_error_only(stream: io.StringIO) -> No
     assert NAME not in stream.getvalue()
 
 
+def test_a_line_that_cannot_be_written_stops_nobody() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    telemetry.configure(Full())
+    telemetry.logger().error("work failed", entry=1)
+    closed = io.StringIO()
+    telemetry.configure(closed)
+    closed.close()
+    telemetry.logger().error("work failed", entry=1)
+
+
 def test_counters_and_histograms() -> None:
     metrics = telemetry.Metrics()
     metrics.received("lab")
@@ -102,22 +113,29 @@ def test_queues_come_from_what_the_databases_say() -> None:
     assert 'hutong_queue_oldest_seconds{line="lab",queue="intake"} 42.0' in text
 
 
-PROCESS = """
-import sys
-from pathlib import Path
-from gateway.telemetry import Metrics
-metrics = Metrics(Path(sys.argv[1]))
-metrics.received("lab")
-sys.stdout.write(metrics.exposition().decode())
-"""
-
-
-def test_processes_share_a_folder(tmp_path: Path) -> None:
+def test_processes_tell_each_other_what_they_counted(tmp_path: Path) -> None:
     folder = tmp_path / "metrics"
-    for count in (1.0, 2.0):
-        shown = subprocess.run(
-            [sys.executable, "-c", PROCESS, str(folder)], capture_output=True, text=True, check=True, timeout=30
-        ).stdout
-        assert f'hutong_messages_received_total{{channel="lab"}} {count}' in shown
+    front, worker = telemetry.Metrics(folder), telemetry.Metrics(folder, "worker")
+    front.received("lab")
+    worker.processed("done", seconds=0.01)
+    worker.share()
+    worker.share()  # nothing new: not written again
+    text = front.exposition().decode()
+    assert 'hutong_messages_received_total{channel="lab"} 1.0' in text
+    assert 'hutong_entries_total{state="done"} 1.0' in text
+    announced = [line for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(announced) == len(set(announced))  # a family that is announced twice is an error to many readers
     telemetry.clear(folder)
     assert not folder.exists()
+    assert b"hutong_entries" not in front.exposition()
+
+
+def test_a_full_disk_only_keeps_the_counters_of_before(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    worker = telemetry.Metrics(folder, "worker")
+    worker.processed("done", seconds=0.01)
+    folder.write_text("in the way")
+    worker.share()
+    folder.unlink()
+    worker.share()
+    assert b'hutong_entries_total{state="done"} 1.0' in telemetry.Metrics(folder).exposition()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -19,6 +20,8 @@ from gateway.model import Member, Resource, State, Subscription
 from gateway.outbound import Dispatcher
 from gateway.store.record import Record
 from gateway.transport import Sender, sender
+
+SHARED_EVERY = 1.0  # seconds between two looks whether the worker has counted something
 
 
 class Back:
@@ -58,6 +61,7 @@ class Back:
             told=lambda state, seconds: self.rooms.metrics.processed(state.value, seconds=seconds),
             committed=lambda: _ring(loop, self._bells),
         )
+        self._tasks.append(asyncio.create_task(self._share_metrics()))
         self._thread = threading.Thread(target=drain.run, name="worker", daemon=True)
         self._thread.start()
 
@@ -72,6 +76,13 @@ class Back:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for each in self._senders:
             await each.close()
+
+    async def _share_metrics(self) -> None:
+        while not self._stopping.is_set():
+            await asyncio.to_thread(self.rooms.metrics.share)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SHARED_EVERY):
+                    await self._stopping.wait()
 
     def _line(self, member: Member, subscription: Subscription) -> worker.DeliveryDrain:
         profile = subscription.profile or member.profile

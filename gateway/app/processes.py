@@ -55,7 +55,7 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    with contextlib.closing(open_rooms(config=config, data=data)) as rooms:
+    with contextlib.closing(open_rooms(config=config, data=data, process="front")) as rooms:
         front = Front(rooms, http=http, mllp=mllp)
         try:
             await front.start()
@@ -87,7 +87,7 @@ async def _back(*, config: Path | None, data: Path) -> None:
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the front decides
     watch = threading.Thread(target=_outlive_no_front, args=(loop, stopped), name="front", daemon=True)
     watch.start()
-    with contextlib.closing(open_rooms(config=config, data=data)) as rooms:
+    with contextlib.closing(open_rooms(config=config, data=data, process="worker")) as rooms:
         translator = Translator(config=config, data=data) if (os.cpu_count() or 1) > 1 else None
         back = Back(rooms, translator)
         try:

@@ -14,7 +14,7 @@ from gateway.mapping import maps
 from gateway.model import Channel, Community, Entry, Member
 
 SHARED = Channel(id="mllp", transport="mllp", format="hl7v2")  # the port that all members may use, known by MSH-4
-METRICS = "metrics"  # folder in the data directory that the two processes share
+METRICS = "metrics"  # folder in the data directory where the worker leaves its counters
 
 Channels = Mapping[str, tuple[Member | None, Channel]]
 
@@ -46,9 +46,9 @@ class Rooms:
         self.record.close()
 
 
-def open_rooms(*, config: Path | None, data: Path) -> Rooms:
-    """The rooms of one process."""
-    metrics = telemetry.Metrics(data / METRICS)  # before anything imports prometheus_client
+def open_rooms(*, config: Path | None, data: Path, process: str) -> Rooms:
+    """The rooms of one process: 'front' or 'worker'."""
+    metrics = telemetry.Metrics(data / METRICS, process)
     formats, channels = read_maps(config)
     return Rooms(data=data, metrics=metrics, formats=formats, channels=channels)
 

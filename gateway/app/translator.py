@@ -121,7 +121,6 @@ def _translated(entry: int, formats: Formats, channels: Channels, journal: Sqlit
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the front decides
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     with suppress(BrokenPipeError, KeyboardInterrupt):
         run(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
     os._exit(0)  # nothing is left to flush; the worker may be gone

@@ -117,9 +117,9 @@ def _stay(cast: Cast, console: Console) -> None:
         f'  curl -H "Authorization: Bearer $(cat {service.token_file})" {service.url}/fhir/DiagnosticReport',
         f"  hutong status --data {service.data}",
     )
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):  # from the first of these lines on it may be stopped
+        for line in lines:
+            console.print(line, markup=False, soft_wrap=True)
         service.wait()
     console.print("stopped 已停止")
 

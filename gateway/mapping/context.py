@@ -160,7 +160,8 @@ class Context:
             self.entries[full_url] = entry
         else:
             _unite(entry.resource, resource)
-            self.united.append((resource, entry))
+            if self.lineage is not None:
+                self.united.append((resource, entry))
             entry.once = entry.once and once
         if deletes:
             entry.deletes.extend(deletes)

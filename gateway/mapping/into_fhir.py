@@ -53,11 +53,13 @@ class CompiledBlock:
     function: BlockFunction
     links: tuple[ListLink, ...]
     repeated: str  # the segment that this block runs for each of; "" = once in its group
+    apart: bool  # it points at another one of its own type (the retired patient of a merge): not what others mean
 
-    @property
-    def apart(self) -> bool:
-        """It points at another resource of its own type (the retired patient of a merge): the others do not mean it."""
-        return any(line.link and not line.link.every and line.link.type == self.block.type for line in self.block.lines)
+
+def _compiled(library: Library, block: Block, function: BlockFunction, repeated: str = "") -> CompiledBlock:
+    links = [line.link for line in block.lines if line.link]
+    apart = any(not link.every and link.type == block.type for link in links)
+    return CompiledBlock(block, function, _list_links(library, block), repeated, apart)
 
 
 def _compile(
@@ -116,9 +118,7 @@ class StructureMap:
         for block, function in zip(blocks, functions, strict=True):
             for group in homes(self.layout, block):
                 self.groups[group].append(
-                    CompiledBlock(
-                        block, function, _list_links(library, block), repeated_segment(self.layout, group, block)
-                    )
+                    _compiled(library, block, function, repeated_segment(self.layout, group, block))
                 )
 
     def run(self, segments: list[Segment], context: Context) -> None:
@@ -174,10 +174,7 @@ class ExportMap:
         self.cell = runtime.cell if source == "row" else runtime.node
         blocks = [block for block in export.blocks if block.into]
         functions = _compile(library, blocks, source=source, explain=explain, once=export.once)
-        self.blocks = [
-            CompiledBlock(block, function, _list_links(library, block), "")
-            for block, function in zip(blocks, functions, strict=True)
-        ]
+        self.blocks = [_compiled(library, block, function) for block, function in zip(blocks, functions, strict=True)]
 
     def run(self, rows: list[Any], context: Context) -> list[tuple[int, str]]:
         """Makes all resources of all rows; answers (row number from 1, cause) for each row that was set aside."""

@@ -173,7 +173,7 @@ class _Writing:
         """A block that is only written: one occurrence for each value (a conclusion, an attached document)."""
         resource = known.get(target.block.type)
         condition = target.block.condition
-        if resource is None or (condition and condition.field and condition.field.name not in resource):
+        if resource is None or (condition and condition.field and not resource.get(condition.field.name)):
             return
         results = (self.graph.resolve(each) for each in resource.get("result", ()))
         if target.block.unless and any(each is not None and _has_code(each, target.block.unless) for each in results):

@@ -57,6 +57,7 @@ def test_a_null_result_is_no_value() -> None:
 def test_a_null_in_a_repetition_is_left_out() -> None:
     patient = only(into(message(A08, pid='PID|1||1^^^C^PI~""||张伟||||||""~^PRN^CP^^^^139|')), "Patient")
     assert [each["value"] for each in patient["identifier"]] == ["1"]
+    assert '""' not in str(patient)
 
 
 # -------------------------------------------------------------------------------------------- orders

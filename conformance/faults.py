@@ -1,0 +1,343 @@
+"""Faults: a gateway process, receivers that misbehave, disks that fill up, kill -9; what was promised must still hold.
+
+    python -m conformance.faults              all of them, about two minutes
+    python -m conformance.faults disk_full    one of them
+
+One line a fault with its figures; exit 0 when all hold, 1 when not. `disk_full` needs root (it mounts a small tmpfs),
+`failing_disk` needs strace; both say so when they cannot run. Nothing of the gateway is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conformance.gateway import Gateway
+from conformance.message import Message
+from conformance.receivers import Hospital, WebAddress, acknowledgement
+
+COMMUNITY = """\
+id: faults
+name: Faults 故障测试
+open: true
+members:
+  - id: county
+    name: 县医院
+    facilities: [COUNTY]
+    profile: {{charset: UTF-8}}
+    subscriptions:
+      - id: county-reports
+        criteria: [DiagnosticReport]
+        transport: {transport}
+        address: {address}
+        format: {format}
+        message: {message}
+        timeout: 2
+        attempts: 3
+"""
+NAMES = "赵钱孙李周吴郑王冯陈褚卫"
+PATIENCE = 60.0
+
+Result = tuple[str, str]  # figures, and what does not hold ("" when all does)
+
+
+def result(number: int, *, patients: int = len(NAMES), text: str = "") -> bytes:
+    """A laboratory result; its patient by turns, its value its number."""
+    patient = number % patients
+    order, report = f"O{number:05d}", f"F{number:05d}"
+    segments = (
+        f"MSH|^~\\&|LIS|TOWN|GW|COUNTY|20260312110000||ORU^R01^ORU_R01|M{number:05d}|P|2.5.1|||||CHN|UNICODE UTF-8",
+        f"PID|1||P{patient:02d}^^^TOWN^MR||{NAMES[patient % len(NAMES)]}^某甲||19720608|M",
+        "PV1|1|O",
+        f"ORC|RE|{order}|{report}",
+        f"OBR|1|{order}|{report}|0201^电解质^L|||20260312100000|||||||||||||||20260312111500||LAB|F",
+        f"OBX|1|NM|2823-3^钾^LN||{number}|mmol/L|||||F",
+        text,
+    )
+    return ("\r".join(filter(None, segments)) + "\r").encode()
+
+
+class Fault:
+    """One gateway of its own in a folder that is removed when all held."""
+
+    def __init__(self, home: Path, command: list[str]) -> None:
+        self.home = home
+        self.command = command
+
+    @contextmanager
+    def gateway(
+        self, address: str, *, transport: str = "mllp", format: str = "hl7v2", message: str = "ORU_R01"
+    ) -> Iterator[Gateway]:
+        """Running, with one receiver."""
+        config = self.home / "community.yaml"
+        text = COMMUNITY.format(address=address, transport=transport, format=format, message=message)
+        config.write_text(text, "utf-8")
+        with Gateway(self.command, self.home, config=config) as gateway:
+            gateway.start()
+            yield gateway
+
+
+def until(look: Callable[[], bool], seconds: float = PATIENCE) -> float:
+    """How long it took, -1.0 when it did not come."""
+    began = time.monotonic()
+    while not look():
+        if time.monotonic() - began > seconds:
+            return -1.0
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def settled(gateway: Gateway) -> bool:
+    """Nothing waits any more."""
+    totals = gateway.get("/operations/status")["totals"]
+    return not any(counts.get("waiting") for counts in totals.values())
+
+
+def in_order(reports: list[str], patients: int) -> bool:
+    """First arrivals of each patient's reports in the order in which they were sent."""
+    first = [int(each[1:]) for each in dict.fromkeys(reports)]
+    return all(
+        (mine := [each for each in first if each % patients == patient]) == sorted(mine) for patient in range(patients)
+    )
+
+
+# ------------------------------------------------------------------------------------------------ the faults
+
+
+def killed_while_delivering(fault: Fault) -> Result:
+    """R3: kill -9 in the middle of deliveries; at the target each at least once, always under the same number."""
+    count, lives, rounds = 240, 6, random.Random(7)
+
+    def slowly(message: Message) -> bytes | None:
+        time.sleep(0.004)
+        return acknowledgement(message) if rounds.random() > 0.05 else None  # hangs up now and then
+
+    with Hospital(slowly) as hospital, fault.gateway(hospital.address) as gateway:
+        ready = []
+        for life in range(lives):
+            for number in range(life * count // lives, (life + 1) * count // lives):
+                if gateway.send(result(number)).one("MSA", 1) != "AA":
+                    return "", f"message {number} was not taken"
+            hospital.wait(len(hospital.received) + rounds.randrange(3, 12), 30)
+            gateway.kill()
+            ready.append(gateway.start())
+        until(lambda: settled(gateway))
+        keys: dict[str, set[str]] = {}
+        for message in hospital.received:
+            keys.setdefault(message.report, set()).add(message.control_id)
+        stored = gateway.count("DiagnosticReport?status=final")
+        figures = (
+            f"{count} messages, {lives} kills, {len(hospital.received)} arrivals, ready in {max(ready):.1f} s at most"
+        )
+        if len(keys) != count or stored != count:
+            return figures, f"{len(keys)} arrived, {stored} are stored"
+        if any(len(found) > 1 for found in keys.values()):
+            return figures, "one message came under two numbers"
+        ordered = in_order([message.report for message in hospital.received], len(NAMES))
+        return figures, "" if ordered else "a patient's messages overtook each other"
+
+
+class Troubled:
+    """A web address that can be told how to behave, and what it took."""
+
+    def __init__(self, web: WebAddress) -> None:
+        self.web = web
+        self.taken: list[str] = []
+
+    def be(self, trouble: str) -> None:
+        """down (it must be up before), slow, 503, 500, silent, well."""
+        self.web.headers = {"Retry-After": "1"} if trouble == "503" else {}
+        if trouble == "down":
+            self.web.down()
+            return
+        if not self.web.listening:
+            self.web.up()
+        answers: dict[str, int | Callable[[bytes], int]] = {"503": 503, "500": 500, "silent": 0, "slow": self._slowly}
+        self.web.status = answers.get(trouble, self._take)
+
+    def _slowly(self, body: bytes) -> int:
+        time.sleep(0.2)
+        return self._take(body)
+
+    def _take(self, body: bytes) -> int:
+        self.taken.append("F" + body.partition(b'"value":"F')[2][:5].decode())
+        return 201
+
+
+def receiver_in_trouble(fault: Fault) -> Result:
+    """R8: down, slow, 503, 500, no answer, then well: everything arrives, each patient's in order, soon after."""
+    with (
+        WebAddress() as web,
+        fault.gateway(web.address, transport="http", format="fhir", message="resource") as gateway,
+    ):
+        receiver, sent = Troubled(web), 0
+        for trouble, seconds in (("down", 4.0), ("slow", 2.0), ("503", 2.0), ("500", 2.0), ("silent", 2.0)):
+            receiver.be(trouble)
+            for _ in range(40):
+                gateway.send(result(sent))
+                sent += 1
+            time.sleep(seconds)
+        receiver.be("well")
+        took = until(lambda: settled(gateway) and len(set(receiver.taken)) >= sent)
+        tries = len(web.received)
+        figures = f"{sent} messages, {tries} tries, all there {took:.1f} s after it was well"
+        if took < 0 or len(set(receiver.taken)) != sent:
+            return figures, f"{len(set(receiver.taken))} of {sent} were taken"
+        if tries > 2 * sent:
+            return figures, "a thundering herd"
+        if not in_order(receiver.taken, len(NAMES)):
+            return figures, "a patient's messages overtook each other"
+        return figures, "" if took < 10 else "it took longer than 10 s"
+
+
+def poison(fault: Fault) -> Result:
+    """R9: one message that is refused for ever is dead after three tries, the others pass; replay brings it."""
+    refused = {"F00003"}
+    with (
+        Hospital(lambda each: acknowledgement(each, "AE" if each.report in refused else "AA")) as hospital,
+        fault.gateway(hospital.address) as gateway,
+    ):
+        began = time.monotonic()
+        for number in range(24):
+            gateway.send(result(number, patients=3))
+        others = until(lambda: len({each.report for each in hospital.received} - refused) == 23)
+        dead = until(lambda: len(gateway.get("/operations/deliveries?state=dead")["deliveries"]) == 1)
+        figures = f"23 others there after {others:.1f} s, dead after {time.monotonic() - began:.1f} s"
+        if others < 0 or dead < 0:
+            return figures, "the others did not pass, or it never died"
+        tries = [each.control_id for each in hospital.received if each.report in refused]
+        refused.clear()
+        number = gateway.get("/operations/deliveries?state=dead")["deliveries"][0]["id"]
+        gateway._run("replay", "--data", str(gateway.data), "--delivery", str(number))
+        until(lambda: settled(gateway))
+        again = [each.control_id for each in hospital.received if each.report == "F00003"]
+        if len(tries) != 3 or len(again) != 4 or len(set(again)) != 1:
+            return figures, f"{len(tries)} tries, then {len(again)}, under {len(set(again))} numbers"
+        return figures, ""
+
+
+def disk_full(fault: Fault) -> Result:
+    """R5: a full disk: no AA, reading goes on; once there is room it goes on by itself, nothing lost or doubled."""
+    if os.geteuid() or not shutil.which("mount"):
+        return "skipped: needs root and mount", ""
+    disk = fault.home / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=True)
+    try:
+        return _disk_full(Fault(disk, fault.command), disk)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def _disk_full(fault: Fault, disk: Path) -> Result:
+    with Hospital() as hospital, fault.gateway(hospital.address) as gateway:
+        ballast = disk / "ballast"
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 125 * 2**20)
+        taken, refused, number = [], 0, 0
+        while refused < 50 and number < 20_000:
+            if _code(gateway, result(number, text=f"NTE|1||{'x' * 3000}")) == "AA":
+                taken.append(number)
+            else:
+                refused += 1
+            number += 1
+        for path in ("/fhir/Patient?_count=1", "/operations/status", "/metrics", "/fhir/metadata", "/nothing") * 10:
+            gateway.status_of(path)
+        while_full = gateway.status_of("/fhir/DiagnosticReport?_count=1")
+        ballast.unlink()
+        began = time.monotonic()
+        back = until(lambda: _code(gateway, result(number)) == "AA", 20)
+        until(lambda: settled(gateway))
+        figures = f"{len(taken)} taken, then {refused} without an AA; AA again after {back:.1f} s, all done after "
+        figures += f"{time.monotonic() - began:.1f} s"
+        lost = [each for each in [*taken, number] if gateway.count(f"DiagnosticReport?identifier=F{each:05d}") != 1]
+        stopped = gateway.stop()
+        if while_full != 200 or back < 0 or lost or stopped:
+            return figures, f"reading {while_full}, back {back:.1f}, lost or doubled {len(lost)}, {stopped}"
+        damaged = [name for name in ("journal", "record") if not _sound(gateway.data / f"{name}.sqlite")]
+        return figures, f"damaged: {damaged}" if damaged else ""
+
+
+def _code(gateway: Gateway, body: bytes) -> str:
+    try:
+        return gateway.send(body).one("MSA", 1)
+    except OSError:
+        return ""
+
+
+def _sound(path: Path) -> bool:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    finally:
+        connection.close()
+
+
+def failing_disk(fault: Fault) -> Result:
+    """R6: fdatasync answers EIO now and then: no AA for what was in that commit; nothing lost, nothing doubled."""
+    if not shutil.which("strace"):
+        return "skipped: needs strace", ""
+    inject = "inject=fdatasync:error=EIO:when=40+25"
+    tracing = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject]
+    with Hospital() as hospital:
+        config = fault.home / "community.yaml"
+        text = COMMUNITY.format(address=hospital.address, transport="mllp", format="hl7v2", message="ORU_R01")
+        config.write_text(text, "utf-8")
+        with Gateway(fault.command, fault.home, config=config) as gateway:
+            gateway.start()
+            gateway.stop()
+            gateway._command = [*tracing, *fault.command]
+            gateway.start()
+            codes = {number: _code(gateway, result(number)) for number in range(60)}
+            gateway.kill()
+            gateway._command = fault.command
+            gateway.start()
+            until(lambda: settled(gateway))
+            counts = {number: gateway.count(f"DiagnosticReport?identifier=F{number:05d}") for number in codes}
+        taken = [number for number, code in codes.items() if code == "AA"]
+        figures = f"{len(taken)} of {len(codes)} taken, {len(codes) - len(taken)} without an AA"
+        wrong = [number for number in taken if counts[number] != 1] + [each for each in counts if counts[each] > 1]
+        if len(taken) == len(codes):
+            return figures, "no error reached the gateway: nothing was shown"
+        return figures, f"{len(wrong)} lost or doubled" if wrong else ""
+
+
+FAULTS = {
+    each.__name__: each for each in (killed_while_delivering, receiver_in_trouble, poison, disk_full, failing_disk)
+}
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance.faults", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=", ".join(FAULTS))
+    parser.add_argument("--hutong", metavar="COMMAND", default=f"{shlex.quote(sys.executable)} -m gateway")
+    options = parser.parse_args()
+    failed = 0
+    for name in options.faults or FAULTS:
+        home = Path(tempfile.mkdtemp(prefix=f"hutong-{name}-"))
+        figures, wrong = FAULTS[name](Fault(home, shlex.split(options.hutong)))
+        print(f"{'FAIL' if wrong else 'ok  '} {name}: {figures}{'; ' + wrong if wrong else ''}", flush=True)
+        if wrong:
+            failed += 1
+            print(f"     kept for a look: {home}")
+        else:
+            shutil.rmtree(home)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""How fast, honestly: distinct messages, stages compared inside one run, counts of what was produced.
+
+python -m conformance.speed                    all stages, then a whole gateway over MLLP
+python -m conformance.speed --rounds 10        steadier
+python -m conformance.speed --stream FILE.pkl  another stream: a pickled list of (kind, bytes)
+"""

@@ -1,0 +1,181 @@
+"""A mapping lives with its examples: documents in `examples/` beside the maps, and what they become, there and back.
+
+    NAME.hl7         a message            NAME.json    its Bundle    NAME.back.hl7    the Bundle as a message again
+    NAME.csv         a table              NAME.json    its Bundle    NAME.back.csv    the Bundle as rows again
+    NAME.form.json   a form               NAME.json    its Bundle
+
+`python -m gateway.mapping.examples [FOLDER]` tells what differs; with `--accept` it writes the answers anew, when a
+person has looked at the difference: a changed mapping is a changed example in the same commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import zip_longest
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gateway.codec import delimited, hl7v2
+from gateway.codec import json as json_tree
+from gateway.errors import HutongError
+from gateway.fhir import json, validate
+from gateway.mapping.maps import Address, Maps, Translation, load, shipped
+from gateway.model import Profile, Resource
+
+FOLDER = "examples"
+PROFILE = Profile(time_zone="Asia/Shanghai")
+FACILITY = "EXAMPLE"  # who sends the files and receives the answers
+WHEN = datetime(2026, 3, 12, 14, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What is not as the example says."""
+
+    file: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.cause}"
+
+
+def run(folder: Path, *, accept: bool = False) -> list[Mismatch]:
+    """Every example below a folder of maps, by the shipped maps and those of it. `accept` writes the answers."""
+    folders = [shipped()] if folder.resolve() == shipped().resolve() else [shipped(), folder]
+    maps = load(folders)
+    found: list[Mismatch] = []
+    for path in inputs(folder):
+        for answer, body in _answers(path, maps):
+            if accept and isinstance(body, bytes):
+                answer.write_bytes(body)
+            else:
+                found.extend(_compared(answer, body))
+    return found
+
+
+def inputs(folder: Path) -> list[Path]:
+    """The documents of all examples below a folder."""
+    there = (path for path in folder.rglob(f"{FOLDER}/*") if path.suffix in (".hl7", ".csv", ".json"))
+    return sorted(path for path in there if ".back." not in path.name and (path.suffix != ".json" or _is_form(path)))
+
+
+def _is_form(path: Path) -> bool:
+    return path.name.endswith(".form.json")
+
+
+def _stem(path: Path) -> Path:
+    return path.with_name(path.name.partition(".")[0])
+
+
+# ---------------------------------------------------------------------------------------------- answers
+
+
+def _answers(path: Path, maps: Maps) -> Iterator[tuple[Path, bytes | str]]:
+    """(file of an answer, its bytes or why there are none)."""
+    into, back = _KINDS[path.suffix]
+    target = _stem(path).with_suffix(".json")
+    try:
+        made = into(path.read_bytes(), maps)
+        validate.check_bundle(made.bundle)
+        yield target, json.dumps_pretty(made.bundle) + b"\n"
+        if back is not None:
+            yield _stem(path).with_suffix(f".back{path.suffix}"), back(made, path.read_bytes(), maps)
+    except HutongError as error:
+        yield target, f"cannot be made: {error}"
+
+
+def _message(body: bytes, maps: Maps) -> Translation:
+    return maps.to_fhir(hl7v2.decode(body), profile=PROFILE, when=WHEN)
+
+
+def _message_back(made: Translation, body: bytes, maps: Maps) -> bytes:
+    """As the sender itself would receive it, in its charset."""
+    message = hl7v2.decode(body)
+    to = Address(
+        profile=Profile(time_zone="Asia/Shanghai", charset=message.charset, version=message.header.version),
+        facility=message.header.sending_facility, control_id="BACK", when=WHEN, event=message.header.trigger,
+    )  # fmt: skip
+    lead = maps.library.structures[made.structure].lead
+    resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
+    return maps.from_fhir(resources, _leads(resources, lead), structure=made.structure, to=to)
+
+
+def _leads(resources: dict[str, Resource], lead: str) -> list[str]:
+    """The resources a message is about: of a merge, the patient that stays; without a visit, the patient."""
+    found = [url for url, each in resources.items() if each["resourceType"] == lead and each.get("active") is not False]
+    return found or [url for url, each in resources.items() if each["resourceType"] == "Patient"]
+
+
+def _table(body: bytes, maps: Maps) -> Translation:
+    table = delimited.decode(body)
+    name = maps.export_of(format="delimited", columns=table.columns)
+    return maps.rows_to_fhir(table.rows, name=name, profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
+
+
+def _table_back(made: Translation, body: bytes, maps: Maps) -> bytes:
+    lead = maps.library.exports[made.structure].lead
+    resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
+    to = Address(profile=PROFILE, facility=FACILITY, control_id="BACK", when=WHEN)
+    columns, rows = maps.rows_from_fhir(resources, _leads(resources, lead), name=made.structure, to=to)
+    return delimited.encode(columns, rows, charset=delimited.decode(body).charset)
+
+
+def _form(body: bytes, maps: Maps) -> Translation:
+    name, records = maps.form_of(json_tree.decode(body).root)
+    return maps.rows_to_fhir(records, name=name, profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
+
+
+Into = Callable[[bytes, Maps], Translation]
+Back = Callable[[Translation, bytes, Maps], bytes]
+_KINDS: dict[str, tuple[Into, Back | None]] = {
+    ".hl7": (_message, _message_back),
+    ".csv": (_table, _table_back),
+    ".json": (_form, None),
+}
+
+
+# ------------------------------------------------------------------------------------------- comparing
+
+
+def _compared(path: Path, made: bytes | str) -> Iterator[Mismatch]:
+    file = f"{path.parent.parent.name}/{FOLDER}/{path.name}"
+    if isinstance(made, str):
+        yield Mismatch(file, made)
+    elif not path.exists():
+        yield Mismatch(file, "is not there yet; look at what is made and write it with --accept")
+    elif path.read_bytes() != made:
+        yield Mismatch(file, _first_difference(path.read_bytes(), made))
+
+
+def _first_difference(expected: bytes, made: bytes) -> str:
+    """The first line that differs; segments are lines."""
+    lines = zip_longest(*(body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n") for body in (expected, made)))
+    for number, (one, other) in enumerate(lines, start=1):
+        if one != other:
+            return f"line {number}: expected {_shown(one)}, made {_shown(other)}"
+    return "the line ends differ"
+
+
+def _shown(line: bytes | None) -> str:
+    return "nothing" if line is None else repr(line.decode("utf-8", "replace").strip())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when all examples are as they say, 1 when not."""
+    parser = argparse.ArgumentParser(prog="python -m gateway.mapping.examples", description="Run the examples of maps.")
+    parser.add_argument("folder", nargs="?", type=Path, default=shipped(), help="a folder of maps (the shipped ones)")
+    parser.add_argument("--accept", action="store_true", help="write what is made as the new answers")
+    chosen = parser.parse_args(arguments)
+    found = run(chosen.folder, accept=chosen.accept)
+    for mismatch in found:
+        sys.stdout.write(f"{mismatch}\n")
+    sys.stdout.write(f"{len(inputs(chosen.folder))} examples, {len(found)} differences\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
