@@ -1,5 +1,5 @@
-"""One stage of the gateway as a live worker: prints `ready`, then for each line on standard input runs one slice of half
-a second and prints the CPU microseconds a message took.
+"""One stage of the gateway as a live worker: prints `ready`, then for each line on standard input runs half a second
+and prints the CPU microseconds that a message took.
 
     python -m conformance.speed.stage NAME [STREAM.pkl]
 

@@ -19,7 +19,7 @@ from gateway.mapping.library import Library, read
 from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.moves import Move, moved, moves_of, origin
 from gateway.mapping.runtime import nodes
-from gateway.mapping.syntax import Export, Structure
+from gateway.mapping.syntax import Block, Export, Structure
 from gateway.mapping.table_writer import TableWriter
 from gateway.model import Profile, Resource
 
@@ -115,7 +115,7 @@ class Maps:
         moves = moves_of(profile)
         segments = moved(message.segments, moves)
         self._compiled(name, explain=explain).run(segments, context)
-        _demand(self.library.structures[name], segments, context)
+        self._demand(self.library.structures[name], segments, context)
         _provenance(context, header.time, when)
         return Translation(
             bundle=transaction(context),
@@ -123,6 +123,24 @@ class Maps:
             notes=(*message.notes, *context.notes),
             unknown=tuple(context.unknown),
             lineage=_lineage(context, segments, message.segments, moves) if explain else (),
+        )
+
+    def _demand(self, structure: Structure, segments: list[list[str]], context: Context) -> None:
+        """A message must tell of what it is about, and of whom. Raises Permanent naming what is missing."""
+        made = {entry.resource["resourceType"] for entry in context.entries.values()}
+        lead = "Patient" if structure.name in LEADLESS else structure.lead
+        if lead in made or structure.lead in made:
+            return
+        kept = "it is kept; complete it at the sender and send it again"
+        if "Patient" not in made:
+            there = any(segment[0] == "PID" for segment in segments)
+            cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose is it?"
+            raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
+        blocks = [each for each in self.library.blocks_of(structure.name) if each.type == lead and each.into]
+        places = [_missing(each, segments) for each in blocks] or [("", "")]
+        notes = "".join(f"; {note}" for note in (places[0][1], *context.notes) if note)
+        raise Permanent(
+            f"the message makes no {lead}{notes}", place=places[0][0] or structure.name, code="101", remedy=kept
         )
 
     def of(self, profile: Profile) -> Maps:
@@ -255,19 +273,15 @@ def _records(export: Export, root: Any) -> list[Any]:
     return nodes(root, export.each) if export.each else [root]
 
 
-def _demand(structure: Structure, segments: list[list[str]], context: Context) -> None:
-    """A message must tell of what it is about, and of whom. Raises Permanent naming what is missing."""
-    made = {entry.resource["resourceType"] for entry in context.entries.values()}
-    lead = "Patient" if structure.name in LEADLESS else structure.lead
-    if lead in made or structure.lead in made:
-        return
-    kept = "it is kept; complete it at the sender and send it again"
-    if "Patient" not in made:
-        there = any(segment[0] == "PID" for segment in segments)
-        cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose it is stays open"
-        raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
-    notes = "".join(f"; {note}" for note in context.notes)
-    raise Permanent(f"the message makes no {lead}{notes}", place=structure.name, code="101", remedy=kept)
+def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
+    """(place, what is not there) why a block made nothing; ("", "") where the message gives no reason."""
+    there = [segment for segment in segments if segment[0] in block.segments]
+    if not there:
+        return block.segments[-1], f"it has no {' or '.join(block.segments)} segment"
+    needed = block.condition.field if block.condition and block.condition.operator == "valued" else None
+    if needed and not any(segment[needed.number : needed.number + 1] not in ([], [""]) for segment in there):
+        return str(needed), f"{needed} is empty"
+    return "", ""
 
 
 def _event(structure: Structure) -> str:

@@ -219,9 +219,15 @@ def test_a_visit_without_number_is_no_encounter() -> None:
 
 
 def test_a_discharge_without_a_visit_number_says_why_it_is_refused() -> None:
-    with pytest.raises(Permanent, match="makes no Encounter") as raised:
+    with pytest.raises(Permanent, match="makes no Encounter; PV1-19 is empty") as raised:
         into(message("ADT^A03^ADT_A03", "PV1|1|I"))
-    assert raised.value.place == "ADT_A03"
+    assert raised.value.place == "PV1-19"
+
+
+def test_a_report_without_obr_says_which_segment_is_missing() -> None:
+    with pytest.raises(Permanent, match="makes no DiagnosticReport; it has no ORC or OBR segment") as raised:
+        into(message(ORU, "OBX|1|NM|C1^t^L||5|g/L|||||F"))
+    assert raised.value.place == "OBR"
 
 
 def test_unknown_sex_and_classes() -> None:
