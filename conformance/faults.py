@@ -229,11 +229,11 @@ def poison(fault: Fault) -> Result:
 
 def disk_full(fault: Fault) -> Result:
     """R5: a full disk: no AA, reading goes on; once there is room it goes on by itself, nothing lost or doubled."""
-    if os.geteuid() or not shutil.which("mount"):
-        return "skipped: needs root and mount", ""
     disk = fault.home / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        return "skipped: no small disk can be mounted here", ""
     try:
         return _disk_full(Fault(disk, fault.command), disk)
     finally:

@@ -26,6 +26,7 @@ from gateway import telemetry
 from gateway.db.engine import Engine, Transaction
 from gateway.errors import Ambiguous, Configuration, HutongError, Permanent, Transient
 from gateway.journal.outbox import Outbox
+from gateway.journal.suspect import Suspect
 from gateway.journal.work import Job, Work
 from gateway.model import Delivery, Entry, Receipt, State
 
@@ -34,6 +35,8 @@ IDLE = 0.2
 BATCH = 100  # entries in one transaction,
 SLICE = 0.05  # or as many as fit into so many seconds: others want to write too
 GRACE = 1.5  # seconds a delivery under way may still take when we stop
+
+FELL = "the worker fell again and again while it worked on this"
 
 Process = Callable[[Transaction, Entry], "Processed"]  # inside the transaction
 Send = Callable[[Delivery], Awaitable[Receipt]]
@@ -105,6 +108,7 @@ class EntryDrain:
     told: Told | None = None
     committed: Callable[[], None] | None = None  # after each durable batch: deliveries may be owed now
     ahead: Callable[[Sequence[int]], None] | None = None  # told the ids of the entries that come after the first
+    suspect: Suspect | None = None  # remembers which entry was in work when the process fell
     policy: Policy = field(default_factory=Policy)
     work: Work = field(default_factory=Work)
     batch: int = BATCH
@@ -156,6 +160,8 @@ class EntryDrain:
         began = time.monotonic()
         transaction.execute("SAVEPOINT entry")
         try:
+            if self.suspect and not self.suspect.begins(job.entry.id):
+                raise Configuration(FELL, remedy="report this defect; once it is mended, replay the message")
             processed = self.process(transaction, job.entry)
         except Exception as error:  # noqa: BLE001  the table decides, also about what nobody foresaw
             transaction.execute("ROLLBACK TO entry")
@@ -163,6 +169,8 @@ class EntryDrain:
         else:
             state = self._processed(transaction, job, processed)
         transaction.execute("RELEASE entry")
+        if self.suspect:
+            self.suspect.ends(job.entry.id)
         if self.told:
             self.told(state, time.monotonic() - began)
         return state

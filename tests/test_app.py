@@ -26,10 +26,11 @@ from gateway.app.translator import Translator
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Configuration
 from gateway.journal.intake import Intake, Verdict
+from gateway.journal.ledger import Ledger
 from gateway.model import Frame
 from tests import community
 from tests.journal.databases import NOW
-from tests.rooms import MAPS
+from tests.rooms import MAPS, House
 
 PROGRAM = [sys.executable, "-m", "gateway"]
 Found = TypeVar("Found")
@@ -312,6 +313,7 @@ def test_a_message_that_is_refused_for_ever_stops_nobody_and_can_be_replayed(sha
 @pytest.fixture
 def journalled(tmp_path: Path) -> Iterator[list[int]]:
     """Four messages in a journal of the data directory; the third is none."""
+    (tmp_path / "data").mkdir()
     engine = SqliteEngine(tmp_path / "data" / "journal.sqlite", schema="journal")
     intake = Intake(engine)
     intake.start()
@@ -324,11 +326,6 @@ def journalled(tmp_path: Path) -> Iterator[list[int]]:
     ]
     intake.close()
     engine.close()
-
-
-@pytest.fixture(autouse=True)
-def data(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
 
 
 def test_translations_ahead_are_those_that_would_be_made(tmp_path: Path, journalled: list[int]) -> None:
@@ -357,3 +354,51 @@ def test_without_the_child_the_worker_does_it_itself(tmp_path: Path, journalled:
     assert [ahead.fetch(entry) for entry in journalled] == [None] * 4
     ahead.ask(journalled)
     assert ahead.fetch(journalled[0]) is None
+
+
+FALLING = """
+import os, sys, threading
+from pathlib import Path
+from gateway.app.rooms import open_rooms
+from gateway.journal.suspect import Suspect
+from gateway.worker import EntryDrain, Processed
+
+def process(transaction, entry):
+    if entry.id == 2:
+        os._exit(11)
+    return Processed(None)
+
+data = Path(sys.argv[1])
+rooms = open_rooms(config=None, data=data, process="worker")
+suspect = Suspect(data / "in-work", fell=True)
+stop = threading.Event()
+drain = EntryDrain(journal=rooms.journal, record=rooms.record, process=process, stop=stop, suspect=suspect)
+while drain.once():
+    pass
+"""
+
+
+def test_a_message_that_takes_the_worker_down_stops_nobody_else(tmp_path: Path) -> None:
+    """What no `except` sees: the process ends in the middle of one message, every time. It is parked in the end."""
+    house = House(tmp_path)
+    try:
+        bodies = [community.result(f"L{number}", number=f"C{number}", report=f"F{number}") for number in range(3)]
+        for body in bodies:
+            house.intake.write_now(
+                Frame(channel="mllp", body=body, peer="-", received_at=NOW), Verdict(member="lab", format="hl7v2")
+            )
+        house.close()
+        codes = [
+            subprocess.run([sys.executable, "-c", FALLING, str(house.data)], timeout=20, check=False).returncode
+            for _ in range(4)
+        ]
+        assert codes == [11, 11, 11, 0]
+    finally:
+        again = Ledger(
+            SqliteEngine(house.data / "journal.sqlite", schema="journal"),
+            SqliteEngine(house.data / "record.sqlite", schema="record"),
+        )
+    assert [(line.id, line.state) for line in again.entries()[::-1]] == [(1, "done"), (2, "parked"), (3, "done")]
+    assert "fell again and again" in again.entries()[1].cause
+    again.journal.close()
+    again.record.close()

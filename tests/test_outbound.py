@@ -14,7 +14,7 @@ from conformance.message import Message
 from gateway.errors import Configuration, HutongError
 from gateway.fhir import json as fhir_json
 from gateway.fhir import validate
-from gateway.model import Delivery, Member, Resource, Subscription
+from gateway.model import Change, Delivery, Member, Resource, Subscription
 from gateway.outbound import Dispatcher, transaction
 from gateway.transport.memory import MemorySender
 from tests import community
@@ -60,16 +60,15 @@ def owed(house: House, name: str) -> list[Delivery]:
             kind, _, id_ = each.reference.partition("/")
             with house.record.reading() as reader:
                 (number,) = reader.execute("SELECT committed FROM delivery WHERE id = ?", (each.id,))[0]
-            change = house_change(kind, id_, each.version, number)
+            change = changed(kind, id_, each.version, number)
             found.append(
                 Delivery(id=each.id, subscription=name, key=each.key, change=change, idempotency=each.idempotency)
             )
     return found
 
 
-def house_change(kind: str, id_: str, version: int, number: int):  # type: ignore[no-untyped-def]
-    from gateway.model import Change
-
+def changed(kind: str, id_: str, version: int, number: int) -> Change:
+    """A version of a resource, written by a record transaction."""
     return Change(type=kind, id=id_, version=version, transaction=number, interaction="update")
 
 
@@ -107,7 +106,7 @@ async def test_a_preliminary_report_leaves_as_it_was(house: House) -> None:
     assert len(deliveries) == 1  # the county did not ask for preliminary ones
     county = dispatcher(house, "county-laboratory")
     assert Message("", county.write(deliveries[0])).results == ["7.1"]
-    first = replace(deliveries[0], change=house_change("DiagnosticReport", deliveries[0].change.id, 1, 1))
+    first = replace(deliveries[0], change=changed("DiagnosticReport", deliveries[0].change.id, 1, 1))
     message = Message("", county.write(first))
     assert (message.results, message.one("OBR", 25)) == (["6.8"], "P")
 
@@ -198,6 +197,6 @@ async def test_what_cannot_be_written_waits_for_a_person(house: House, changes: 
 async def test_what_is_gone_is_said(house: House) -> None:
     await house.walk(community.result("L1", report="F1"))
     (delivery,) = owed(house, "county-laboratory")
-    gone = replace(delivery, change=house_change("DiagnosticReport", "nowhere", 1, 1))
+    gone = replace(delivery, change=changed("DiagnosticReport", "nowhere", 1, 1))
     with pytest.raises(Configuration, match="no longer holds"):
         dispatcher(house, "county-laboratory").write(gone)

@@ -102,7 +102,7 @@ def _line(gateway: Gateway, bodies: list[bytes], seconds: list[float]) -> None:
             answer = b""
             while not answer.endswith(b"\x1c\r"):
                 answer += answers.read1()
-            if b"\rMSA|AA|" in answer:
+            if b"\rMSA|AA|" in answer or b"\rMSA|CA|" in answer:
                 seconds.append(time.monotonic() - began)
 
 

@@ -78,7 +78,7 @@ def receive(bodies: Iterator[bytes], rooms: Rooms) -> Slice:
     async def some() -> int:
         frames = [_frame(next(bodies)) for _ in range(TOGETHER)]
         answers = await asyncio.gather(*map(receiver.receive, frames))
-        return sum(b"\rMSA|AA|" in answer for answer in answers)
+        return sum(b"\rMSA|AA|" in answer or b"\rMSA|CA|" in answer for answer in answers)
 
     return lambda: loop.run_until_complete(some())
 

@@ -15,6 +15,7 @@ from gateway.app.rooms import Rooms
 from gateway.app.translator import Translator
 from gateway.fhir import bundle as bundles
 from gateway.inbound import Processor, nothing_ahead
+from gateway.journal.suspect import Suspect
 from gateway.mapping.context import CREDIT_CODE
 from gateway.model import Member, Resource, State, Subscription
 from gateway.outbound import Dispatcher
@@ -27,9 +28,10 @@ SHARED_EVERY = 1.0  # seconds between two looks whether the worker has counted s
 class Back:
     """One thread that works on what arrived, and one task for every subscription that sends what is owed."""
 
-    def __init__(self, rooms: Rooms, translator: Translator | None = None) -> None:
+    def __init__(self, rooms: Rooms, translator: Translator | None = None, *, fell: bool = False) -> None:
         self.rooms = rooms
         self.translator = translator
+        self.suspect = Suspect(rooms.data / "in-work", fell=fell)
         self.record = Record(rooms.record)
         self._stop = threading.Event()
         self._stopping = asyncio.Event()
@@ -58,6 +60,7 @@ class Back:
             process=processor.process,
             stop=self._stop,
             ahead=self.translator.ask if self.translator else None,
+            suspect=self.suspect,
             told=lambda state, seconds: self.rooms.metrics.processed(state.value, seconds=seconds),
             committed=lambda: _ring(loop, self._bells),
         )
@@ -76,6 +79,7 @@ class Back:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for each in self._senders:
             await each.close()
+        self.suspect.close()
 
     async def _share_metrics(self) -> None:
         while not self._stopping.is_set():

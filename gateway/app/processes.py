@@ -69,14 +69,17 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
             await front.stop()
 
 
-def work(*, config: Path | None, data: Path) -> None:
-    """The worker process: runs until its standard input closes (its front is gone) or it is told to stop."""
+def work(*, config: Path | None, data: Path, fell: bool = False) -> None:
+    """The worker process: runs until its standard input closes (its front is gone) or it is told to stop.
+
+    `fell`: it is started again because the one before ended by itself.
+    """
     telemetry.configure(sys.stderr)
     with alone(data / "worker.lock", remedy="stop it", patience=PATIENCE):
-        asyncio.run(_back(config=config, data=data))
+        asyncio.run(_back(config=config, data=data, fell=fell))
 
 
-async def _back(*, config: Path | None, data: Path) -> None:
+async def _back(*, config: Path | None, data: Path, fell: bool) -> None:
     from gateway.app.back import Back
     from gateway.app.rooms import open_rooms
     from gateway.app.translator import Translator
@@ -89,7 +92,7 @@ async def _back(*, config: Path | None, data: Path) -> None:
     watch.start()
     with contextlib.closing(open_rooms(config=config, data=data, process="worker")) as rooms:
         translator = Translator(config=config, data=data) if (os.cpu_count() or 1) > 1 else None
-        back = Back(rooms, translator)
+        back = Back(rooms, translator, fell=fell)
         try:
             await back.start()
             settle_down()
@@ -167,10 +170,10 @@ class Supervisor:
         if self._process.stdin:
             self._process.stdin.close()
 
-    def _spawn(self) -> None:
+    def _spawn(self, *more: str) -> None:
         with self._lock:
             if not self._stopping.is_set():
-                self._process = program.start(*self._arguments)
+                self._process = program.start(*self._arguments, *more)
 
     def _keep(self) -> None:
         falls = 0
@@ -184,7 +187,7 @@ class Supervisor:
             falls = 1 if time.monotonic() - began > STEADY else falls + 1
             telemetry.logger().error("worker fell", code=code, count=falls)
             self._stopping.wait(PAUSES[min(falls, len(PAUSES)) - 1])
-            self._spawn()
+            self._spawn("--fell")
 
 
 @contextlib.contextmanager

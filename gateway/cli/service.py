@@ -56,11 +56,12 @@ def serve(
 def work(
     data: Annotated[Path, typer.Option(metavar="DIR", envvar="HUTONG_DATA")],
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", envvar="HUTONG_CONFIG")] = None,
+    fell: Annotated[bool, typer.Option("--fell", help="The one before ended by itself.")] = False,
 ) -> None:
     """The worker half of `serve`, started by it."""
     from gateway import app
 
-    app.work(config=config, data=data)
+    app.work(config=config, data=data, fell=fell)
 
 
 def demo(
