@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def mistakes(library: Library) -> Iterator[str]:
     """One text for each mistake."""
-    made = {block.type for block in library.blocks}
+    made = {block.type for block in library.blocks if not block.element}
     for structure in library.structures.values():
         yield from _structure(structure)
     known = {name for structure in library.structures.values() for name in _segments(structure.root)}
@@ -58,7 +58,7 @@ def _segments(group: Group) -> Iterator[str]:
 
 
 def _export(library: Library, export: Export) -> Iterator[str]:
-    made = {block.type for block in export.blocks}
+    made = {block.type for block in export.blocks if not block.element}
     for name in export.once:
         yield from _type(export.place, name)
     if export.lead not in made:
@@ -121,6 +121,8 @@ def _block(library: Library, block: Block, made: set[str]) -> Iterator[str]:
     if block.type not in definitions.resource_types():
         yield from _type(block.place, block.type)
         return
+    if block.element:
+        yield from _list(library, block, made)
     for part in block.key:
         if isinstance(part, Link) and part.type not in made:
             yield f"{block.place}: no block makes a {part.type}{nearest(part.type, made)}"
@@ -131,9 +133,24 @@ def _block(library: Library, block: Block, made: set[str]) -> Iterator[str]:
             yield str(error)
 
 
+def _list(library: Library, block: Block, made: set[str]) -> Iterator[str]:
+    """What only blocks have that make an element of a list."""
+    try:
+        paths.list_of(block, library.systems)
+    except Configuration as error:
+        yield str(error)
+    if block.type not in made:
+        yield f"{block.place}: no block makes a {block.type}{nearest(block.type, made)}"
+    if block.key or block.once or not block.into:
+        yield f"{block.place}: an element has no key of its own, and is made with =>"
+    for line in block.lines:
+        if line.link and line.link.every:
+            yield f"{line.place}: links to all belong to the resource, not to an element of it"
+
+
 def _line(library: Library, block: Block, line: Line, made: set[str]) -> None:
     """Raises Configuration with the line's place."""
-    path = paths.resolve(block.type, line, library.systems)
+    path = paths.resolve(block.path, line, library.systems)
     if line.link:
         if line.link.type not in made:
             raise Configuration(f"{line.place}: no block makes a {line.link.type}{nearest(line.link.type, made)}")

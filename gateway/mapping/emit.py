@@ -15,7 +15,7 @@ WITHOUT_SOURCE = ("MessageHeader", "Provenance")  # made though no field fills t
 
 
 class BlockEmitter:
-    """One block → one function `(g, context, scope, item) -> Entry | None`."""
+    """One block → one function `(g, context, scope, item) -> Entry | None`; None too where it made an element."""
 
     def __init__(
         self, block: Block, library: Library, writer: Writer, *, source: str, explain: bool, once: bool
@@ -37,7 +37,7 @@ class BlockEmitter:
         for line in self.sourced:
             self._line(line)
         if self.sourced and self.block.type not in WITHOUT_SOURCE:
-            write.add("if len(r) == 1:")
+            write.add("if not r:" if self.block.element else "if len(r) == 1:")
             write.add("    return None")
         for line in self.constant:
             if line.constant:
@@ -59,20 +59,35 @@ class BlockEmitter:
         if self.block.condition:
             write.add(f"if not ({self.source.condition(self.block.condition)}):")
             write.add("    return None")
-        write.add(f"r = {{'resourceType': {self.block.type!r}}}")
+        if self.block.element:
+            write.add(f"owner = scope.get({self.block.type!r})")
+            write.add("if owner is None:")
+            write.add("    return None")
+            write.add("r = {}")
+        else:
+            write.add(f"r = {{'resourceType': {self.block.type!r}}}")
         write.add("deletes = []")
         self.target.begin()
 
     def _end(self) -> None:
         write = self.writer
-        exact, stems = _required(self.block.type)
+        inside = definitions.resolve(self.block.path).inside if self.block.element else self.block.type
+        exact, stems = _required(inside)
+        if self.block.element:
+            for name, constant, _ in paths.list_of(self.block, self.library.systems).slice:
+                write.add(f"r.setdefault({name!r}, {write.literal(constant)})")
         if exact or stems:
-            write.add(f"if not complete(r, {write.object(exact)}, {write.object(stems)}, context):")
+            named = f"{write.object(exact)}, {write.object(stems)}, {self.block.path!r}"
+            write.add(f"if not complete(r, {named}, context):")
             write.add("    return None")
+        if self.block.element:
+            write.add(f"owner.resource.setdefault({self.block.element.name!r}, []).append(r)")
+            write.add("return None")
+            return
         write.add(f"return context.make(r, once={self.once}, key={self._key()}, deletes=deletes)")
 
     def _path(self, line: Line) -> paths.Path:
-        return paths.resolve(self.block.type, line, self.library.systems)
+        return paths.resolve(self.block.path, line, self.library.systems)
 
     # --------------------------------------------------------------------------------------------- lines
 
@@ -109,7 +124,8 @@ class BlockEmitter:
         write.add(f"if {value}:")
         write.depth += 1
         write.add(f"if {value} == NULL:")
-        write.add(f"    deletes.append({path.emptied!r})" if path.emptied else "    pass")
+        emptied = "" if self.block.element else path.emptied
+        write.add(f"    deletes.append({emptied!r})" if emptied else "    pass")
         write.add("else:")
         write.depth += 1
         where = " else ".join(_place(each) + (f" if {raw}" if last else "") for each, raw, last in _chain(line, raws))
@@ -169,8 +185,9 @@ class BlockEmitter:
 
     def _trace(self, line: Line, path: paths.Path, where: str) -> None:
         if self.explain:
+            made = "owner.resource" if self.block.element else "r"
             text = self.writer.object(path.text)
-            self.writer.add(f"trace(context, r, {text}, {where}, {self.writer.object(str(line.place))})")
+            self.writer.add(f"trace(context, {made}, {text}, {where}, {self.writer.object(str(line.place))})")
 
     # ------------------------------------------------------------------------------- constants and links
 
@@ -231,8 +248,8 @@ def _chain(line: Line, raws: list[str]) -> list[tuple[Field, str, bool]]:
     return [(each, raw, index < last) for index, (each, raw) in enumerate(zip(line.sources, raws, strict=True))]
 
 
-def _required(type_: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(elements, stems of choices) that R4 demands of every such resource."""
-    needed = [each.name for each in definitions.children(type_).values() if each.min]
+def _required(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(elements, stems of choices) that R4 demands of every such resource or element."""
+    needed = [each.name for each in definitions.children(path).values() if each.min]
     exact = tuple(name for name in needed if not name.endswith("[x]"))
     return exact, tuple(name[:-3] for name in needed if name.endswith("[x]"))

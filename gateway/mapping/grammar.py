@@ -230,7 +230,10 @@ def _export(place: Place, tree: lark.Tree[Any]) -> Export:
 
 
 def _block(place: Place, tree: lark.Tree[Any], body: list[tuple[Place, str]]) -> Block:
-    extent, direction, type_, *options = tree.children
+    extent, direction, path, *options = tree.children
+    type_, *below = (_step(each, place) for each in path.children)
+    if type_.repeats or type_.slice or len(below) > 1 or any(not each.repeats for each in below):
+        raise Configuration(f"{place}: a block makes a Resource, or an element of a list of it: Resource.element*")
     values: dict[str, Any] = {}
     match extent.data:
         case "segments":
@@ -255,7 +258,8 @@ def _block(place: Place, tree: lark.Tree[Any], body: list[tuple[Place, str]]) ->
     arrow = str(direction)
     if arrow not in ("=>", "<="):
         raise Configuration(f"{place}: a block is written with => (or <= for one that only writes), not {arrow}")
-    return Block(place=place, type=str(type_), into=arrow == "=>", lines=tuple(lines), **values)
+    element = below[0] if below else None
+    return Block(place=place, type=type_.name, element=element, into=arrow == "=>", lines=tuple(lines), **values)
 
 
 def _option(tree: lark.Tree[Any]) -> dict[str, Any]:

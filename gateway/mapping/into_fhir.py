@@ -101,7 +101,7 @@ def _list_links(library: Library, block: Block) -> tuple[ListLink, ...]:
     made = []
     for line in block.lines:
         if line.into and line.link is not None and line.link.every:
-            path = paths.resolve(block.type, line, library.systems)
+            path = paths.resolve(block.path, line, library.systems)
             made.append(ListLink(line.link.type, steps_of(path), constants_of(path), line.condition))
     return tuple(made)
 
@@ -120,6 +120,8 @@ class StructureMap:
                 self.groups[group].append(
                     _compiled(library, block, function, repeated_segment(self.layout, group, block))
                 )
+        for compiled in self.groups:  # elements when what they belong to is there
+            compiled.sort(key=lambda each: each.block.element is not None)
 
     def run(self, segments: list[Segment], context: Context) -> None:
         """Makes all resources of one message in the context."""

@@ -57,7 +57,7 @@ def _switched(block: Block, off: tuple[str, ...], unused: set[str]) -> Block:
     kept = []
     for line in block.lines:
         names = {str(replace(each, repeats=False, component=0, subcomponent=0)) for each in line.sources}
-        rows = names | {f"{name} {block.type}.{line.path}" for name in names}
+        rows = names | {f"{name} {block.path}.{line.path}" for name in names}
         found = rows.intersection(off)
         unused -= found
         if not found:

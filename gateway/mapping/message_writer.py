@@ -16,7 +16,15 @@ from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Field, Structure
-from gateway.mapping.written_lines import Claims, Target, WrittenLine, leaf_values, target_of, written_texts
+from gateway.mapping.written_lines import (
+    Claims,
+    Target,
+    WrittenLine,
+    elements,
+    leaf_values,
+    target_of,
+    written_texts,
+)
 from gateway.model import Resource
 
 Known = dict[str, Resource]  # what the groups around are about, by type
@@ -37,17 +45,19 @@ class MessageWriter:
                 self.groups[group].append(
                     target_of(library, block, repeated_segment(self.layout, group, block), opens=opens)
                 )
-        here = [block for block in blocks if block.into and homes(self.layout, block)]
+        here = [block for block in blocks if block.into and not block.element and homes(self.layout, block)]
         self.keyed = {block.type for block in here if block.key} & {block.type for block in here if not block.key}
         leading = (
             number
             for number, targets in enumerate(self.groups)
             for target in targets
-            if target.block.type == structure.lead and target.block.into
+            if target.block.type == structure.lead and target.block.into and not target.list
         )
         self.lead_group = next(leading, 0)
         if self.lead_group:  # the lead writes first: OBR-4 is the report's code, whatever was ordered
             self.groups[self.lead_group].sort(key=lambda target: target.block.type != structure.lead)
+        for targets in self.groups:  # what a resource's own lines write of a list is not left to its elements
+            targets.sort(key=lambda target: target.list is not None)
 
     def run(self, leads: list[Resource], graph: Graph, context: Context) -> list[Segment]:
         """The segments of one message about these lead resources, without MSH."""
@@ -74,6 +84,7 @@ class MessageWriter:
         head = list(writing.done)
         for lead in leads:
             writing.done = list(head)  # a specimen of two reports is written with both
+            writing.claims.clear()
             writing.fill(root.open(self.lead_group), {**above, self.structure.lead: lead})
 
 
@@ -85,6 +96,7 @@ class _Writing:
         self.graph = graph
         self.context = context
         self.done: list[Resource] = []
+        self.claims: dict[int, Claims] = {}  # what of each resource is written already
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
 
     def fill(self, instance: Instance, known: Known) -> None:
@@ -100,7 +112,12 @@ class _Writing:
         for target in self.writer.groups[number]:
             if not target.opens:
                 continue
-            if not target.block.into:
+            if target.list:
+                for element in self._elements(target, known):
+                    child = instance.open(number)
+                    self._element(child, target, known, element)
+                    self.fill(child, known)
+            elif not target.block.into:
                 self._extra(instance, number, target, known)
             else:
                 for resource in self._candidates(target, known):
@@ -110,6 +127,10 @@ class _Writing:
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
         """One block of a group; what it found is bound for the others."""
         if not target.block.into or not target.lines:
+            return
+        if target.list:
+            for element in self._elements(target, known)[: None if target.repeated else 1]:
+                self._element(instance, target, known, element)
             return
         type_ = target.block.type
         if target.repeated or type_ not in known or target.apart:
@@ -123,7 +144,22 @@ class _Writing:
                 bound.setdefault(type_, resource)
             self.done.append(resource)
             fresh = _new(instance, target.repeated) if target.repeated else None
-            Pen(instance, fresh, self).block(target, resource)
+            pen = Pen(instance, fresh, self)
+            pen.block(target, resource)
+            self.claims[id(resource)] = pen.claims
+
+    def _elements(self, target: Target, known: Known) -> list[dict[str, Any]]:
+        owner = known.get(target.block.type)
+        if owner is None:
+            return []
+        return elements(owner, target, self.context, self.graph, self.claims.setdefault(id(owner), Claims()))
+
+    def _element(self, instance: Instance, target: Target, known: Known, element: dict[str, Any]) -> None:
+        """One element of a list, in a segment of its own where that repeats."""
+        pen = Pen(instance, _new(instance, target.repeated) if target.repeated else None, self)
+        pen.claims = self.claims[id(known[target.block.type])]
+        pen.claims.take(target.block.path, element)
+        pen.block(target, element)
 
     def _fits(self, target: Target, resource: Resource) -> bool:
         """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.errors import Configuration
 from gateway.fhir import definitions
-from gateway.mapping.syntax import Constant, Line, Step
+from gateway.mapping.syntax import Block, Constant, Line, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +54,38 @@ def resolve(resource: str, line: Line, systems: dict[str, str]) -> Path:
     walked = resource
     for step in line.target:
         walked = f"{walked}.{step.name}"
-        try:
-            found = definitions.resolve(walked)
-        except Configuration as error:
-            raise Configuration(f"{line.place}: {error}") from None
-        many = found.max is None or found.max > 1
-        if step.repeats and not many:
-            raise Configuration(f"{line.place}: {walked} occurs once in R4; '*' does not fit")
-        elements.append(
-            Element(
-                name=step.name,
-                many=many,
-                choice=step.name.endswith("[x]"),
-                type=found.types[0] if len(found.types) == 1 else "",
-                repeats=step.repeats,
-                slice=tuple(_slice(walked, step, line, systems)),
-            )
-        )
+        elements.append(_element(walked, step, line, systems))
     return Path(resource, tuple(elements))
 
 
-def _slice(walked: str, step: Step, line: Line, systems: dict[str, str]) -> list[tuple[str, Any, tuple[str, ...]]]:
+def list_of(block: Block, systems: dict[str, str]) -> Element:
+    """The list whose elements a block makes. Raises Configuration with the block's place."""
+    if block.element is None:
+        raise Configuration(f"{block.place}: this block makes a resource, no element")
+    return _element(block.path, block.element, block, systems)
+
+
+def _element(walked: str, step: Step, line: Line | Block, systems: dict[str, str]) -> Element:
+    try:
+        found = definitions.resolve(walked)
+    except Configuration as error:
+        raise Configuration(f"{line.place}: {error}") from None
+    many = found.max is None or found.max > 1
+    if step.repeats and not many:
+        raise Configuration(f"{line.place}: {walked} occurs once in R4; '*' does not fit")
+    return Element(
+        name=step.name,
+        many=many,
+        choice=step.name.endswith("[x]"),
+        type=found.types[0] if len(found.types) == 1 else "",
+        repeats=step.repeats,
+        slice=tuple(_slice(walked, step, line, systems)),
+    )
+
+
+def _slice(
+    walked: str, step: Step, line: Line | Block, systems: dict[str, str]
+) -> list[tuple[str, Any, tuple[str, ...]]]:
     made = []
     for name, values in step.slice:
         constants = [_constant(value) for value in values]
@@ -89,7 +100,7 @@ def _constant(text: str) -> Constant:
     return Constant(text=code, system=system)
 
 
-def value_of(path: str, constant: Constant, line: Line, systems: dict[str, str]) -> Any:
+def value_of(path: str, constant: Constant, line: Line | Block, systems: dict[str, str]) -> Any:
     """The FHIR value of a constant at a path: a code, a Coding, a CodeableConcept, an Identifier's system, a text."""
     try:
         element = definitions.resolve(path)
@@ -104,7 +115,7 @@ def value_of(path: str, constant: Constant, line: Line, systems: dict[str, str])
     return [made] if element.max is None or element.max > 1 else made
 
 
-def _typed(type_: str, constant: Constant, line: Line, systems: dict[str, str]) -> Any:
+def _typed(type_: str, constant: Constant, line: Line | Block, systems: dict[str, str]) -> Any:
     if type_ == "boolean":
         return constant.text == "true"
     if type_ not in ("Coding", "CodeableConcept"):
@@ -117,7 +128,7 @@ def _typed(type_: str, constant: Constant, line: Line, systems: dict[str, str]) 
     return coding if type_ == "Coding" else {"coding": [coding]}
 
 
-def system_of(name: str, line: Line, systems: dict[str, str]) -> str:
+def system_of(name: str, line: Line | Block, systems: dict[str, str]) -> str:
     """The URI of a code system by its short name in the maps."""
     if ":" in name:
         return name

@@ -70,14 +70,16 @@ def _judged(condition: Condition, context: Context) -> bool | None:
             return context.facts.get(condition.fact) in condition.values if condition.fact else None
 
 
-def complete(resource: dict[str, Any], exact: tuple[str, ...], stems: tuple[str, ...], context: Context) -> bool:
-    """Is everything there that R4 demands? If not, the resource is left out and said so; the raw message keeps it."""
+def complete(
+    resource: dict[str, Any], exact: tuple[str, ...], stems: tuple[str, ...], name: str, context: Context
+) -> bool:
+    """Is everything there that R4 demands? If not, it is left out and said so; the raw message keeps it."""
     missing = next((name for name in exact if name not in resource), "")
     for stem in stems:
         if not missing and not any(each.startswith(stem) for each in resource):
             missing = stem
     if missing:
-        context.note(f"no {resource['resourceType']} was made: the message gives no {missing}")
+        context.note(f"no {name} was made: the message gives no {missing}")
     return not missing
 
 

@@ -98,7 +98,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """`ORC OBR => DiagnosticReport key identifier in ORU_R01`: which part of the source makes which resource."""
+    """`ORC OBR => DiagnosticReport key identifier in ORU_R01`: which part of the source makes which resource.
+
+    `AIL => Appointment.participant*`: which part makes an element of the resource that was made beside or above."""
 
     place: Place
     segments: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ class Block:
     )
     each: str = ""  # trees: one resource for every node at this path below the current one
     type: str = ""
+    element: Step | None = None  # the block makes an element of this list, not the resource itself
     into: bool = True
     back: bool = True
     key: tuple[Link | tuple[Field, ...], ...] = ()  # what names it: linked resources and fields (the first one valued)
@@ -115,6 +118,11 @@ class Block:
     once: bool = False  # created if absent, never changed by this
     unless: str = ""  # backward-only blocks: not when an Observation of this code is there already
     lines: tuple[Line, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Where the paths of its lines begin: 'Appointment', 'Appointment.participant'."""
+        return f"{self.type}.{self.element.name}" if self.element else self.type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

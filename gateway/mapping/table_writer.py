@@ -8,7 +8,7 @@ from gateway.mapping.context import Context
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Export
-from gateway.mapping.written_lines import Claims, Target, leaf_values, target_of, written_texts
+from gateway.mapping.written_lines import Claims, Target, elements, leaf_values, target_of, written_texts
 from gateway.model import Resource
 
 
@@ -28,8 +28,8 @@ class TableWriter:
                 row: dict[str, str] = {}
                 for target in self.targets:
                     resource = item if target is self.row else known.get(target.block.type)
-                    if resource is not None:
-                        _write_row(row, target, resource, context, graph)
+                    for each in _written(resource, target, context, graph) if resource is not None else ():
+                        _write_row(row, target, each, context, graph)
                 yield row
 
     def _around(self, lead: Resource, graph: Graph) -> dict[str, Resource]:
@@ -55,6 +55,11 @@ class TableWriter:
                     listed = graph.follow(start, link.path, link.type)
                     found.extend(each for each in listed if not any(each is other for other in found))
         return found
+
+
+def _written(resource: Resource, target: Target, context: Context, graph: Graph) -> list[Resource]:
+    """The resource, or the first element of it that the block means."""
+    return elements(resource, target, context, graph, Claims())[:1] if target.list else [resource]
 
 
 def _write_row(row: dict[str, str], target: Target, resource: Resource, context: Context, graph: Graph) -> None:

@@ -39,7 +39,7 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
     for line in block.lines:
         if not line.back or line.link or not line.sources:
             continue
-        path = paths.resolve(block.type, line, library.systems)
+        path = paths.resolve(block.path, line, library.systems)
         pair = _constant_pair(line.constant.text) if line.constant else library.pair(line, path)
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
         made.append(WrittenLine(line, path, pair, words))
@@ -79,6 +79,21 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
     return claims.free(written.path.text, values_at(resource, written.path.elements))
+
+
+def elements(
+    resource: Resource, target: Target, context: Context, graph: Graph, claims: Claims
+) -> list[dict[str, Any]]:
+    """The elements of its list that a block writes: free ones that fit its slice and that its first line can write."""
+    if target.list is None or not target.lines:
+        return []
+    first = min(target.lines, key=lambda each: each.line.place.line)
+    found = values_at(resource, [target.list])
+    return [
+        each
+        for each in claims.free(target.block.path, found)
+        if any(any(texts(value, first, context, graph, Claims())) for value in leaf_values(each, first, claims))
+    ]
 
 
 def written_texts(
@@ -138,6 +153,7 @@ class Target:
     links: tuple[WrittenLink, ...]  # of the forward direction
     repeated: str  # the segment that the block repeats in its group, "" when there is one
     opens: bool = False  # its segment begins an occurrence of the group
+    list: paths.Element | None = None  # the list whose elements the block writes, where it writes no resource
 
     @property
     def apart(self) -> bool:
@@ -147,8 +163,9 @@ class Target:
 
 def target_of(library: Library, block: Block, repeated: str = "", *, opens: bool = False) -> Target:
     links = tuple(
-        WrittenLink(line.link.type, line.link.every, paths.resolve(block.type, line, library.systems), line.condition)
+        WrittenLink(line.link.type, line.link.every, paths.resolve(block.path, line, library.systems), line.condition)
         for line in block.lines
-        if line.into and line.link
+        if line.into and line.link and not block.element
     )
-    return Target(block, tuple(written_lines(library, block)), links, repeated, opens)
+    list_ = paths.list_of(block, library.systems) if block.element else None
+    return Target(block, tuple(written_lines(library, block)), links, repeated, opens, list_)
