@@ -10,6 +10,7 @@
     context     what one translation knows         datatypes/      pairs: v2 data type ↔ FHIR data type
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples
+    statement   what the maps map, for tools           arrivals    which component arrives where, by trial
 
 Pure: no socket, no clock, no database. The laws are held by the tests in tests/mapping.
 """

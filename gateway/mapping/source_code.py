@@ -114,14 +114,14 @@ def fields_of(block: Block) -> list[Field]:
     for line in block.lines:
         found.extend(line.sources)
         found.extend(line.arguments)
-        found.extend(_of_condition(line.condition))
+        found.extend(of_condition(line.condition))
     found.extend(each for part in block.key if not isinstance(part, Link) for each in part)
-    found.extend(_of_condition(block.condition))
+    found.extend(of_condition(block.condition))
     return found
 
 
-def _of_condition(condition: Condition | None) -> list[Field]:
+def of_condition(condition: Condition | None) -> list[Field]:
     if condition is None:
         return []
     own = [condition.field] if condition.field else []
-    return own + [found for part in condition.parts for found in _of_condition(part)]
+    return own + [found for part in condition.parts for found in of_condition(part)]

@@ -1,0 +1,52 @@
+"""`hutong map …`: what the maps say, for people and for tools."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.mapping.library import Library
+
+app = typer.Typer(help="What the maps say, for people and for tools.", no_args_is_help=True, rich_markup_mode=None)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="community.yaml; else the shipped maps.", envvar="HUTONG_CONFIG"
+    ),
+]
+
+
+@app.command("statement")
+def statement(config: Config = None) -> None:
+    """Every mapped field or component: messages/segment/field, tab, Resource.path, tab, to-fhir, to-v2 or both."""
+    from gateway.mapping.statement import statement as lines
+
+    _print(lines(_library(config)))
+
+
+@app.command("waived")
+def waived() -> None:
+    """The rows of HL7's V2-to-FHIR guide that are left out on purpose: map, field, element, reason."""
+    from gateway.mapping.maps import shipped
+
+    _print((shipped() / "hl7v2" / "waived.tsv").read_text(encoding="utf-8").splitlines())
+
+
+def _library(config: Path | None) -> Library:
+    from gateway import config as settings
+    from gateway.mapping.library import read
+    from gateway.mapping.maps import shipped
+
+    folders = map(Path, settings.load(config).map_folders) if config else ()
+    return read([shipped(), *folders])
+
+
+def _print(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()

@@ -1,0 +1,170 @@
+"""What the maps map, one line a fact: `messages/segment/field.component<TAB>Resource.path<TAB>direction`.
+
+Component by component, as the data types really carry them (arrivals.py); each message only where the structure has the
+segment and the line's condition can hold for its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.mapping import paths
+from gateway.mapping.arrivals import Arrival, tried
+from gateway.mapping.into_fhir import homes
+from gateway.mapping.library import Library
+from gateway.mapping.source_code import SIMPLE, of_condition
+from gateway.mapping.structure import Layout
+from gateway.mapping.syntax import Block, Condition, Field, Line, Structure
+
+ENVELOPE = frozenset({"MSH", "EVN"})  # written by the envelope of a message, not by lines of maps
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fact:
+    """One source place and one element."""
+
+    segment: str
+    number: int
+    parts: tuple[int, ...]
+    target: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.segment}/{'.'.join(map(str, (self.number, *self.parts)))}"
+
+
+@dataclass(slots=True)
+class Messages:
+    """The messages in which a fact holds, each way."""
+
+    into: set[str] = field(default_factory=set)
+    back: set[str] = field(default_factory=set)
+
+
+def statement(library: Library) -> Iterator[str]:
+    """The lines, sorted."""
+    found: dict[Fact, Messages] = {}
+    layouts = {name: Layout(each.root) for name, each in library.structures.items()}
+    for block in library.blocks:
+        for line in block.lines:
+            into, back = _messages(library, layouts, block, line)
+            for fact, forward, backward in _facts(library, block, line):
+                there = {name for name in into | back if fact.segment in layouts[_structure(library, name)].homes}
+                messages = found.setdefault(fact, Messages())
+                messages.into |= into & there if forward else set()
+                messages.back |= back & there if backward else set()
+    for fact, messages in sorted(found.items()):
+        both = messages.into & messages.back
+        for names, direction in ((both, "both"), (messages.into - both, "to-fhir"), (messages.back - both, "to-v2")):
+            if names:
+                yield f"{','.join(sorted(names))}/{fact.place}\t{fact.target}\t{direction}"
+
+
+def _structure(library: Library, name: str) -> str:
+    return name if name in library.structures else library.events[name]
+
+
+# ------------------------------------------------------------------------------------------------- messages
+
+
+def _messages(library: Library, layouts: dict[str, Layout], block: Block, line: Line) -> tuple[set[str], set[str]]:
+    """The structures and events (into FHIR, back) in which a line can apply."""
+    found: set[str] = set()
+    for structure in library.structures.values():
+        if block.structures and structure.name not in block.structures:
+            continue
+        if not homes(layouts[structure.name], block):
+            continue
+        events = [name for name, other in library.events.items() if other == structure.name]
+        held = [name for name in events or [structure.name] if _holds(block, line, structure, name)]
+        found.update(held)
+        if held:
+            found.add(structure.name)
+    return (found if line.into and block.into else set()), (found if line.back or line.link else set())
+
+
+def _holds(block: Block, line: Line, structure: Structure, event: str) -> bool:
+    code, _, trigger = event.partition("_")
+    facts = {"EVENT": trigger, "STRUCTURE": structure.name, "MESSAGE": code}
+    return all(_judged(each, facts) is not False for each in (block.condition, line.condition) if each)
+
+
+def _judged(condition: Condition, facts: dict[str, str]) -> bool | None:
+    """True, False, or None: it depends on what the message says."""
+    match condition.operator:
+        case "not":
+            inner = _judged(condition.parts[0], facts)
+            return None if inner is None else not inner
+        case "and" | "or":
+            deciding = condition.operator == "or"
+            parts = [_judged(part, facts) for part in condition.parts]
+            return deciding if deciding in parts else None if None in parts else not deciding
+    return facts[condition.fact] in condition.values if condition.fact in facts else None
+
+
+# ---------------------------------------------------------------------------------------------------- facts
+
+
+def _facts(library: Library, block: Block, line: Line) -> Iterator[tuple[Fact, bool, bool]]:
+    """(fact, does it go into FHIR, does it come back) of one line."""
+    path = paths.resolve(block.type, line, library.systems)
+    if line.link or line.constant:
+        yield from _constant(block, line, path)
+        return
+    result = tried(line, path, library)
+    for source in line.sources:
+        back = line.back and source.segment not in ENVELOPE
+        for place in _slices(path):
+            yield _at(source, (), place), line.into, back
+        for arrival in result.into if line.into else ():
+            yield from _arrived(source, line, arrival, True, False)
+        for arrival in result.back if back else ():
+            yield from _arrived(source, line, arrival, False, True)
+
+
+def _constant(block: Block, line: Line, path: paths.Path) -> Iterator[tuple[Fact, bool, bool]]:
+    places = [path.text, *_slices(path)]
+    sources = line.sources or tuple(Field(segment=name) for name in block.segments)
+    for place in places:
+        for source in sources:
+            yield _at(source, (), place), line.into, line.back or line.link is not None
+    if line.into and line.constant:
+        for tested in of_condition(line.condition):  # PV1-45 says that the visit is finished
+            if tested.segment:
+                yield _at(tested, (), path.text), True, False
+
+
+def _at(source: Field, parts: tuple[int, ...], target: str) -> Fact:
+    own = (source.component, source.subcomponent) if source.subcomponent else (source.component,)
+    return Fact(source.segment, source.number, (*(own if source.component else ()), *parts), target)
+
+
+def _arrived(source: Field, line: Line, arrival: Arrival, into: bool, back: bool) -> Iterator[tuple[Fact, bool, bool]]:
+    target = f"{arrival.resource}.{arrival.path}"
+    if arrival.text:
+        source = line.arguments[arrival.text - 1]
+        if not source.segment:
+            return
+    parts = tuple(each for each in (arrival.component, arrival.subcomponent) if each)
+    if source.component and (source.subcomponent or line.datatype in SIMPLE or arrival.text):
+        parts = ()
+    yield _at(source, parts, target), into, back
+
+
+def _slices(path: paths.Path) -> Iterator[str]:
+    """The elements that a slice sets: `telecom*{use=home}` → Patient.telecom.use."""
+    walked = path.resource
+    for element in path.elements:
+        walked = f"{walked}.{element.name}"
+        for name, value, _ in element.slice:
+            yield from (f"{walked}.{each}" for each in _leaves(name, value))
+
+
+def _leaves(path: str, value: Any) -> Iterable[str]:
+    if isinstance(value, list):
+        value = value[0]
+    if not isinstance(value, dict):
+        return [path]
+    return [found for name, each in value.items() for found in _leaves(f"{path}.{name}", each)]

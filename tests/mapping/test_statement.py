@@ -1,0 +1,147 @@
+"""The statement says what the maps do: no component more, no component less, no element that R4 does not have."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from gateway.fhir import definitions
+from gateway.mapping import paths
+from gateway.mapping.arrivals import Arrival, Trial, put, tried
+from gateway.mapping.datatypes import load
+from gateway.mapping.datatypes.exemplars import EXEMPLARS
+from gateway.mapping.statement import statement
+from gateway.mapping.syntax import Line
+from tests.mapping.house import maps
+
+ROW = re.compile(
+    r"(?P<messages>[A-Z0-9_,]+)/(?P<segment>\w{3})/(?P<field>\d+(\.\d+)*)\t(?P<path>[A-Z]\S+)\t(both|to-fhir|to-v2)"
+)
+TEXT = st.text(st.sampled_from("0123456789ABCXYZabc 张伟-.:/"), max_size=12)
+
+
+@cache
+def rows() -> frozenset[tuple[str, str, str]]:
+    """(SEG-field, path, direction), whatever the message."""
+    found = set()
+    for line in statement(maps().library):
+        place, path, direction = line.split("\t")
+        segment, field = place.split("/")[1:]
+        found.add((f"{segment}-{field}", path, direction))
+    return frozenset(found)
+
+
+def mapped() -> list[tuple[str, Line]]:
+    """One line for each way of translating."""
+    found = {}
+    for block in maps().library.blocks:
+        for line in block.lines:
+            if line.into and line.sources and not line.constant and not line.link:
+                words = tuple(each.name for each in line.arguments)
+                found.setdefault((line.datatype, line.codes, words, block.type), (block.type, line))
+    return list(found.values())
+
+
+LINES = mapped()
+
+
+def test_each_line_is_in_the_form_that_is_promised() -> None:
+    lines = list(statement(maps().library))
+    assert len(lines) > 1000
+    assert [line for line in lines if not ROW.fullmatch(line)] == []
+    assert len(set(lines)) == len(lines)
+    assert lines == list(statement(maps().library))
+
+
+def test_each_message_is_one_that_the_maps_know() -> None:
+    known = {*maps().library.structures, *maps().library.events}
+    assert {name for line in statement(maps().library) for name in line.split("/")[0].split(",")} <= known
+
+
+def test_each_element_is_one_that_r4_has() -> None:
+    for _, path, _ in rows():
+        assert definitions.resolve(path)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("PID-5.1", "Patient.name.family", "both"),
+        ("PID-5.2", "Patient.name.given", "both"),
+        ("PID-5.2", "Patient.name.text", "to-fhir"),
+        ("PID-8", "Patient.gender", "both"),
+        ("PID-3.1", "Patient.identifier.value", "both"),
+        ("PID-13", "Patient.telecom.use", "both"),
+        ("PV1-7.1", "Practitioner.identifier.value", "both"),
+        ("PV1-7.1", "Encounter.participant.individual", "both"),
+        ("OBX-5.1", "Observation.valueCodeableConcept.coding.code", "both"),
+        ("OBX-6.1", "Observation.valueQuantity.code", "both"),
+        ("OBX-2.1", "Observation.value[x]", "to-fhir"),
+        ("OBX-0", "Observation.subject", "both"),
+        ("PID-30", "Patient.deceasedDateTime", "to-v2"),
+    ],
+)
+def test_it_says(row: tuple[str, str, str]) -> None:
+    assert row in rows()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["PID-3.2", "PID-3.12", "PV1-7.11", "PID-5.9", "PID-8.2"],
+)
+def test_it_does_not_say(place: str) -> None:
+    assert [row for row in rows() if row[0] == place] == []
+
+
+@given(st.data())
+def test_a_component_that_is_not_declared_changes_nothing(data: st.DataObject) -> None:
+    type_, line = data.draw(st.sampled_from(LINES))
+    library = maps().library
+    path = paths.resolve(type_, line, library.systems)
+    trial = Trial(line, path, library)
+    declared = {(each.text, each.component) for each in tried(line, path, library).into}
+    if (0, 0) in declared:
+        return
+    whole = data.draw(st.sampled_from(trial.values))
+    count = max(each[0].count("^") + 1 for each in trial.values)
+    places = [(0, number, 0) for number in range(1, count + 1) if (0, number) not in declared]
+    if not places:
+        return
+    place = data.draw(st.sampled_from(places))
+    assert trial.facts(put(whole, place, data.draw(TEXT))) == trial.facts(put(whole, place, ""))
+
+
+@pytest.mark.parametrize("name", sorted(load()))
+def test_what_is_tried_says_something(name: str) -> None:
+    """Every data type of HL7 v2 has a filled value that it can read."""
+    lines = [(type_, line) for type_, line in LINES if line.datatype == name]
+    for type_, line in lines:
+        found = tried(line, paths.resolve(type_, line, maps().library.systems), maps().library)
+        assert found.into
+        assert not line.back or found.back
+    assert not lines or name in EXEMPLARS
+
+
+def test_an_arrival_knows_its_place() -> None:
+    (line,) = [line for type_, line in LINES if line.datatype == "XPN" and type_ == "Patient"]
+    found = tried(line, paths.resolve("Patient", line, maps().library.systems), maps().library)
+    assert Arrival(0, 4, 0, "Patient", "name.suffix") in found.into & found.back
+
+
+def test_the_command_prints_it() -> None:
+    shown = CliRunner().invoke(app, ["map", "statement"])
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines() == list(statement(maps().library))
+
+
+def test_waived_rows_have_four_columns_and_a_reason() -> None:
+    shown = CliRunner().invoke(app, ["map", "waived"])
+    assert shown.exit_code == 0
+    rows = [line.split("\t") for line in shown.stdout.splitlines() if line and not line.startswith("#")]
+    assert [row for row in rows if len(row) != 4 or not row[3].strip()] == []
