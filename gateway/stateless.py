@@ -45,7 +45,7 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
     """One document. `name` is its file name, for the format where the bytes do not tell. Raises HutongError."""
     formats = _formats(config)
     if to == "hl7v2":
-        return _to_hl7v2(body, formats, member)
+        return Translated(output=message_of(body, formats, member), suffix=".hl7")
     owner = _owner(formats, member)
     channel = _channel(body, name)
     frame = Frame(channel=channel.id, body=body, peer=name, received_at=NEVER)
@@ -137,13 +137,13 @@ def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Res
 # ---------------------------------------------------------------------------------------------------- back
 
 
-def _to_hl7v2(body: bytes, formats: Formats, member: str | None) -> Translated:
+def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool = True) -> bytes:
+    """The HL7 v2 message of a Bundle. Raises Permanent for one that is not valid R4 or that no message is about."""
     bundle = json.loads(body)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
-    problems = validate.problems(bundle)
-    if problems:
-        raise Permanent(problems[0].text, place=problems[0].path, remedy="mend the Bundle")
+    if check:
+        validate.check(bundle)
     resources = _by_reference(bundle)
     type_, structure = next(
         ((type_, name) for type_, name in LEADS if any(each["resourceType"] == type_ for each in resources.values())),
@@ -160,8 +160,7 @@ def _to_hl7v2(body: bytes, formats: Formats, member: str | None) -> Translated:
         structure = "ADT_A39"
         leads = [name for name in leads if resources[name].get("active") is not False] or leads
     to = _address(formats.community, formats.maps, member, bundle, body, structure)
-    output = formats.maps.of(to.profile).from_fhir(resources, leads, structure=structure, to=to)
-    return Translated(output=output, suffix=".hl7")
+    return formats.maps.of(to.profile).from_fhir(resources, leads, structure=structure, to=to)
 
 
 def _by_reference(bundle: Resource) -> dict[str, Resource]:

@@ -9,7 +9,7 @@ and prints the CPU microseconds that a message took.
     translate   decode, map, check the FHIR
     work        translate, recognise the patient, store: the whole worker, on one core
 
-This is the only part of conformance that imports the gateway.
+This and translation.py are the only parts of conformance that import the gateway.
 """
 
 from __future__ import annotations
