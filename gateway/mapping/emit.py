@@ -11,6 +11,7 @@ from gateway.mapping.syntax import Block, Constant, Field, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, steps_of
 
 BUILT = frozenset({"coding", "concept", "code", "CWE"})  # their arguments went into the pair when it was built
+TEXTS = ("string", "markdown")
 WITHOUT_SOURCE = ("MessageHeader", "Provenance")  # made though no field fills them
 
 
@@ -161,14 +162,22 @@ class BlockEmitter:
             write.add(f"if not ({self.source.condition(found.where, 's')}):")
             write.add("    continue")
         raw = f"field(s, {found.number})"
+        raw = raw if pair.whole or line.datatype in SIMPLE else self.source.one(raw, found)
         value = write.name("f")
         write.add(f"{value} = {self.source.part(raw, found, composite=line.datatype not in SIMPLE)}")
         write.add(f"if {value} and {value} != NULL:")
         write.depth += 1
-        self._convert(line, path, pair, value, where=f"(s, {found.number})", own=found.segment)
+        once = not path.leaf.many and not any(element.repeats for element in path.elements)
+        if once and path.leaf.type not in TEXTS:
+            write.add(f"if {self.target.unset(path)}:")
+            write.depth += 1
+        self._convert(line, path, pair, value, where=f"(s, {found.number})", own=found.segment, adds=once)
 
-    def _convert(self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, own: str = "") -> None:
-        """The call of the pair and what becomes of its answer; `own`: the segment whose fields stand in `s`."""
+    def _convert(
+        self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, own: str = "", adds: bool = False
+    ) -> None:
+        """The call of the pair and what becomes of its answer. `own`: the segment whose fields stand in `s`; `adds`:
+        a text becomes a further line of what stands there."""
         write = self.writer
         made = write.name("v")
         given = [
@@ -179,7 +188,7 @@ class BlockEmitter:
         write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
         write.add(f"if {made} is not None:")
         write.depth += 1
-        self.target.set(path, made)
+        self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
         self._trace(line, path, where)
         write.depth -= 1
 

@@ -84,6 +84,7 @@ def _compile(
             "chosen",
             "complete",
             "listed",
+            "further",
             "node",
             "link",
             "link_each",

@@ -10,12 +10,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import KEY, Context
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
+from gateway.mapping.segments import (
+    filtered,
+    fitting,
+    nearest,
+    new,
+    counted,
+    part_of,
+    set_field,
+    set_part,
+    there,
+)
 from gateway.mapping.structure import Instance, Layout, Segment
-from gateway.mapping.syntax import Field, Structure
+from gateway.mapping.syntax import Field, Line, Structure
 from gateway.mapping.written_lines import (
     Claims,
     Target,
@@ -70,7 +82,7 @@ class MessageWriter:
             self._groups(root, leads, writing)
         for pen, found, text in writing.later:
             pen.alternative(found, text)
-        _number(root)
+        counted(root)
         return [segment for segment in self.layout.write(root) if len(segment) > 1]
 
     def _groups(self, root: Instance, leads: list[Resource], writing: _Writing) -> None:
@@ -143,7 +155,7 @@ class _Writing:
             if not target.apart:
                 bound.setdefault(type_, resource)
             self.done.append(resource)
-            fresh = _new(instance, target.repeated) if target.repeated else None
+            fresh = new(instance, target.repeated) if target.repeated else None
             pen = Pen(instance, fresh, self)
             pen.block(target, resource)
             self.claims[id(resource)] = pen.claims
@@ -156,7 +168,7 @@ class _Writing:
 
     def _element(self, instance: Instance, target: Target, known: Known, element: dict[str, Any]) -> None:
         """One element of a list, in a segment of its own where that repeats."""
-        pen = Pen(instance, _new(instance, target.repeated) if target.repeated else None, self)
+        pen = Pen(instance, new(instance, target.repeated) if target.repeated else None, self)
         pen.claims = self.claims[id(known[target.block.type])]
         pen.claims.take(target.block.path, element)
         pen.block(target, element)
@@ -217,7 +229,7 @@ class _Writing:
         lists = [values_at(resource, each.path.elements) for each in target.lines if each.path.leaf.many]
         for index in range(max(map(len, lists), default=1)):
             child = instance.open(number)
-            pen = Pen(child, _new(child, target.block.segments[0]), self)
+            pen = Pen(child, new(child, target.block.segments[0]), self)
             for written in target.lines:
                 many = written.path.leaf.many
                 listed = values_at(resource, written.path.elements) if many else []
@@ -256,8 +268,8 @@ class Pen:
             return
         source, *others = written.line.sources
         if source.every:
-            for first, *_ in several:
-                set_field(_new(self.instance, source.segment), source.number, first)
+            for made in several:
+                self._each(written.line, source, made)
             return
         text = "~".join(each[0] for each in several)
         self._set(source, text)
@@ -265,9 +277,23 @@ class Pen:
         for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
             self._set(argument, each)
 
+    def _each(self, line: Line, source: Field, made: tuple[str, ...]) -> None:
+        """One value of `NTE[]-3` or `PRD[PRD-1.1 = RT]-2`, with its arguments, in a segment of its own kind: the first
+        one that the filter fits and whose field is free, else a new one. Lines of a text are several segments."""
+        text, *rest = made
+        once = not any(step.repeats for step in line.target)
+        for each_text in text.split(escape("\n")) if once and not rest else [text]:
+            segment = fitting(self.instance, source) or filtered(self.instance, source)
+            set_part(segment, source, each_text)
+            for argument, each in zip(line.arguments, rest, strict=False):
+                if argument.segment != source.segment:
+                    self._set(argument, each)
+                elif each and not part_of(segment, argument):
+                    set_part(segment, argument, each)
+
     def alternative(self, found: Field, text: str) -> None:
         """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""
-        if _there(self.instance, found.segment):
+        if there(self.instance, found.segment):
             self._set(replace(found, repeats=False), text)
 
     def _set(self, found: Field, text: str) -> None:
@@ -277,58 +303,10 @@ class Pen:
         segment = self._segment(found.segment)
         whole = segment[found.number] if len(segment) > found.number else ""
         if found.component:
-            parts = whole.split("^")
-            parts.extend([""] * (found.component - len(parts)))
-            parts[found.component - 1] = parts[found.component - 1] or text
-            set_field(segment, found.number, "^".join(parts))
+            if not part_of(segment, found):
+                set_part(segment, found, text)
         elif not whole or found.repeats:
             set_field(segment, found.number, f"{whole}~{text}" if whole else text)
 
     def _segment(self, name: str) -> Segment:
-        return self.fresh if self.fresh is not None and self.fresh[0] == name else _nearest(self.instance, name)
-
-
-def set_field(segment: Segment, number: int, text: str) -> None:
-    segment.extend([""] * (number + 1 - len(segment)))
-    segment[number] = text
-
-
-def _nearest(instance: Instance, name: str) -> Segment:
-    """The segment of this name here or around, else a new one here."""
-    here: Instance | None = instance
-    while here is not None:
-        if name in here.segments:
-            return here.segments[name][0]
-        here = here.parent
-    return _new(instance, name)
-
-
-def _there(instance: Instance, name: str) -> bool:
-    here: Instance | None = instance
-    while here is not None and name not in here.segments:
-        here = here.parent
-    return here is not None
-
-
-def _new(instance: Instance, name: str) -> Segment:
-    segment = [name]
-    instance.add(segment)
-    return segment
-
-
-# segments with a set id in field 1
-NUMBERED = frozenset({"PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM"})
-
-
-def _number(instance: Instance, seen: dict[str, int] | None = None) -> None:
-    """Set ids: counted within the enclosing group (OBX restarts with each OBR)."""
-    counts: dict[str, int] = seen if seen is not None else {}
-    below: dict[str, int] = {}
-    for name, segments in instance.segments.items():
-        for segment in segments:
-            if name in NUMBERED and len(segment) > 1:
-                counts[name] = counts.get(name, 0) + 1
-                segment[1] = str(counts[name])
-    for children in instance.children.values():
-        for child in children:
-            _number(child, below)
+        return self.fresh if self.fresh is not None and self.fresh[0] == name else nearest(self.instance, name)

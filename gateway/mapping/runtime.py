@@ -87,6 +87,11 @@ def listed(instance: Instance, name: str) -> list[Segment]:
     return instance.segments.get(name, [])
 
 
+def further(text: str | None, line: str) -> str:
+    """Several sources of one text are its lines."""
+    return f"{text}\n{line}" if text else line
+
+
 def cell(row: Mapping[str, str], name: str) -> str:
     return row.get(name, "")
 

@@ -21,8 +21,8 @@ class TargetCode:
         for name in self.elements.values():
             self.writer.add(f"{name} = None")
 
-    def set(self, path: paths.Path, value: str) -> None:
-        """Puts a value at a path."""
+    def set(self, path: paths.Path, value: str, *, adds: bool = False) -> None:
+        """Puts a value at a path; `adds`: as a further line of the text that stands there."""
         write = self.writer
         here = "r"
         walked = ""
@@ -37,6 +37,8 @@ class TargetCode:
             for name, constant, _ in leaf.slice:
                 write.add(f"{value}.setdefault({name!r}, {write.literal(constant)})")
             write.add(f"{here}.setdefault({leaf.name!r}, []).append({value})")
+        elif adds:
+            write.add(f"{here}[{leaf.name!r}] = further({here}.get({leaf.name!r}), {value})")
         else:
             write.add(f"{here}[{leaf.name!r}] = {value}")
 
