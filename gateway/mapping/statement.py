@@ -51,7 +51,7 @@ def statement(library: Library) -> Iterator[str]:
         for line in block.lines:
             into, back = _messages(library, layouts, block, line)
             for fact, forward, backward in _facts(library, block, line):
-                there = {name for name in into | back if fact.segment in layouts[_structure(library, name)].homes}
+                there = {name for name in into | back if _has(layouts[_structure(library, name)], fact.segment)}
                 messages = found.setdefault(fact, Messages())
                 messages.into |= into & there if forward else set()
                 messages.back |= back & there if backward else set()
@@ -60,6 +60,11 @@ def statement(library: Library) -> Iterator[str]:
         for names, direction in ((both, "both"), (messages.into - both, "to-fhir"), (messages.back - both, "to-v2")):
             if names:
                 yield f"{','.join(sorted(names))}/{fact.place}\t{fact.target}\t{direction}"
+
+
+def _has(layout: Layout, segment: str) -> bool:
+    """Z segments may stand anywhere."""
+    return segment in layout.homes or segment.startswith("Z")
 
 
 def _structure(library: Library, name: str) -> str:
@@ -109,7 +114,11 @@ def _judged(condition: Condition, facts: dict[str, str]) -> bool | None:
 
 def _facts(library: Library, block: Block, line: Line) -> Iterator[tuple[Fact, bool, bool]]:
     """(fact, does it go into FHIR, does it come back) of one line."""
-    path = paths.resolve(block.type, line, library.systems)
+    path = paths.resolve(block.path, line, library.systems)
+    if block.element and line is block.lines[0]:
+        for name, value, _ in paths.list_of(block, library.systems).slice:
+            for place in _leaves(f"{block.path}.{name}", value):
+                yield from ((_at(Field(segment=each), (), place), True, True) for each in block.segments)
     if line.link or line.constant:
         yield from _constant(block, line, path)
         return

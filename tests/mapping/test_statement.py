@@ -44,7 +44,7 @@ def mapped() -> list[tuple[str, Line]]:
         for line in block.lines:
             if line.into and line.sources and not line.constant and not line.link:
                 words = tuple(each.name for each in line.arguments)
-                found.setdefault((line.datatype, line.codes, words, block.type), (block.type, line))
+                found.setdefault((line.datatype, line.codes, words, block.path), (block.path, line))
     return list(found.values())
 
 
