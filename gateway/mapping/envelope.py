@@ -28,11 +28,12 @@ def header(
     context: Context,
 ) -> Segment:
     """MSH. Versions before 2.3.1 have no structure in MSH-9, before 2.2 no MSH-9.3 reader would expect one."""
-    kind = [code, event] if profile.version < "2.3.1" else [code, event, structure]
+    kind = [code, event] if profile.version < "2.3.1" else [code, event, structure] if event else [code]
+    answers = ("", "") if code == "ACK" else ("AL", "NE")  # nobody acknowledges an acknowledgement
     return [
         "MSH", "|", "^~\\&", APPLICATION, escape(sender), escape(profile.application),
         escape(profile.facility or facility), when.astimezone(context.zone).strftime("%Y%m%d%H%M%S"), "",
-        "^".join(kind), control_id, "P", profile.version, "", "", "AL", "NE", "CHN",
+        "^".join(kind).rstrip("^"), control_id, "P", profile.version, "", "", *answers, "CHN",
     ]  # fmt: skip
 
 

@@ -78,8 +78,9 @@ class Maps:
         header = message.header
         named = header.structure
         event = f"{header.code}_{header.trigger}" if header.trigger else header.code
-        found = self.library.events.get(event) or (named if named in self.library.structures else "")
-        found = found or structure_of(header.code, header.trigger)
+        own = named if named.partition("_")[0] == header.code else ""  # ACK^A01^ADT_A01 is an ACK
+        guesses = (self.library.events.get(event, ""), own, structure_of(header.code, header.trigger), named)
+        found = next((each for each in guesses if each in self.library.structures), guesses[2])
         if found not in self.library.structures:
             code = "200" if not any(name.startswith(f"{header.code}_") for name in self.library.events) else "201"
             raise Configuration(
@@ -132,7 +133,7 @@ class Maps:
         if lead in made or structure.lead in made:
             return
         kept = "it is kept; complete it at the sender and send it again"
-        if "Patient" not in made:
+        if "Patient" not in made and structure.holds("PID"):
             there = any(segment[0] == "PID" for segment in segments)
             cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose is it?"
             raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)

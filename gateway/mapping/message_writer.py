@@ -16,15 +16,16 @@ from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
 from gateway.mapping.segments import (
+    counted,
     filtered,
     fitting,
     nearest,
     new,
-    counted,
     part_of,
     set_field,
     set_part,
     there,
+    with_components,
 )
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Field, Line, Structure
@@ -260,6 +261,7 @@ class Pen:
         for written in target.lines:
             if written.applies(self.context):
                 self.put(written, leaf_values(resource, written, self.claims))
+                self.claims.enter(resource, written.path)
 
     def put(self, written: WrittenLine, values: list[Any]) -> None:
         """The values of one line."""
@@ -302,7 +304,9 @@ class Pen:
             return
         segment = self._segment(found.segment)
         whole = segment[found.number] if len(segment) > found.number else ""
-        if found.component:
+        if found.component and found.repeats:
+            set_field(segment, found.number, with_components(whole, found, text))
+        elif found.component:
             if not part_of(segment, found):
                 set_part(segment, found, text)
         elif not whole or found.repeats:

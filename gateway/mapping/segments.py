@@ -30,6 +30,19 @@ def set_part(segment: Segment, found: Field, text: str) -> None:
     set_field(segment, found.number, text)
 
 
+def with_components(whole: str, found: Field, text: str) -> str:
+    """A field with a component added to each of its repetitions: `ERR-1*.4`; what stands there stays."""
+    repetitions = whole.split("~")
+    texts = text.split("~")
+    repetitions.extend([""] * (len(texts) - len(repetitions)))
+    for index, each in enumerate(texts):
+        parts = repetitions[index].split("^")
+        parts.extend([""] * (found.component - len(parts)))
+        parts[found.component - 1] = parts[found.component - 1] or each
+        repetitions[index] = "^".join(parts)
+    return "~".join(repetitions)
+
+
 def fitting(instance: Instance, source: Field) -> Segment | None:
     """A segment that is there already, is of the kind that a filter asks for, and has the field free."""
     if source.where is None:

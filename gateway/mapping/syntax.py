@@ -147,12 +147,19 @@ class Structure:
     events: dict[str, str] = field(default_factory=dict)  # 'ADT_A04': trigger events that use this structure
     once: tuple[str, ...] = ()  # resource types that this message creates if absent and never changes
 
+    def holds(self, segment: str) -> bool:
+        """Does it name this segment anywhere?"""
+        return self.root.holds(segment)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """A group of segments: items in order; a nested repeating group is a scope of its own."""
 
     items: tuple[Item, ...]
+
+    def holds(self, segment: str) -> bool:
+        return any(each.group.holds(segment) if each.group else each.segment == segment for each in self.items)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,14 @@ class Claims:
         if isinstance(value, dict):
             self._taken.setdefault(path, set()).add(id(value))
 
+    def enter(self, resource: Resource, path: paths.Path) -> None:
+        """`issue{expression=MSA-1}.code`: the elements that fit are this resource's own lines' and nobody else's."""
+        for depth, element in enumerate(path.elements[:-1], 1):
+            if element.slice:
+                around = ".".join((path.resource, *(each.name for each in path.elements[:depth])))
+                for each in values_at(resource, path.elements[:depth]):
+                    self.take(around, each)
+
 
 def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> list[Any]:
     """The values that a line writes; for an open choice (type name, value)."""

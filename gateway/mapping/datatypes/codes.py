@@ -154,7 +154,7 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
 
     def coding_into(raw: str, context: Context) -> dict[str, Any] | None:
         code = mapped_code(raw, context, name, into) if into is not None else one_code(parts(raw, context)[0]) or None
-        if code is not None:
+        if code is not None and v2tables.known(system, code):
             return {"system": system, "code": code}
         own, display, named = parts(raw, context, 3)
         found = coding(own, display, named or context.own_code_system(system.rpartition("/")[2]), context)

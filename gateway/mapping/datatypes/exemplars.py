@@ -91,6 +91,10 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "CP": (("100.50&CNY^UP^1^2^U1&单位&L^F",),),
     "ED": ((_ED,),),
     "RP": ((_RP,),),
+    "place": (("PID^1^3^2^4^1",),),
+    "oldplace": (("PID^1^3^101&words&HL70357",),),
+    "control": (("M-1",), ("M/1",)),
+    "CWEcoding": ((_CWE,), ("A01^甲名^L",)),
     "PPN": ((_XCN + "^20260102153000",),),
 }  # fmt: skip
 
