@@ -77,11 +77,12 @@ class Formats:
 
 def _sniffed(body: bytes) -> str:
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
-    if start.startswith(b"MSH") or not start:
+    if start.startswith((b"MSH", b"msh")) or not start:
         return "hl7v2"
     return "fhir" if start.startswith(b"{") else "delimited"
 
 
+_BEFORE_MSH = b"\xef\xbb\xbf\x00\t\n\x0b\r\x1c "
 STRANGER = Member(id="unknown", name="unknown", confirmed=False)
 
 
@@ -100,7 +101,7 @@ def _look_hl7v2(self: Formats, frame: Frame, channel: Channel | None, owner: Mem
     )
     try:
         message = hl7v2.decode(frame.body, member.profile.charset if member else "")
-        _check_beginning(frame.body)
+        _check_beginning(frame.body, from_file=channel is not None and channel.transport == "files")
         if member is None:
             remedy = "add it to the facilities of a member"
             stranger = "no member of this community sends as this facility"
@@ -138,9 +139,11 @@ def _facility_of(body: bytes, peeked: hl7v2.Header | None) -> str:
     return facility
 
 
-def _check_beginning(body: bytes) -> None:
-    """At the door a message begins with MSH (HL7 v2.5.1 §2.5.1); reading is more patient, so a person may replay it."""
-    if not body.startswith((b"MSH", b"\xef\xbb\xbfMSH")):
+def _check_beginning(body: bytes, *, from_file: bool) -> None:
+    """At the door a message begins with MSH (HL7 v2.5.1 §2.5.1); reading is more patient, so a person may replay it.
+    What programs that write files put before it (marks, blanks, empty lines) is taken off with a note."""
+    start = body[:64].lstrip(_BEFORE_MSH) if from_file else body.removeprefix(b"\xef\xbb\xbf")
+    if not start.startswith((b"MSH", b"msh")):
         remedy = "let the sender begin with MSH; this one is kept and may be replayed"
         raise Permanent("something stands before the MSH segment", place="MSH", code="100", remedy=remedy)
 

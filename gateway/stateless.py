@@ -103,7 +103,7 @@ def _owner(formats: Formats, member: str | None) -> Member | None:
 def _channel(body: bytes, name: str) -> Channel:
     """The format by the bytes, then by the file's name."""
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
-    if start.startswith((b"MSH", b"FHS", b"BHS")):
+    if start.startswith((b"MSH", b"msh", b"FHS", b"BHS")):
         format_ = "hl7v2"
     elif start.startswith((b"{", b"[")):
         format_ = "fhir" if b'"resourceType"' in body[:100_000] else "json"

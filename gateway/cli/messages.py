@@ -23,7 +23,7 @@ STDIN = "-"
 _BATCH = re.compile(
     rb"[\x0b\x1c]|(?:\A|(?<=[\r\n\x0b]))(?:FHS|BHS|BTS|FTS)\b[^\r\n]*[\r\n]*"
 )  # MLLP framing, batch envelopes
-_NEXT = re.compile(rb"(?<=[\r\n])(?=MSH[^A-Za-z0-9\r\n])")
+_NEXT = re.compile(rb"(?<=[\r\n])(?=(?:MSH|msh)[^A-Za-z0-9\r\n])")
 _CODE = re.compile(r"answered ([AC][AER])\b")
 
 
@@ -118,7 +118,7 @@ def pieces(files: list[str]) -> Iterator[Piece]:
 
 def messages(body: bytes) -> list[bytes]:
     """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames); else the whole."""
-    if b"MSH" not in body[:4096]:
+    if b"MSH" not in body[:4096] and b"msh" not in body[:4096]:
         return [body]
     parts = (part.strip(b"\r\n") for part in _NEXT.split(_BATCH.sub(b"", body)))
     split = [part for part in parts if part]

@@ -24,6 +24,7 @@ from typing import Final
 from gateway.errors import Configuration, HutongError, Permanent
 
 CONTROLS: Final = dict.fromkeys((*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F))  # for str.translate: no text
+MARK: Final = codecs.BOM_UTF8
 SIZE_LIMIT: Final = 128 * 1024 * 1024  # bytes of one message or file
 
 _BYTE_ORDER_MARKS: Final = (  # the longer ones first: the UTF-32 mark begins with the UTF-16 one

@@ -22,9 +22,11 @@ from gateway.codec.hl7v2_acknowledge import (
     wants_accept_acknowledgement,
     wants_application_acknowledgement,
 )
+from gateway.codec.hl7v2_dialects import Origins, mend
 from gateway.codec.hl7v2_escape import escape, unescape
-from gateway.codec.hl7v2_header import STANDARD, Header, header_of, separators, sniff_charset
+from gateway.codec.hl7v2_header import STANDARD, Header, Separators, header_of, separators, sniff_charset
 from gateway.codec.hl7v2_lines import split_batch
+from gateway.codec.hl7v2_note import Note
 from gateway.codec.hl7v2_original import Original
 from gateway.codec.hl7v2_structure import structure_of
 from gateway.errors import Configuration, HutongError, Permanent
@@ -32,6 +34,7 @@ from gateway.errors import Configuration, HutongError, Permanent
 __all__ = [
     "Header",
     "Message",
+    "Note",
     "acknowledge",
     "check",
     "decode",
@@ -52,8 +55,8 @@ _PATH: Final = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<index>\d{1,6})\])?-(?P<field>\d{1,4})"
     r"(?:\((?P<repetition>\d{1,6})\))?(?:\.(?P<component>\d{1,4}))?(?:\.(?P<subcomponent>\d{1,4}))?"
 )
+_ABSENT: Final = 10_000  # no segment has a field of this number
 _CONTROL_BYTES: Final = bytes(code for code in charsets.CONTROLS)
-_TERMINATORS: Final = ("\r", "\n")
 _BROKEN_FIELD: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -64,10 +67,16 @@ class Message:
     segments: list[list[str]]
     header: Header
     charset: str  # the Python codec that made the text
-    notes: tuple[str, ...]  # what was mended or is odd; never data
+    mended: tuple[Note, ...]  # what was mended or is odd; never data
     residue: tuple[str, ...]  # lines that belong to no segment, as written
     body: bytes = field(repr=False)  # exactly as it arrived
+    origins: Origins = field(default_factory=dict, repr=False)  # of segments whose fields were moved
     _original: Original | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was mended, for people."""
+        return tuple(map(str, self.mended))
 
     @property
     def kind(self) -> str:
@@ -91,6 +100,8 @@ class Message:
     ) -> tuple[int, int]:
         """(offset, length) in the bytes as they arrived. segment_index counts `segments` from 0; repetition, component
         and subcomponent count from 1, 0 is the whole. An absent part has length 0 where its parent ends."""
+        origins = self.origins.get(segment_index, ())
+        field = origins[field] or _ABSENT if field < len(origins) else field
         return self.original.span(segment_index, field, repetition, component, subcomponent)
 
     def _raw(
@@ -127,14 +138,16 @@ def _parse_path(path: str) -> tuple[str, int, int, int, int, int]:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def decode(body: bytes, rule: str = "") -> Message:
-    """The message in `body`; `rule` is the member's charset. Raises Permanent: code 100 without a readable MSH or with
+def decode(body: bytes, rule: str = "", *, as_written: bool = False) -> Message:
+    """The message in `body`; `rule` is the member's charset; `as_written` leaves fields and their places as the sender
+    wrote them, for checking. Raises Permanent: code 100 without a readable MSH or with
     two messages in one frame, 103 for a charset that is unknown, 102 for bytes that are no text."""
     declared, charset_notes = sniff_charset(body)
     decoded = charsets.decode(body, rule, declared)
     if not declared and decoded.charset.startswith(("utf-16", "utf-32")):
         declared = sniff_charset(decoded.text[:2048].encode("utf-8", "ignore"))[0]
-    return _read(decoded, body, declared, [*charset_notes, *decoded.notes])
+    notes = [Note("charset", "MSH-18", text) for text in (*charset_notes, *decoded.notes)]
+    return _read(decoded, body, declared, notes, as_written=as_written)
 
 
 def decode_batch(body: bytes, rule: str = "") -> list[bytes]:
@@ -154,29 +167,33 @@ def peek(body: bytes) -> Header | None:
     Never raises. Only ASCII is trusted: everything else reads as "?"."""
     text = body[:4096].translate(None, b"\x00").decode("ascii", "replace").replace("\ufffd", "?")
     start = text.find("MSH")
+    start = start if start >= 0 else text.find("msh")
     if start < 0:
         return None
     line = re.split("[\r\n\x1c]", text[start:], maxsplit=1)[0]
     marks = separators(line)
     if marks is None:
         return None
-    fields = _split_header(line, marks.field, None if marks.standard else marks.table())
+    fields = _split_header(line, marks, None if marks.usual else marks.table())
     return header_of([value.translate(charsets.CONTROLS) for value in fields], charset="utf-8", declared="")
 
 
-def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[str]) -> Message:
+def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[Note], *, as_written: bool) -> Message:
     text = decoded.text.strip(hl7v2_lines.AROUND)
-    marks = separators(text[:64]) if text.startswith("MSH") else None
+    marks = separators(text[:4096]) if text[:3].upper() == "MSH" else None
     if marks is None:
         raise _no_header(text)
-    notes.extend(marks.notes)
-    if not decoded.text.endswith(_TERMINATORS) and not decoded.text.rstrip("\x1c\x0b\x00 ").endswith(_TERMINATORS):
-        notes.append("the last segment has no terminator; the message may be cut")
-    segments, residue = _split(text, body, marks.field, marks.table() if not marks.standard else None, notes)
+    notes.extend(Note("separators", "MSH-2", note) for note in marks.notes)
+    notes.extend(hl7v2_lines.around(decoded.text, text, marked=body.startswith(charsets.MARK)))
+    segments, residue = _split(text, body, marks, notes)
+    before = segments[0][10] if len(segments[0]) > 10 else ""
+    changes, origins = ([], {}) if as_written else mend(segments, carets="10^" in text)
+    if marks.unnamed:
+        origins[0] = (0, 1, 0, *range(2, len(segments[0])))
     header = header_of(segments[0], charset=decoded.charset, declared=declared)
-    if header.control_id and header.control_id not in text:  # mended: the sender must not get another id confirmed
+    if before and before not in text:  # mended: the sender must not get another id confirmed
         header = replace(header, control_id=_written_control_id(text, marks.field) or header.control_id)
-    return Message(segments, header, decoded.charset, tuple(notes), residue, body)
+    return Message(segments, header, decoded.charset, (*notes, *changes), residue, body, origins)
 
 
 def _written_control_id(text: str, separator: str) -> str:
@@ -198,18 +215,16 @@ def _no_header(text: str) -> HutongError:
     if text.startswith(("FHS", "BHS")):
         return Permanent("a batch, not a message", place="FHS", remedy="send batches as files", code="100")
     return Permanent(
-        "no MSH segment at the beginning" if not text.startswith("MSH") else "MSH-1 is no field separator",
+        "no MSH segment at the beginning" if text[:3].upper() != "MSH" else "MSH-1 is no field separator",
         place="MSH",
         remedy="send HL7 v2 messages that begin with MSH|^~\\&",
         code="100",
     )
 
 
-def _split(
-    text: str, body: bytes, separator: str, table: dict[int, str] | None, notes: list[str]
-) -> tuple[list[list[str]], tuple[str, ...]]:
+def _split(text: str, body: bytes, marks: Separators, notes: list[Note]) -> tuple[list[list[str]], tuple[str, ...]]:
     """Segments and residue. The fast way holds when every line is plainly a segment; it equals the careful one."""
-    if len(body.translate(None, _CONTROL_BYTES)) == len(body) and table is None:
+    if len(body.translate(None, _CONTROL_BYTES)) == len(body) and marks.standard:
         lines = text.replace("\n", "\r").split("\r") if "\n" in text else text.split("\r")
         segments = [line.split("|") for line in lines if line]
         names = [segment[0] for segment in segments]
@@ -219,7 +234,7 @@ def _split(
             segments[0].insert(1, "|")
             segments[0][2] = STANDARD
             return segments, ()
-    return _split_carefully(text, separator, table, notes)
+    return _split_carefully(text, marks, notes)
 
 
 @lru_cache(maxsize=1024)
@@ -227,19 +242,19 @@ def _is_name(name: str) -> bool:
     return hl7v2_lines.is_name(name)
 
 
-def _split_carefully(
-    text: str, separator: str, table: dict[int, str] | None, notes: list[str]
-) -> tuple[list[list[str]], tuple[str, ...]]:
+def _split_carefully(text: str, marks: Separators, notes: list[Note]) -> tuple[list[list[str]], tuple[str, ...]]:
     if hl7v2_lines.message_count(text) > 1:
         raise _several_messages()
-    found = hl7v2_lines.read_lines(text, separator)
+    found = hl7v2_lines.read_lines(text, marks.field)
     notes.extend(found.notes)
     if (removed := len(text) - len(text.translate(charsets.CONTROLS))) > 0:
-        notes.append(f"{removed} control characters removed")
+        notes.append(Note("control-characters", "message", f"{removed} control characters removed"))
+    table = None if marks.usual else marks.table()
     segments = []
     for line in found.segments:
         raw = "\r".join(text[start:end] for start, end in line.pieces).translate(charsets.CONTROLS)
-        fields = _split_header(raw, separator, table) if line.name == "MSH" else _fields(raw, separator, table)
+        fields = _split_header(raw, marks, table) if line.name == "MSH" else _fields(raw, marks.field, table)
+        fields[0] = line.name
         if len(line.pieces) > 1:
             fields = [line.name, *(value.replace("\r", "\\.br\\") for value in fields[1:])]
         segments.append(fields)
@@ -250,10 +265,10 @@ def _fields(line: str, separator: str, table: dict[int, str] | None) -> list[str
     return (line.translate(table) if table else line).split("|" if table else separator)
 
 
-def _split_header(line: str, separator: str, table: dict[int, str] | None) -> list[str]:
-    fields = line.split(separator)
-    values = [value.translate(table) for value in fields[2:]] if table else fields[2:]
-    return [fields[0], "|", STANDARD, *values]
+def _split_header(line: str, marks: Separators, table: dict[int, str] | None) -> list[str]:
+    fields = line.split(marks.field)
+    rest = fields[1:] if marks.unnamed else fields[2:]
+    return [fields[0], "|", STANDARD, *([value.translate(table) for value in rest] if table else rest)]
 
 
 # ------------------------------------------------------------------------------------------------ writing

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.codec import charset as charsets
 from gateway.codec.hl7v2_escape import unescape
 
 STANDARD: Final = "^~\\&"
+_TYPE: Final = re.compile(r"[A-Z]{3}\^[A-Z]\d\d(?!\d)")
 _ROLES: Final = ("component", "repetition", "escape", "subcomponent")
 _SEEN_BEFORE_MSH: Final = b"\xef\xbb\xbf\x00\t\n\x0b\r\x1c "
 _SHIFTED_PLACES: Final = (16, 15, 18, 19, 14, 20)  # split positions (MSH-17, -16, -19 …) where MSH-18 has been seen
@@ -24,10 +25,15 @@ class Separators:
     field: str
     encoding: str  # component, repetition, escape, subcomponent
     notes: tuple[str, ...] = ()
+    unnamed: bool = False  # MSH-2 is left out: all fields behind it stand one place too far to the left
+
+    @property
+    def usual(self) -> bool:
+        return self.field == "|" and self.encoding == STANDARD
 
     @property
     def standard(self) -> bool:
-        return self.field == "|" and self.encoding == STANDARD
+        return self.usual and not self.unnamed
 
     def table(self) -> dict[int, str]:
         """For str.translate: the sender's separators → the standard ones; standard characters in data → escapes."""
@@ -70,7 +76,18 @@ def separators(line: str) -> Separators | None:
     field = line[3:4]
     if not _may_separate(field):
         return None
-    return _mended(field, line[4:].partition(field)[0])
+    found = _mended(field, line[4:].partition(field)[0])
+    if _unnamed(line, field):
+        return replace(found, notes=("MSH-2 is left out; the fields behind it were put right",), unnamed=True)
+    return found
+
+
+def _unnamed(line: str, field: str) -> bool:
+    """MSH-2 holds a name, and what looks like the message type stands where MSH-8 should."""
+    fields = re.split("[\r\n]", line, maxsplit=1)[0].split(field, 9)
+    if len(fields) < 9 or not any(map(str.isalnum, fields[1][:4])) or set(fields[1]) & set(STANDARD):
+        return False
+    return bool(_TYPE.match(fields[7])) and not _TYPE.match(fields[8])
 
 
 def _mended(field: str, written: str) -> Separators:
@@ -95,7 +112,7 @@ def sniff_charset(body: bytes) -> tuple[str, tuple[str, ...]]:
     """(the charset name declared in MSH-18, notes), read from raw bytes before the charset is known: all charsets that
     HL7 v2 travels in keep ASCII. MSH-18 shifted to a neighbour (`P|2.5.1||||CHN|UNICODE UTF-8`) is found too."""
     start = 0 if body[:3] == b"MSH" else len(body) - len(body.lstrip(_SEEN_BEFORE_MSH))
-    if body[start : start + 3] != b"MSH":
+    if body[start : start + 3].upper() != b"MSH":
         return "", ()
     end = body.find(b"\r", start, start + 4096)
     line = body[start : end if end > 0 else start + 4096].partition(b"\n")[0]

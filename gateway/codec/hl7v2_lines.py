@@ -9,15 +9,17 @@ from itertools import pairwise
 from typing import Final
 
 from gateway.codec.charset import CONTROLS
+from gateway.codec.hl7v2_note import Note
 from gateway.errors import Permanent
 
 AROUND: Final = "\ufeff\x00\t\n\x0b\r\x1a\x1c "  # blanks, block characters and marks that surround a message
 SEGMENTS_LIMIT: Final = 100_000
 MESSAGES_LIMIT: Final = 100_000  # in one batch
 _LINE: Final = re.compile("[^\r\n]+")
+_MARKS: Final = re.compile("[\x00\x0b\x1a\x1c]")
 _NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
 _LOOSE_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9]{2}")
-_MESSAGE_START: Final = re.compile("(?:^|(?<=[\r\n\x0b\x1c]))MSH(?=[!#-/:-@\\[-`{-~]|$)")
+_MESSAGE_START: Final = re.compile("(?:^|(?<=[\r\n\x0b\x1c]))(?:MSH|msh)(?=[!#-/:-@\\[-`{-~]|$)")
 _BATCH_LINE: Final = re.compile("(?:FHS|BHS|BTS|FTS)(?![A-Za-z0-9])")
 _TRAILER_COUNT: Final = re.compile("(?:^|(?<=[\r\n]))BTS[^A-Za-z0-9\r\n](\\d+)")
 
@@ -36,7 +38,25 @@ class Lines:
 
     segments: list[Line]
     residue: list[tuple[int, int]]
-    notes: list[str]
+    notes: list[Note]
+
+
+def around(whole: str, text: str, *, marked: bool) -> Iterator[Note]:
+    """What is odd about the ends of lines and of the whole: `text` is `whole` without what stands around it."""
+    if len(whole) == len(text) + 1 and whole[-1] == "\r" and not marked and "\n" not in text and "\r\r" not in text:
+        return
+    start = whole.find(text)
+    before, after = whole[:start], whole[start + len(text) :]
+    if not after.startswith(("\r", "\n")):
+        yield Note("cut", "last segment", "has no terminator; the message may be cut")
+    if marked or before or _MARKS.search(after):
+        yield Note("framing", "message", "marks of framing or of a file around the message were taken off")
+    if "\n" in whole:
+        crlf, lf, cr = whole.count("\r\n"), whole.count("\n"), whole.count("\r")
+        written = "CRLF" if crlf == lf == cr else "LF" if not cr else "CR, LF and CRLF by turns"
+        yield Note("line-ends", "message", f"segments end with {written} instead of CR")
+    if "\r\r" in text or "\n\n" in text or "\r\n\r\n" in text:
+        yield Note("blank-lines", "message", "empty lines between segments were passed over")
 
 
 def is_name(name: str) -> bool:
@@ -54,9 +74,10 @@ def read_lines(text: str, separator: str) -> Lines:
         if not clean.strip():
             continue
         if name := _segment_name(clean, separator, whole=end - start <= 64):
-            found.segments.append(Line(name, ((start, end),)))
+            found.segments.append(Line(name.upper(), ((start, end),)))
             if not is_name(name):
-                found.notes.append(f"segment {len(found.segments)} has an unusual name")
+                text_ = "the segment's name is in small letters"
+                found.notes.append(Note("segment-name", f"segment {len(found.segments)}", text_))
         else:
             _place_stray(found, (start, end), text, separator)
     if len(found.segments) > SEGMENTS_LIMIT:
@@ -77,11 +98,13 @@ def _place_stray(found: Lines, piece: tuple[int, int], text: str, separator: str
     cut_name = len(line) < 3 and line.isascii() and line.isupper()
     if previous is None or previous.name == "MSH" or cut_name or not _continues(line, previous, text, separator):
         found.residue.append(piece)
-        found.notes.append(f"a line after segment {len(found.segments)} is no segment; kept as residue")
+        place = f"line after segment {len(found.segments)}"
+        found.notes.append(Note("residue", place, "is no segment; kept as residue"))
         return
     found.segments[-1] = Line(previous.name, (*previous.pieces, piece))
     if len(previous.pieces) == 1:
-        found.notes.append(f"{previous.name} (segment {len(found.segments)}) was broken over lines; joined")
+        place = f"{previous.name} (segment {len(found.segments)})"
+        found.notes.append(Note("broken-line", place, "was broken over lines; joined"))
 
 
 def _continues(line: str, previous: Line, text: str, separator: str) -> bool:

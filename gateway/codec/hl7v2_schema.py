@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, cast
 
-from gateway.codec.hl7v2 import Message
+from gateway.codec.hl7v2 import Message, decode
 from gateway.codec.hl7v2_structure import structure_of
 from gateway.errors import Configuration
 
@@ -95,6 +95,8 @@ def known_structure(name: str) -> bool:
 def strict_check(message: Message, version: str = "") -> list[Problem]:
     """Everything in which a message leaves the standard: structure and order of segments, missing and surplus fields,
     repetitions, components, forms of numbers and dates. `version` "" is the message's own. At most 1,000 problems."""
+    if message.mended:
+        message = decode(message.body, message.charset, as_written=True)
     wanted = _settled(version or message.header.version)
     structure = message.header.structure or structure_of(message.header.code, message.header.trigger)
     problems = [*_structure_problems(message.segments, structure, wanted)]

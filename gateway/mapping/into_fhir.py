@@ -126,7 +126,11 @@ class StructureMap:
 
     def run(self, segments: list[Segment], context: Context) -> None:
         """Makes all resources of one message in the context."""
-        self._group(self.layout.place(segments), context, {})
+        astray: list[str] = []
+        root = self.layout.place(segments, astray)
+        if astray:
+            context.note(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
+        self._group(root, context, {})
 
     def _group(self, instance: Instance, context: Context, around: dict[str, Entry]) -> Made:
         scope = dict(around)

@@ -106,14 +106,16 @@ class Layout:
             number = self.parents[number]
         return found
 
-    def place(self, segments: list[Segment]) -> Instance:
-        """The tree of groups for the segments of one message."""
+    def place(self, segments: list[Segment], astray: list[str] | None = None) -> Instance:
+        """The tree of groups for the segments of one message. `astray` gets the names of those that came too late for
+        their group, or too early before the segment that begins it."""
         root = here = Instance(0, None)
+        strays: list[str] = [] if astray is None else astray
         for segment, following in zip(segments, [*segments[1:], [""]], strict=False):
-            here = self._place(here, segment, following[0])
+            here = self._place(here, segment, following[0], strays)
         return root
 
-    def _place(self, here: Instance, segment: Segment, following: str) -> Instance:
+    def _place(self, here: Instance, segment: Segment, following: str, astray: list[str]) -> Instance:
         name = segment[0]
         homes = self.homes.get(name)
         if not homes:  # a Z segment or one that this structure does not know: it stays where it stands
@@ -127,7 +129,7 @@ class Layout:
             home = deeper if deeper >= 0 and self.parents[deeper] == here.group else home
         if home < 0:
             home = min(homes, key=lambda number: self._distance(number, around))
-        return self._into(here, home, segment, following)
+        return self._into(here, home, segment, following, astray)
 
     def _full(self, here: Instance, home: int, name: str) -> bool:
         while here.group != home and here.parent is not None:
@@ -141,17 +143,27 @@ class Layout:
             steps += 1
         return steps * 100 + around.index(number)
 
-    def _into(self, here: Instance, home: int, segment: Segment, following: str) -> Instance:
+    def _into(self, here: Instance, home: int, segment: Segment, following: str, astray: list[str]) -> Instance:
         wanted = self.chain(home)
         opened = here
         while here.group not in wanted and here.parent is not None:
             here = here.parent
         for number in reversed(wanted[: wanted.index(here.group)]):
             here = here.open(number)
-        if here.parent is not None and self._begins(here, segment, following):
-            here = here.parent.open(here.group)
+        if here.parent is not None:
+            if self._begins(here, segment, following):
+                here = here.parent.open(here.group)
+            elif here.segments and self._leaderless(here) and segment[0] in self.leaders[here.group]:
+                astray.extend(here.segments)
         here.add(segment)
-        return opened if self._late(here, opened, segment[0]) else here
+        if not self._late(here, opened, segment[0]):
+            return here
+        astray.append(segment[0])
+        return opened
+
+    def _leaderless(self, here: Instance) -> bool:
+        """Was this group opened by a segment that came too early?"""
+        return self.leaders[here.group].isdisjoint(here.segments)
 
     def _late(self, here: Instance, opened: Instance, name: str) -> bool:
         """A segment of a group around that should have come before the groups that are open: they stay open."""
@@ -173,7 +185,7 @@ class Layout:
             positions.get(present, -1) > positions[name] for present in here.segments
         ):
             return False
-        if self.leaders[here.group].isdisjoint(here.segments):
+        if self._leaderless(here):
             return False  # opened by a segment that came too early: the leader joins it
         # a leader behind what should follow it: many laboratories send OBR ORC OBX
         together = _one_order(segment, here.segments)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from gateway.codec import hl7v2, hl7v2_schema
+from gateway.codec.hl7v2_dialects import TIMES
 from gateway.codec.hl7v2_schema import components, fields, known_segment, known_structure, segments, strict_check
 from gateway.errors import Configuration, HutongError
 
@@ -96,3 +97,14 @@ def test_a_dictionary_that_is_missing_is_a_configuration_error() -> None:
 def test_hl7apy_is_not_imported_by_the_codec() -> None:
     code = "import sys; import gateway.codec.hl7v2, gateway.codec.hl7v2_schema; sys.exit('hl7apy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_time_fields_of_the_dialects_are_those_of_the_dictionary() -> None:
+    for name, numbers in TIMES.items():
+        known = {
+            each.number
+            for version in ("2.3.1", "2.4", "2.5.1", "2.6", "2.7", "2.8.2")
+            for each in fields(name, version)
+            if each.datatype in ("TS", "DT", "DTM")
+        }
+        assert set(numbers) <= known, name
