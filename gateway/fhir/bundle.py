@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from gateway.model import Resource
 
 DELETE = "urn:hutong:delete"  # extension of an entry: the source said "" for this path; remove it on update
+REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
 _NAMESPACE_BYTES = _NAMESPACE.bytes
 _SAFE = ":/.-_~"
@@ -74,17 +75,30 @@ def read_condition(text: str) -> tuple[str, str, str] | None:
 
 
 def entry(
-    resource: Resource, full_url: str, request: Mapping[str, str], *, deletes: Iterable[str] = ()
+    resource: Resource,
+    full_url: str,
+    request: Mapping[str, str],
+    *,
+    deletes: Iterable[str] = (),
+    reopen: bool = False,
 ) -> dict[str, Any]:
-    """One entry; `deletes` are the paths ('Patient.birthDate') that the source said are to be empty."""
+    """One entry; `deletes` are the paths ('Patient.birthDate') that the source said are to be empty, `reopen` that the
+    status may move back."""
     made: dict[str, Any] = {"fullUrl": full_url, "resource": resource, "request": dict(request)}
-    extension = [{"url": DELETE, "valueString": path} for path in deletes]
+    extension: list[dict[str, Any]] = [{"url": DELETE, "valueString": path} for path in deletes]
+    if reopen:
+        extension.append({"url": REOPEN, "valueBoolean": True})
     return {"extension": extension, **made} if extension else made
 
 
 def deletes(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """The paths that an entry wants removed on update."""
     return tuple(each["valueString"] for each in entry.get("extension", ()) if each.get("url") == DELETE)
+
+
+def reopens(entry: Mapping[str, Any]) -> bool:
+    """Whether the entry may move the status back."""
+    return any(each.get("url") == REOPEN and each.get("valueBoolean") for each in entry.get("extension", ()))
 
 
 def transaction(entries: Iterable[Mapping[str, Any]]) -> Resource:

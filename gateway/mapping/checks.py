@@ -12,7 +12,7 @@ from gateway.mapping import codetables, paths
 from gateway.mapping.datatypes import load
 from gateway.mapping.grammar import FACTS
 from gateway.mapping.source_code import fields_of
-from gateway.mapping.syntax import Block, Export, Field, Group, Line, Link, Structure
+from gateway.mapping.syntax import Block, Export, Field, Group, KeyValue, Line, Link, Structure
 
 if TYPE_CHECKING:
     from gateway.mapping.library import Library
@@ -40,7 +40,7 @@ def nearest(name: str, names: Iterable[str] | Mapping[str, object]) -> str:
 
 
 def _structure(structure: Structure) -> Iterator[str]:
-    for name in (structure.lead, *structure.once):
+    for name in (structure.lead, *structure.others, *structure.once):
         yield from _type(structure.place, name)
 
 
@@ -124,6 +124,8 @@ def _block(library: Library, block: Block, made: set[str]) -> Iterator[str]:
     if block.element:
         yield from _list(library, block, made)
     for part in block.key:
+        if isinstance(part, KeyValue) and part.datatype not in load():
+            yield f"{block.place}: no data type is called {part.datatype}{nearest(part.datatype, load())}"
         if isinstance(part, Link) and part.type not in made:
             yield f"{block.place}: no block makes a {part.type}{nearest(part.type, made)}"
     for line in block.lines:

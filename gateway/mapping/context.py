@@ -24,7 +24,7 @@ CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 class Entry:
     """One resource of the Bundle while it is being made."""
 
-    __slots__ = ("deletes", "full_url", "keyed", "once", "resource")
+    __slots__ = ("deletes", "full_url", "keyed", "once", "reopen", "resource")
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
         self.full_url = full_url
@@ -32,6 +32,7 @@ class Entry:
         self.once = once
         self.keyed = keyed  # the identifier by which it is found again; None: by its own id
         self.deletes: list[str] = []
+        self.reopen = False  # its status may move back
 
 
 class Context:
@@ -47,6 +48,7 @@ class Context:
         facts: Mapping[str, str] | None = None,
         systems: Mapping[str, str] | None = None,
         own: frozenset[str] = frozenset(),
+        occasion: str = "",
     ) -> None:
         self.profile = profile
         self.facility = facility
@@ -56,6 +58,7 @@ class Context:
         self.facts = facts or {}
         self.systems = systems or {}
         self.own = own  # assigning authorities of the receiver
+        self.occasion = occasion or control_id  # this message and no other: control ids come again
         self.entries: dict[str, Entry] = {}
         self.notes: list[str] = []
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
@@ -141,12 +144,16 @@ class Context:
 
     # ---------------------------------------------------------------------------------------- resources
 
-    def make(self, resource: Resource, *, once: bool = False, key: str = "", deletes: list[str] | None = None) -> Entry:
+    def make(
+        self, resource: Resource, *, once: bool = False, key: str = "", spare: bool = False,
+        deletes: list[str] | None = None, reopen: bool = False,
+    ) -> Entry:  # fmt: skip
         """Registers a resource; the same identifier twice in one message is the same resource.
 
-        `key`: what names it where its numbers do not, or do not suffice (panels that share one filler number)."""
+        `key`: what names it where its numbers do not, or do not suffice (panels that share one filler number);
+        `spare`: only where it has none. `reopen`: its status may move back."""
         type_ = resource["resourceType"]
-        keyed = None if key else _identity(resource)
+        keyed = None if key and not spare else _identity(resource)
         if keyed is None and type_ in IDENTIFIED:
             keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
             resource["identifier"] = [*resource.get("identifier", ()), {"system": KEY, "value": keyed[1]}]
@@ -165,11 +172,19 @@ class Context:
             entry.once = entry.once and once
         if deletes:
             entry.deletes.extend(deletes)
+        entry.reopen = entry.reopen or reopen
         return entry
 
     def _next(self, type_: str) -> int:
         self._counts[type_] = self._counts.get(type_, 0) + 1
         return self._counts[type_]
+
+    def spare(self, type_: str, parts: tuple[str, ...]) -> str:
+        """The key of a resource without a number. Where a part of it is not said nothing could find it again without
+        mistaking it for another one: it belongs to this message alone."""
+        if all(parts):
+            return "/".join((self.facility, *parts))
+        return f"{self.facility}/{self.occasion}/{type_}/{self._next(type_)}"
 
     def ordinal(self, key: str) -> str:
         """The key, numbered when the same one comes again (a second result of one code in one report)."""
@@ -178,10 +193,10 @@ class Context:
 
 
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
-    "Account", "AllergyIntolerance", "Appointment", "ChargeItem", "Condition", "Consent", "Coverage",
-    "DiagnosticReport", "DocumentReference", "Encounter", "Flag", "ImagingStudy", "Immunization", "Location",
-    "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner", "Procedure", "RelatedPerson",
-    "ServiceRequest", "Specimen", "Task",
+    "Account", "AllergyIntolerance", "Appointment", "Basic", "CareTeam", "ChargeItem", "Condition", "Consent",
+    "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag", "ImagingStudy",
+    "Immunization", "Location", "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner",
+    "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen", "Task",
 })  # fmt: skip
 
 
@@ -220,4 +235,4 @@ def _entry(entry: Entry) -> dict[str, Any]:
         request = bundles.create(type_, *entry.keyed)
     else:
         request = bundles.update(type_, *entry.keyed)
-    return bundles.entry(entry.resource, entry.full_url, request, deletes=entry.deletes)
+    return bundles.entry(entry.resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, segments_of
-from gateway.mapping.syntax import Block, Constant, Field, Line, Link
+from gateway.mapping.syntax import Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, steps_of
 
 BUILT = frozenset({"coding", "concept", "code", "CWE"})  # their arguments went into the pair when it was built
@@ -85,7 +86,9 @@ class BlockEmitter:
             write.add(f"owner.resource.setdefault({self.block.element.name!r}, []).append(r)")
             write.add("return None")
             return
-        write.add(f"return context.make(r, once={self.once}, key={self._key()}, deletes=deletes)")
+        reopen = self.source.condition(self.block.reopen) if self.block.reopen else "False"
+        options = f"once={self.once}, key={self._key()}, spare={self.block.spare}, deletes=deletes, reopen={reopen}"
+        write.add(f"return context.make(r, {options})")
 
     def _path(self, line: Line) -> paths.Path:
         return paths.resolve(self.block.path, line, self.library.systems)
@@ -209,6 +212,10 @@ class BlockEmitter:
             guard.append(self.target.unset(path))
         write.add(f"if {' and '.join(guard) or 'True'}:")
         write.depth += 1
+        if not constant.text:  # `= ""`: what the event says is no longer so
+            write.add(f"deletes.append({path.emptied!r})")
+            write.depth -= 1
+            return
         name = write.name("c")
         write.add(f"{name} = {write.literal(value[0] if path.leaf.many else value)}")
         self.target.set(path, name)
@@ -235,15 +242,23 @@ class BlockEmitter:
         for part in self.block.key:
             if isinstance(part, Link):
                 parts.append(f"('|'.join(scope[{part.type!r}].keyed or ()) if {part.type!r} in scope else '')")
+            elif isinstance(part, KeyValue):
+                pair = self.writer.object(datatypes()[part.datatype].into)
+                parts.append(f"({pair}({self._key_text(part.field)}, context) or '')")
             else:
                 parts.append(f"({' or '.join(map(self._key_field, part))})")
+        if self.block.spare:
+            return f"context.spare({self.block.type!r}, ({', '.join(parts)},))"
         return "context.ordinal('/'.join((context.facility, " + ", ".join(parts) + ")))"
 
     def _key_field(self, found: Field) -> str:
+        return f"said({self._key_text(found)})"
+
+    def _key_text(self, found: Field) -> str:
         raw = self.source.raw(found)
         if not found.repeats:  # '*' takes the whole field
             raw = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
-        return f"said({raw})"
+        return raw
 
 
 def _place(found: Field) -> str:

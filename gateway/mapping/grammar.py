@@ -21,6 +21,7 @@ from gateway.mapping.syntax import (
     Field,
     Group,
     Item,
+    KeyValue,
     Line,
     Link,
     Place,
@@ -114,14 +115,10 @@ def _tree(start: str, text: str, place: Place) -> lark.Tree[Any]:
     try:
         return _parser().parse(text, start=start)
     except lark.exceptions.UnexpectedInput as error:
-        line = place.line + max(getattr(error, "line", 1), 1) - 1
-        rest = (
-            text.splitlines()[max(getattr(error, "line", 1), 1) - 1][max(error.column - 1, 0) :]
-            if error.column > 0
-            else ""
-        )
+        row = max(getattr(error, "line", 1), 1) - 1
+        rest = text.splitlines()[row][max(error.column - 1, 0) :] if error.column > 0 else ""
         cause = f"not understood from '{rest[:40]}'" if rest else "the line ends too early"
-        raise Configuration(f"{place.file}:{line}: {cause}") from None
+        raise Configuration(f"{place.file}:{place.line + row}: {cause}") from None
 
 
 def _statement(
@@ -179,11 +176,13 @@ def _codes(place: Place, tree: lark.Tree[Any]) -> CodeTable:
 
 
 def _message(place: Place, tree: lark.Tree[Any]) -> Structure:
-    name, lead, once, events, group = tree.children
+    name, leads, once, events, group = tree.children
+    lead, *others = map(str, leads.children) if leads else ("",)
     return Structure(
         place=place,
         name=str(name),
-        lead=str(lead or ""),
+        lead=lead,
+        others=tuple(others),
         root=_group(group),
         events={str(event): str(name) for event in (events.children if events else [])},
         once=tuple(map(str, once.children)) if once else (),
@@ -264,8 +263,10 @@ def _block(place: Place, tree: lark.Tree[Any], body: list[tuple[Place, str]]) ->
 
 def _option(tree: lark.Tree[Any]) -> dict[str, Any]:
     match tree.data:
-        case "key":
-            return {"key": tuple(map(_keypart, tree.children))}
+        case "key" | "else_key":
+            return {"key": tuple(map(_keypart, tree.children)), "spare": tree.data == "else_key"}
+        case "reopen":
+            return {"reopen": _condition(tree.children[0])}
         case "structures":
             return {"structures": tuple(map(str, tree.children))}
         case "block_if":
@@ -276,7 +277,9 @@ def _option(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"once": True}
 
 
-def _keypart(tree: lark.Tree[Any]) -> Link | tuple[Field, ...]:
+def _keypart(tree: lark.Tree[Any]) -> Link | KeyValue | tuple[Field, ...]:
+    if tree.data == "key_value":
+        return KeyValue(field=_field(tree.children[0]), datatype=str(tree.children[1]))
     return _link(tree.children[0]) if tree.data == "key_link" else tuple(map(_field, tree.children))
 
 

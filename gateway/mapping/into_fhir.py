@@ -7,7 +7,7 @@ the blocks of a group, then the groups inside it, then the links to everything t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.errors import HutongError
@@ -54,11 +54,12 @@ class CompiledBlock:
     links: tuple[ListLink, ...]
     repeated: str  # the segment that this block runs for each of; "" = once in its group
     apart: bool  # it points at another one of its own type (the retired patient of a merge): not what others mean
+    beside: bool = False  # another block of the group makes something of the same segments
 
 
 def _compiled(library: Library, block: Block, function: BlockFunction, repeated: str = "") -> CompiledBlock:
     links = [line.link for line in block.lines if line.link]
-    apart = any(not link.every and link.type == block.type for link in links)
+    apart = not block.element and any(not link.every and link.type == block.type for link in links)
     return CompiledBlock(block, function, _list_links(library, block), repeated, apart)
 
 
@@ -118,9 +119,9 @@ class StructureMap:
         self.groups: list[list[CompiledBlock]] = [[] for _ in self.layout.parents]
         for block, function in zip(blocks, functions, strict=True):
             for group in homes(self.layout, block):
-                self.groups[group].append(
-                    _compiled(library, block, function, repeated_segment(self.layout, group, block))
-                )
+                repeated = repeated_segment(self.layout, group, block)
+                self.groups[group].append(_compiled(library, block, function, repeated))
+        self.groups = [[_with_company(each, group) for each in group] for group in self.groups]
         for compiled in self.groups:  # elements when what they belong to is there
             compiled.sort(key=lambda each: each.block.element is not None)
 
@@ -136,11 +137,14 @@ class StructureMap:
         scope = dict(around)
         made: Made = []
         linked: list[tuple[CompiledBlock, Entry]] = []
+        beside: dict[int, dict[str, Entry]] = {}  # what the same segment has become
         for compiled in self.groups[instance.group]:
             for item in _items(compiled, instance):
-                entry = compiled.function(instance, context, scope, item)
+                own = beside.setdefault(id(item), {}) if compiled.beside else {}
+                entry = compiled.function(instance, context, {**scope, **own} if own else scope, item)
                 if entry is None:
                     continue
+                own[compiled.block.type] = entry
                 if not compiled.apart:
                     scope[compiled.block.type] = entry
                 made.append((compiled.block.type, entry))
@@ -153,6 +157,11 @@ class StructureMap:
             for each in compiled.links:
                 each.set(entry, made, context)
         return made
+
+
+def _with_company(compiled: CompiledBlock, group: list[CompiledBlock]) -> CompiledBlock:
+    company = [each for each in group if each.repeated == compiled.repeated != ""]
+    return replace(compiled, beside=len(company) > 1)
 
 
 def homes(layout: Layout, block: Block) -> list[int]:

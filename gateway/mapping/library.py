@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.errors import Configuration
 from gateway.mapping import checks, codetables, grammar, paths
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.syntax import Block, CodeTable, Export, Line, Place, Structure
+from gateway.mapping.syntax import Block, CodeTable, Export, Line, Link, Place, Structure
 
 _LIMIT = 2_000_000  # characters of one map file
 
@@ -29,7 +29,8 @@ class Library:
     blocks: list[Block] = field(default_factory=list)
 
     def blocks_of(self, structure: str) -> list[Block]:
-        return [block for block in self.blocks if not block.structures or structure in block.structures]
+        """The blocks of a message structure, each behind those that make what it refers to."""
+        return _in_order([each for each in self.blocks if not each.structures or structure in each.structures])
 
     def without(self, off: tuple[str, ...]) -> Library:
         """The same library with a member's rows switched off: 'PID-14' (every line that reads or writes it) or
@@ -50,6 +51,25 @@ class Library:
     def pair(self, line: Line, path: paths.Path) -> Pair:
         """What translates the values of a line, both ways."""
         return codetables.pair(line, path, self.codes, self.systems)
+
+
+def _in_order(blocks: list[Block]) -> list[Block]:
+    """Stable: as the maps say, but a block that refers to what a later one makes comes behind that one, and those that
+    only write come last."""
+    waiting = [(block, _referred(block)) for block in blocks if block.into]
+    placed = []
+    while waiting:
+        makers = {block.type for block, referred in waiting if not block.element and block.type not in referred}
+        free = (index for index, (_, referred) in enumerate(waiting) if referred.isdisjoint(makers))
+        placed.append(waiting.pop(next(free, 0))[0])  # blocks that refer to each other stay as they stand
+    return placed + [block for block in blocks if not block.into]
+
+
+def _referred(block: Block) -> frozenset[str]:
+    """The types of the resources beside or above that a block needs."""
+    links = [line.link for line in block.lines if line.into and line.link and not line.link.every]
+    owner = [block.type] if block.element else []
+    return frozenset((*owner, *(each.type for each in (*links, *block.key) if isinstance(each, Link))))
 
 
 def _switched(block: Block, off: tuple[str, ...], unused: set[str]) -> Block:

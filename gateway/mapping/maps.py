@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,6 @@ from gateway.mapping.syntax import Block, Export, Structure
 from gateway.mapping.table_writer import TableWriter
 from gateway.model import Profile, Resource
 
-LEADLESS = frozenset({"ADT_A01"})  # a demographics update may have no visit
 MESSAGE = "urn:hutong:message"  # identifier system of message control ids in Provenance.entity
 
 
@@ -109,6 +109,7 @@ class Maps:
             facility=header.sending_facility or header.sending_application or member or "unknown",
             control_id=header.control_id,
             charset=message.charset,
+            occasion=_occasion(message),
             facts={"EVENT": header.trigger, "STRUCTURE": name, "MESSAGE": header.code, "VERSION": header.version},
             systems=self.library.coding_systems,
         )
@@ -129,20 +130,18 @@ class Maps:
     def _demand(self, structure: Structure, segments: list[list[str]], context: Context) -> None:
         """A message must tell of what it is about, and of whom. Raises Permanent naming what is missing."""
         made = {entry.resource["resourceType"] for entry in context.entries.values()}
-        lead = "Patient" if structure.name in LEADLESS else structure.lead
-        if lead in made or structure.lead in made:
+        if not made.isdisjoint((structure.lead, *structure.others)):
             return
         kept = "it is kept; complete it at the sender and send it again"
         if "Patient" not in made and structure.holds("PID"):
             there = any(segment[0] == "PID" for segment in segments)
             cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose is it?"
             raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
-        blocks = [each for each in self.library.blocks_of(structure.name) if each.type == lead and each.into]
+        blocks = [each for each in self.library.blocks_of(structure.name) if each.type == structure.lead and each.into]
         places = [_missing(each, segments) for each in blocks] or [("", "")]
         notes = "".join(f"; {note}" for note in (places[0][1], *context.notes) if note)
-        raise Permanent(
-            f"the message makes no {lead}{notes}", place=places[0][0] or structure.name, code="101", remedy=kept
-        )
+        cause, place = f"the message makes no {structure.lead}{notes}", places[0][0] or structure.name
+        raise Permanent(cause, place=place, code="101", remedy=kept)
 
     def of(self, profile: Profile) -> Maps:
         """These maps as a member wants them: without the rows that its profile switches off."""
@@ -272,6 +271,14 @@ class Maps:
 
 def _records(export: Export, root: Any) -> list[Any]:
     return nodes(root, export.each) if export.each else [root]
+
+
+def _occasion(message: Message) -> str:
+    """What names this message among all of its sender: control ids are counted anew, and some write none."""
+    header = message.header
+    if header.control_id and header.time:
+        return f"{header.control_id}/{header.time}"
+    return hashlib.sha256(message.body).hexdigest()[:32]
 
 
 def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:

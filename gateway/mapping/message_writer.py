@@ -59,7 +59,8 @@ class MessageWriter:
                     target_of(library, block, repeated_segment(self.layout, group, block), opens=opens)
                 )
         here = [block for block in blocks if block.into and not block.element and homes(self.layout, block)]
-        self.keyed = {block.type for block in here if block.key} & {block.type for block in here if not block.key}
+        always = {block.type for block in here if block.key and not block.spare}
+        self.keyed = always & {block.type for block in here if not block.key}
         leading = (
             number
             for number, targets in enumerate(self.groups)
@@ -110,6 +111,7 @@ class _Writing:
         self.context = context
         self.done: list[Resource] = []
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
+        self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
 
     def fill(self, instance: Instance, known: Known) -> None:
@@ -157,6 +159,8 @@ class _Writing:
                 bound.setdefault(type_, resource)
             self.done.append(resource)
             fresh = new(instance, target.repeated) if target.repeated else None
+            if fresh is not None:
+                self.segments[(id(resource), target.repeated)] = fresh
             pen = Pen(instance, fresh, self)
             pen.block(target, resource)
             self.claims[id(resource)] = pen.claims
@@ -165,11 +169,22 @@ class _Writing:
         owner = known.get(target.block.type)
         if owner is None:
             return []
-        return elements(owner, target, self.context, self.graph, self.claims.setdefault(id(owner), Claims()))
+        claims = self.claims.setdefault(id(owner), Claims())
+        if target.list and target.beside:  # they stand in the segment of the resource that they refer to
+            free = claims.free(target.block.path, values_at(owner, [target.list]))
+            return [each for each in free if self._beside(target, each) is not None]
+        return elements(owner, target, self.context, self.graph, claims)
+
+    def _beside(self, target: Target, element: dict[str, Any]) -> Segment | None:
+        """The segment that what an element refers to was written in."""
+        linked = (each for link in target.beside for each in self.graph.follow(element, link.path, link.type))
+        found = (self.segments.get((id(each), target.repeated)) for each in linked)
+        return next((each for each in found if each is not None), None)
 
     def _element(self, instance: Instance, target: Target, known: Known, element: dict[str, Any]) -> None:
         """One element of a list, in a segment of its own where that repeats."""
-        pen = Pen(instance, new(instance, target.repeated) if target.repeated else None, self)
+        fresh = self._beside(target, element) or (new(instance, target.repeated) if target.repeated else None)
+        pen = Pen(instance, fresh, self)
         pen.claims = self.claims[id(known[target.block.type])]
         pen.claims.take(target.block.path, element)
         pen.block(target, element)

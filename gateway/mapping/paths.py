@@ -32,7 +32,7 @@ class Path:
 
     @property
     def text(self) -> str:
-        return f"{self.resource}.{'.'.join(element.name for element in self.elements)}"
+        return f"{self.resource}.{'.'.join(element.name.removeprefix('_') for element in self.elements)}"
 
     @property
     def leaf(self) -> Element:
@@ -54,7 +54,7 @@ def resolve(resource: str, line: Line, systems: dict[str, str]) -> Path:
     walked = resource
     for step in line.target:
         walked = f"{walked}.{step.name}"
-        elements.append(_element(walked, step, line, systems))
+        elements.append(_element(walked, step, line, systems, inner=step is not line.target[-1]))
     return Path(resource, tuple(elements))
 
 
@@ -65,7 +65,7 @@ def list_of(block: Block, systems: dict[str, str]) -> Element:
     return _element(block.path, block.element, block, systems)
 
 
-def _element(walked: str, step: Step, line: Line | Block, systems: dict[str, str]) -> Element:
+def _element(walked: str, step: Step, line: Line | Block, systems: dict[str, str], *, inner: bool = False) -> Element:
     try:
         found = definitions.resolve(walked)
     except Configuration as error:
@@ -73,8 +73,9 @@ def _element(walked: str, step: Step, line: Line | Block, systems: dict[str, str
     many = found.max is None or found.max > 1
     if step.repeats and not many:
         raise Configuration(f"{line.place}: {walked} occurs once in R4; '*' does not fit")
+    beside = inner and bool(definitions.primitives().intersection(found.types))
     return Element(
-        name=step.name,
+        name=f"_{step.name}" if beside else step.name,  # what extends a primitive stands beside it
         many=many,
         choice=step.name.endswith("[x]"),
         type=found.types[0] if len(found.types) == 1 else "",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.mapping.syntax import Block, Condition, Field, Link
+from gateway.mapping.syntax import Block, Condition, Field, KeyValue, Link
 
 SIMPLE = frozenset({"", "code", "text", "number", "integer", "yn", "dtm", "date", "instant"})
 
@@ -115,8 +115,11 @@ def fields_of(block: Block) -> list[Field]:
         found.extend(line.sources)
         found.extend(line.arguments)
         found.extend(of_condition(line.condition))
-    found.extend(each for part in block.key if not isinstance(part, Link) for each in part)
+    for part in block.key:
+        if not isinstance(part, Link):
+            found.extend([part.field] if isinstance(part, KeyValue) else part)
     found.extend(of_condition(block.condition))
+    found.extend(of_condition(block.reopen))
     return found
 
 

@@ -75,6 +75,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyValue:
+    """`PV1-44:timed` in a key: what the data type makes of the field, however it was written."""
+
+    field: Field
+    datatype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One fact: where the value stands in the source, where in FHIR, and what lies between."""
 
@@ -112,7 +120,9 @@ class Block:
     element: Step | None = None  # the block makes an element of this list, not the resource itself
     into: bool = True
     back: bool = True
-    key: tuple[Link | tuple[Field, ...], ...] = ()  # what names it: linked resources and fields (the first one valued)
+    key: tuple[Link | KeyValue | tuple[Field, ...], ...] = ()  # what names it: links, fields (the first one valued)
+    spare: bool = False  # `else key`: the key names it only where it has no identifier of its own
+    reopen: Condition | None = None  # then its status may move back (a cancelled discharge)
     structures: tuple[str, ...] = ()  # only in these message structures ("" = all)
     condition: Condition | None = None
     once: bool = False  # created if absent, never changed by this
@@ -146,6 +156,7 @@ class Structure:
     root: Group
     events: dict[str, str] = field(default_factory=dict)  # 'ADT_A04': trigger events that use this structure
     once: tuple[str, ...] = ()  # resource types that this message creates if absent and never changes
+    others: tuple[str, ...] = ()  # `for Encounter or Patient`: what it may be about where it makes no lead
 
     def holds(self, segment: str) -> bool:
         """Does it name this segment anywhere?"""

@@ -162,6 +162,7 @@ class Target:
     repeated: str  # the segment that the block repeats in its group, "" when there is one
     opens: bool = False  # its segment begins an occurrence of the group
     list: paths.Element | None = None  # the list whose elements the block writes, where it writes no resource
+    beside: tuple[WrittenLink, ...] = ()  # of elements: to the resources that were made of the same segment
 
     @property
     def apart(self) -> bool:
@@ -173,7 +174,10 @@ def target_of(library: Library, block: Block, repeated: str = "", *, opens: bool
     links = tuple(
         WrittenLink(line.link.type, line.link.every, paths.resolve(block.path, line, library.systems), line.condition)
         for line in block.lines
-        if line.into and line.link and not block.element
+        if line.into and line.link
     )
-    list_ = paths.list_of(block, library.systems) if block.element else None
-    return Target(block, tuple(written_lines(library, block)), links, repeated, opens, list_)
+    lines = tuple(written_lines(library, block))
+    if block.element:
+        list_ = paths.list_of(block, library.systems)
+        return Target(block, lines, (), repeated, opens, list_, links)
+    return Target(block, lines, links, repeated, opens)

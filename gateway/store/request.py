@@ -12,7 +12,6 @@ from gateway.errors import Permanent
 from gateway.fhir import bundle, definitions
 from gateway.model import Resource
 
-REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # R4 datatypes.html#id
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2}
 
@@ -78,7 +77,7 @@ def _item(position: int, entry: Mapping[str, Any]) -> Item:
         if_match=read_etag(request.get("ifMatch", "")),
         deletes=bundle.deletes(entry),
         keep=method == "POST",
-        reopen=any(each.get("url") == REOPEN and each.get("valueBoolean") for each in entry.get("extension", ())),
+        reopen=bundle.reopens(entry),
     )
 
 

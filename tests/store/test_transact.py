@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import bundle, json
-from gateway.store.request import REOPEN
+from gateway.fhir.bundle import REOPEN
 from gateway.store.stored import PreconditionFailed
 from tests.store import samples
 from tests.store.conftest import START, Ward

@@ -178,6 +178,12 @@ def instant_into(raw: str, context: Context) -> str | None:
     return _timed(time_into(raw, context), context)
 
 
+def timed_into(raw: str, context: Context) -> str | None:
+    """`dateTime` where at least the minute is given: a day alone is no moment."""
+    made = time_into(raw, context)
+    return made if made and "T" in made else None
+
+
 def with_time(pair: Pair) -> Pair:
     """A dateTime pair for an `instant` element: only where at least the minute is known."""
 
@@ -213,6 +219,7 @@ PAIRS = {
     "integer": Pair(integer_into, number_back, fits=("integer", "positiveInt", "unsignedInt")),
     "yn": Pair(yes_into, yes_back, fits=("boolean",)),
     "dtm": Pair(time_into, time_back, fits=("dateTime",)),
+    "timed": Pair(timed_into, time_back, fits=("dateTime",)),
     "date": Pair(date_into, time_back, fits=("date",)),
     "instant": Pair(instant_into, time_back, fits=("instant",)),
 }
