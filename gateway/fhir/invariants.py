@@ -36,15 +36,17 @@ class Invariant:
     key: str
     text: str
     holds: Holds
+    presence: bool = False  # it looks only at which elements are there
+    reads: frozenset[str] = frozenset()  # it can only fail when all of these are there
 
 
 def bind(path: str, forms: Forms) -> tuple[Invariant, ...]:
     """The invariants of a type or an inline structure, for one kind of reader."""
     made = [
-        Invariant(rule.key, rule.text, forms[rule.form](*(json_names(path, name) for name in rule.names)))
+        Invariant(rule.key, rule.text, forms[rule.form](*(json_names(path, name) for name in rule.names)), presence=True)
         for rule in definitions.rules(path)
     ]
-    made += [Invariant(key, text, holds) for key, text, holds in _WRITTEN.get(path, ())]
+    made += [Invariant(key, text, holds, reads=frozenset(reads)) for key, text, holds, *reads in _WRITTEN.get(path, ())]
     made += list(_bindings(path))
     return tuple(made)
 
@@ -101,7 +103,7 @@ def _bindings(path: str) -> Iterator[Invariant]:
     for element in definitions.children(path).values():
         if element.codes is not None and element.types == ("CodeableConcept",):
             text = f"{element.name} needs a coding from {element.binding}"
-            yield Invariant("binding", text, _coded(element.name, element.codes))
+            yield Invariant("binding", text, _coded(element.name, element.codes), reads=frozenset({element.name}))
 
 
 def _coded(name: str, codes: frozenset[str]) -> Holds:
@@ -196,27 +198,27 @@ def _condition_clinical(item: Item) -> bool:
     return not error or item.get("clinicalStatus") is None
 
 
-_Written = tuple[str, str, Holds]
+_Written = tuple[str, str, Holds, *tuple[str, ...]]  # key, text, test, the elements without which it holds
 _NO_STATUS = "clinicalStatus is not given when verificationStatus is entered-in-error"
 _WRITTEN: Mapping[str, Iterable[_Written]] = {
-    "Period": [("per-1", "start is after end", _period)],
-    "Range": [("rng-2", "low is above high", _range)],
+    "Period": [("per-1", "start is after end", _period, "start", "end")],
+    "Range": [("rng-2", "low is above high", _range, "low", "high")],
     "Ratio": [("rat-1", "a ratio has both numerator and denominator", _ratio)],
-    "Observation": [("obs-7", "a component has the code of the observation, which has a value", _component)],
+    "Observation": [("obs-7", "a component has the code of the observation, which has a value", _component, "component")],
     "Age": [("age-1", "an age has a UCUM unit code", _ucum)],
     "Distance": [("dis-1", "a distance has a UCUM unit code", _ucum)],
     "Duration": [("drt-1", "a duration has a UCUM unit code and a value", _duration)],
     "Organization": [
-        ("org-3", "the telecom of an organization is never of use 'home'", _not_home("telecom")),
-        ("org-2", "the address of an organization is never of use 'home'", _not_home("address")),
+        ("org-3", "the telecom of an organization is never of use 'home'", _not_home("telecom"), "telecom"),
+        ("org-2", "the address of an organization is never of use 'home'", _not_home("address"), "address"),
     ],
     "Timing.repeat": [
-        ("tim-4", "duration is negative", _not_negative("duration")),
-        ("tim-5", "period is negative", _not_negative("period")),
+        ("tim-4", "duration is negative", _not_negative("duration"), "duration"),
+        ("tim-5", "period is negative", _not_negative("period"), "period"),
     ],
-    "Attachment": [("base64", "data is not base64: its length is not a multiple of 4", _base64)],
-    "Binary": [("base64", "data is not base64: its length is not a multiple of 4", _base64)],
-    "Narrative": [("txt-1", "the narrative has scripts, forms or event attributes", _narrative)],
-    "Condition": [("con-5", _NO_STATUS, _condition_clinical)],
-    "AllergyIntolerance": [("ait-2", _NO_STATUS, _condition_clinical)],
+    "Attachment": [("base64", "data is not base64: its length is not a multiple of 4", _base64, "data")],
+    "Binary": [("base64", "data is not base64: its length is not a multiple of 4", _base64, "data")],
+    "Narrative": [("txt-1", "the narrative has scripts, forms or event attributes", _narrative, "div")],
+    "Condition": [("con-5", _NO_STATUS, _condition_clinical, "verificationStatus")],
+    "AllergyIntolerance": [("ait-2", _NO_STATUS, _condition_clinical, "verificationStatus")],
 }

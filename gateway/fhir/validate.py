@@ -1,4 +1,5 @@
-"""Is this valid FHIR R4? The door to both readers: compiled structs say yes fast, problems.py says what is wrong.
+"""Is this valid FHIR R4? The door to the readers: shapes.py (dictionaries) and structs.py (bytes) say yes fast,
+problems.py says what is wrong.
 
 Checked: unknown elements, types, cardinality, exclusive choices, codes of required bindings, patterns, real calendar
 dates, empty values, primitive extensions, the cheap invariants, Bundle rules and `urn:uuid:` references inside a
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from gateway import errors
-from gateway.fhir import bundle_rules, definitions, json, structs
+from gateway.fhir import bundle_rules, definitions, json, shapes, structs
 from gateway.fhir import problems as all_problems
 from gateway.fhir.problems import Problem
 from gateway.model import Resource
@@ -35,7 +36,8 @@ _bundles = structs.BundleReader()
 
 def check(resource: Resource) -> None:
     """Returns when valid. Permanent with the FHIR path of the first problem otherwise."""
-    check_bytes(json.dumps(resource))
+    if not shapes.valid(resource):
+        check_bytes(json.dumps(resource))
 
 
 def check_bundle(bundle: Resource) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import errors
-from gateway.fhir import json, problems, validate
+from gateway.fhir import json, problems, shapes, validate
 from tests.fhir import laboratory
 
 EXAMPLES = laboratory.SHARED / "reference" / "r4" / "examples.ndjson.gz"
@@ -307,3 +307,12 @@ def test_the_examples_of_the_specification_are_valid_but_one() -> None:
 @pytest.mark.skipif(not FAULTS.exists(), reason="the speed samples are not beside the repository")
 def test_a_message_bundle_is_valid_by_the_fast_way() -> None:
     assert validate._plainly_valid(FAULTS.read_bytes())
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(["transaction", "corners", "patient", "observation"]))
+def test_a_yes_of_the_shapes_is_never_a_no_of_the_full_reader(chance: random.Random, name: str) -> None:
+    resource = json.loads(json.dumps(getattr(laboratory, name)()))
+    assert shapes.valid(resource) is (problems.find(resource) == []) or name == "corners"
+    spoil(resource, chance)
+    if shapes.valid(resource):
+        assert problems.find(resource) == []
