@@ -10,8 +10,9 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from gateway.model import Resource
 
@@ -19,16 +20,17 @@ DELETE = "urn:hutong:delete"  # extension of an entry: the source said "" for th
 REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
 _NAMESPACE_BYTES = _NAMESPACE.bytes
-_SAFE = ":/.-_~"
-_PLAIN = re.compile(r"[A-Za-z0-9:/.\-_~]*")
+_sha1 = partial(hashlib.sha1, usedforsecurity=False)
+_VARIANT = {digit: f"{int(digit, 16) & 0x3 | 0x8:x}" for digit in "0123456789abcdef"}  # of RFC 4122
+_UNSAFE = re.compile(r"[^A-Za-z0-9:/.\-_~]+")
 
 
 def full_url(type: str, key: str) -> str:
     """'urn:uuid:…', always the same for the same type and key (RFC 4122 version 5, without the cost of uuid.UUID)."""
-    digest = hashlib.sha1(_NAMESPACE_BYTES + f"{type}/{key}".encode(), usedforsecurity=False).digest()
-    marked = bytes((digest[6] & 0x0F | 0x50, digest[7], digest[8] & 0x3F | 0x80))  # version 5, RFC 4122 variant
-    text = f"{digest[:6].hex()}{marked.hex()}{digest[9:16].hex()}"
-    return f"urn:uuid:{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    digest = _sha1(_NAMESPACE_BYTES + f"{type}/{key}".encode()).hexdigest()
+    return (
+        f"urn:uuid:{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
+    )
 
 
 def condition(system: str, value: str) -> str:
@@ -38,7 +40,11 @@ def condition(system: str, value: str) -> str:
 
 def _quoted(text: str) -> str:
     """Percent-encoded; nearly all systems and numbers need none of it."""
-    return text if _PLAIN.fullmatch(text) else quote(text, safe=_SAFE)
+    return _UNSAFE.sub(_percent, text)
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "%" + found[0].encode().hex("%").upper()
 
 
 def update_url(type: str, system: str, value: str) -> str:

@@ -43,7 +43,9 @@ class Invariant:
 def bind(path: str, forms: Forms) -> tuple[Invariant, ...]:
     """The invariants of a type or an inline structure, for one kind of reader."""
     made = [
-        Invariant(rule.key, rule.text, forms[rule.form](*(json_names(path, name) for name in rule.names)), presence=True)
+        Invariant(
+            rule.key, rule.text, forms[rule.form](*(json_names(path, name) for name in rule.names)), presence=True
+        )
         for rule in definitions.rules(path)
     ]
     made += [Invariant(key, text, holds, reads=frozenset(reads)) for key, text, holds, *reads in _WRITTEN.get(path, ())]
@@ -204,7 +206,9 @@ _WRITTEN: Mapping[str, Iterable[_Written]] = {
     "Period": [("per-1", "start is after end", _period, "start", "end")],
     "Range": [("rng-2", "low is above high", _range, "low", "high")],
     "Ratio": [("rat-1", "a ratio has both numerator and denominator", _ratio)],
-    "Observation": [("obs-7", "a component has the code of the observation, which has a value", _component, "component")],
+    "Observation": [
+        ("obs-7", "a component has the code of the observation, which has a value", _component, "component")
+    ],
     "Age": [("age-1", "an age has a UCUM unit code", _ucum)],
     "Distance": [("dis-1", "a distance has a UCUM unit code", _ucum)],
     "Duration": [("drt-1", "a duration has a UCUM unit code and a value", _duration)],

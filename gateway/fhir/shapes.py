@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.fhir import bundle_rules, definitions, invariants
 from gateway.fhir.definitions import Element
-from gateway.fhir.fragment import Fragment
+from gateway.fhir.fragment import Fragment, Fragments
 from gateway.fhir.primitives import PRIMITIVES
 
 Read = Callable[[Any, list[str]], bool]  # a value, and where literal references are noted → certainly valid?
@@ -92,7 +92,7 @@ class _Shape:
     def __init__(self, path: str, names: tuple[str, ...]) -> None:
         self.path = path
         self.names = names
-        self.objects: dict[str, Any] = {"Fragment": Fragment, "Decimal": Decimal}
+        self.objects: dict[str, Any] = {"Fragment": Fragment, "Decimal": Decimal, "LISTS": (list, Fragments)}
         self.lines: list[str] = []
 
     def compiled(self) -> Read:
@@ -123,7 +123,7 @@ class _Shape:
     def _element(self, element: Element, value: str) -> None:
         if element.many:
             most = "" if element.max is None else f" or len({value}) > {element.max}"
-            self.lines.append(f"    if {value}.__class__ is not list or not {value}{most}: return False")
+            self.lines.append(f"    if {value}.__class__ not in LISTS or not {value}{most}: return False")
             self.lines.append(f"    for x in {value}:")
             self._unless(self._valid(element, "x"), "        ")
         else:
@@ -152,7 +152,8 @@ class _Shape:
             return f"{value}.__class__ is int or {value}.__class__ is Decimal and {value}.is_finite()"
         text = f"{value}.__class__ is str"
         if name in ("string", "markdown"):
-            return f"{text} and {value} and ({value}.isprintable() or {self._object(_encodable)}({value})) and not {value}.isspace()"
+            writable = f"({value}.isprintable() or {self._object(_encodable)}({value}))"
+            return f"{text} and {value} and {writable} and not {value}.isspace()"
         if name == "code":
             return f"{text} and ({value}.isalnum() or {self._object(_pattern(name))}({value}))"
         if element.path in _SYSTEMS or name in ("dateTime", "instant"):
@@ -161,7 +162,9 @@ class _Shape:
         return f"{text} and {self._object(_pattern(name))}({value})"
 
 
-_SYSTEMS = frozenset({"Coding.system", "Identifier.system", "Quantity.system", "Extension.url"})  # few, and no patient's
+_SYSTEMS = frozenset(
+    {"Coding.system", "Identifier.system", "Quantity.system", "Extension.url"}
+)  # few, and no patient's
 
 
 @functools.cache
@@ -194,7 +197,7 @@ def _encodable(text: str) -> bool:
 
 
 def _members(path: str, names: tuple[str, ...]) -> list[Element | None] | None:
-    """What each name means; None for the name of the type itself, and altogether for a name that needs a closer look."""
+    """What each name means (None: the name of the type itself); None where a name needs a closer look."""
     below = definitions.children(path)
     found: list[Element | None] = []
     for name in names:
@@ -202,7 +205,7 @@ def _members(path: str, names: tuple[str, ...]) -> list[Element | None] | None:
             found.append(None)
             continue
         element = below.get(name) or _chosen(path, name)
-        if element is None or element.choice and name.endswith("[x]") or name == "contained":
+        if element is None or (element.choice and name.endswith("[x]")) or name == "contained":
             return None
         found.append(element)
     return found

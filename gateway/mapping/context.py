@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 from gateway.codec.hl7v2_escape import unescape
 from gateway.fhir import bundle as bundles
+from gateway.fhir.fragment import frozen
 from gateway.model import Profile, Resource
 
 IDENTIFIER = "urn:hutong:id:"  # urn:hutong:id:{authority}[:{type}]: numbers of an assigning authority without an OID
@@ -17,6 +20,7 @@ CODE = "urn:hutong:code:"  # urn:hutong:code:{facility}:{name}: a sender's local
 KEY = "urn:hutong:key"  # numbers that the gateway derives for resources that have none of their own
 CHINESE_ID = "urn:oid:2.16.156.10011.1.3"  # 居民身份证 (GB 11643)
 CHINESE_ORGANIZATION = "urn:oid:2.16.156.10011.1.5"  # 医疗机构: 统一社会信用代码 (GB 32100)
+SYSTEMS = -1  # the table of the memory for identifier systems
 OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 
@@ -24,13 +28,15 @@ CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 class Entry:
     """One resource of the Bundle while it is being made."""
 
-    __slots__ = ("deletes", "full_url", "keyed", "once", "reopen", "resource")
+    __slots__ = ("deletes", "full_url", "key", "keyed", "once", "origin", "reopen", "resource")
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
         self.full_url = full_url
         self.resource = resource
         self.once = once
         self.keyed = keyed  # the identifier by which it is found again; None: by its own id
+        self.key = "|".join(keyed) if keyed else ""
+        self.origin: Any = None  # the remembered one that it was made from (memory.py)
         self.deletes: list[str] = []
         self.reopen = False  # its status may move back
 
@@ -49,6 +55,7 @@ class Context:
         systems: Mapping[str, str] | None = None,
         own: frozenset[str] = frozenset(),
         occasion: str = "",
+        memory: dict[int, dict[Any, Any]] | None = None,
     ) -> None:
         self.profile = profile
         self.facility = facility
@@ -64,8 +71,13 @@ class Context:
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
         self.lineage: list[tuple[Resource, str, list[str], int, str]] | None = None
         self.united: list[tuple[Resource, Entry]] = []  # resources that went into another one of the same number
+        self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
+        self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
         self._counts: dict[str, int] = {}
-        self._authorities = {system: name for name, system in profile.authorities.items()}
+
+    @cached_property
+    def _authorities(self) -> dict[str, str]:
+        return {system: name for name, system in self.profile.authorities.items()}
 
     # -------------------------------------------------------------------------------------------- texts
 
@@ -81,6 +93,15 @@ class Context:
 
     def system(self, namespace: str, universal: str = "", universal_type: str = "", kind: str = "") -> str:
         """The identifier system of an assigning authority (HD). Without any, the number is the sender's own."""
+        systems, asked = self.memory[SYSTEMS], (namespace, universal, universal_type, kind)
+        found: str | None = systems.get(asked)
+        if found is None:
+            if len(systems) >= 4096:
+                systems.clear()
+            found = systems[asked] = self._system(namespace, universal, universal_type, kind)
+        return found
+
+    def _system(self, namespace: str, universal: str, universal_type: str, kind: str) -> str:
         if universal:
             match universal_type.upper():
                 case "ISO" if OID.fullmatch(universal):
@@ -157,22 +178,25 @@ class Context:
         if keyed is None and type_ in IDENTIFIED:
             keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
             resource["identifier"] = [*resource.get("identifier", ()), {"system": KEY, "value": keyed[1]}]
-        name = "|".join(keyed) if keyed else f"{self.facility}/{self.control_id}/{key or self._next(type_)}"
+        name = f"{keyed[0]}|{keyed[1]}" if keyed else f"{self.facility}/{self.control_id}/{key or self._next(type_)}"
         full_url = bundles.full_url(type_, name)
         entry = self.entries.get(full_url)
+        shared = None if self.made is None else dict(frozen(resource, type_))
         if entry is None:
             if keyed is None:
                 resource["id"] = full_url.rpartition(":")[2]
             entry = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
             self.entries[full_url] = entry
         else:
-            _unite(entry.resource, resource)
+            unite(entry.resource, resource)
             if self.lineage is not None:
                 self.united.append((resource, entry))
             entry.once = entry.once and once
         if deletes:
             entry.deletes.extend(deletes)
         entry.reopen = entry.reopen or reopen
+        if self.made is not None and shared is not None:
+            self.made.append((shared, entry, once))
         return entry
 
     def _next(self, type_: str) -> int:
@@ -209,7 +233,7 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
     )
 
 
-def _unite(kept: Resource, other: Resource) -> None:
+def unite(kept: Resource, other: Resource) -> None:
     """The same resource twice in one message: what the first left out, the second adds. An order number that stands
     over several panels keeps the codes of all: the further ones as details of the order."""
     order = kept["resourceType"] == "ServiceRequest"
@@ -217,22 +241,26 @@ def _unite(kept: Resource, other: Resource) -> None:
         if name not in kept:
             kept[name] = value
         elif isinstance(value, list) and (order or name == "identifier"):
-            kept[name].extend(each for each in value if each not in kept[name])
+            kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)
 
 
 def transaction(context: Context) -> Resource:
     """The transaction Bundle of everything that was made; conditional on business identifiers throughout."""
-    return bundles.transaction(_entry(entry) for entry in context.entries.values())
+    listed = [_entry(entry) for entry in context.entries.values()]
+    return {"resourceType": "Bundle", "type": "transaction", **({"entry": listed} if listed else {})}
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    type_ = entry.resource["resourceType"]
+    resource = entry.resource
+    type_ = resource["resourceType"]
     if entry.keyed is None:  # no identifier element, such as MessageHeader: found again by its deterministic id
-        request = {"method": "PUT", "url": f"{type_}/{entry.resource['id']}"}
+        request = {"method": "PUT", "url": f"{type_}/{resource['id']}"}
     elif entry.once:
         request = bundles.create(type_, *entry.keyed)
     else:
         request = bundles.update(type_, *entry.keyed)
-    return bundles.entry(entry.resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen)
+    if entry.deletes or entry.reopen:
+        return bundles.entry(resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen)
+    return {"fullUrl": entry.full_url, "resource": resource, "request": request}

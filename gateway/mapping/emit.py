@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
-from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, segments_of
+from gateway.mapping.runtime import SHOWN
+from gateway.mapping.source_code import SIMPLE, SourceCode, Writer
 from gateway.mapping.syntax import Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, steps_of
 
@@ -34,10 +37,15 @@ class BlockEmitter:
 
     def emit(self, name: str) -> None:
         write = self.writer
-        write.lines.append(f"def {name}(g, context, scope, item):")
+        write.lines.append(f"def {name}(g, near, context, scope, item):")
         self._begin()
-        for line in self.sourced:
-            self._line(line)
+        for segment, lines in groupby(self.sourced, self._optional):
+            if segment:
+                write.add(f"if {segment} is not {self.source.blanks[segment]}:")
+                write.depth += 1
+            for line in lines:
+                self._line(line)
+            write.depth = 1
         if self.sourced and self.block.type not in WITHOUT_SOURCE:
             write.add("if not r:" if self.block.element else "if len(r) == 1:")
             write.add("    return None")
@@ -52,12 +60,7 @@ class BlockEmitter:
     def _begin(self) -> None:
         write = self.writer
         if self.source.source == "segments":
-            for segment in segments_of(self.block):
-                write.add(
-                    f"{segment} = item if item is not None and item[0] == {segment!r} else nearest(g, {segment!r})"
-                )
-            write.add(f"if not ({' or '.join(self.block.segments)}):")
-            write.add("    return None")
+            self.source.begin(self.block, explain=self.explain)
         if self.block.condition:
             write.add(f"if not ({self.source.condition(self.block.condition)}):")
             write.add("    return None")
@@ -69,7 +72,17 @@ class BlockEmitter:
         else:
             write.add(f"r = {{'resourceType': {self.block.type!r}}}")
         write.add("deletes = []")
+        if any(self.library.pair(line, self._path(line)).coded for line in self.sourced):
+            write.add("memory = context.memory")
         self.target.begin()
+
+    def _optional(self, line: Line) -> str:
+        """The segment whose absence makes a line idle, where the block runs without it too; neighbours are skipped
+        together."""
+        names = {each.segment for each in line.sources}
+        mine = self.block.segments[0] if len(self.block.segments) == 1 else ""
+        found = names.pop() if len(names) == 1 and not line.sources[0].every else ""
+        return found if found != mine else ""
 
     def _end(self) -> None:
         write = self.writer
@@ -80,7 +93,8 @@ class BlockEmitter:
                 write.add(f"r.setdefault({name!r}, {write.literal(constant)})")
         if exact or stems:
             named = f"{write.object(exact)}, {write.object(stems)}, {self.block.path!r}"
-            write.add(f"if not complete(r, {named}, context):")
+            there = " and ".join(f"{name!r} in r" for name in exact) if not stems else "False"
+            write.add(f"if not ({there}) and not complete(r, {named}, context):")
             write.add("    return None")
         if self.block.element:
             write.add(f"owner.resource.setdefault({self.block.element.name!r}, []).append(r)")
@@ -116,21 +130,23 @@ class BlockEmitter:
         """One field, or the first valued one of several; `*` takes each repetition."""
         write = self.writer
         composite = line.datatype not in SIMPLE
-        raws = []
-        for each in line.sources:
-            raw = self.source.raw(each)
-            inner = raw if each.repeats or pair.whole else self.source.one(raw, each)
-            raws.append(
-                inner if each.repeats and each.component else self.source.part(inner, each, composite=composite)
-            )
+        raws = [self._read(each, self.source.raw(each), pair, composite=composite) for each in line.sources]
         value = write.name("f")
-        write.add(f"{value} = {' or '.join(raws)}")
-        write.add(f"if {value}:")
-        write.depth += 1
+        if len(raws) == 1:  # most fields are empty: nothing else is done with those
+            write.add(f"{value} = {self.source.raw(line.sources[0])}")
+            write.add(f"if {value}:")
+            write.depth += 1
+            read = self._read(line.sources[0], value, pair, composite=composite)
+            if read != value:
+                write.add(f"{value} = {read}")
+        else:
+            write.add(f"{value} = {' or '.join(raws)}")
+            write.add(f"if {value}:")
+            write.depth += 1
         write.add(f"if {value} == NULL:")
         emptied = "" if self.block.element else path.emptied
         write.add(f"    deletes.append({emptied!r})" if emptied else "    pass")
-        write.add("else:")
+        write.add(f"elif {value}:")
         write.depth += 1
         where = " else ".join(_place(each) + (f" if {raw}" if last else "") for each, raw, last in _chain(line, raws))
         found = line.sources[0]
@@ -139,6 +155,11 @@ class BlockEmitter:
         else:
             self._convert(line, path, pair, value, where=where)
         write.depth -= 2
+
+    def _read(self, found: Field, raw: str, pair: Pair, *, composite: bool) -> str:
+        """An expression for what a line takes of a field: one repetition, one component."""
+        inner = raw if found.repeats or pair.whole else self.source.one(raw, found)
+        return inner if found.repeats and found.component else self.source.part(inner, found, composite=composite)
 
     def _repetitions(
         self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, composite: bool
@@ -188,12 +209,31 @@ class BlockEmitter:
             for each in line.arguments[: pair.fields]
         ]
         words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]
-        write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
+        if pair.coded and not words:
+            self._remembered(path, pair, made, [value, *given])
+        else:
+            write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
         write.add(f"if {made} is not None:")
         write.depth += 1
+        if pair.coded and path.leaf.slice:
+            write.add(f"{made} = dict({made})")
         self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
         self._trace(line, path, where)
         write.depth -= 1
+
+    def _remembered(self, path: paths.Path, pair: Pair, made: str, given: list[str]) -> None:
+        """A coded field: looked up by its raw text, made only once (memory.py)."""
+        write = self.writer
+        into = write.object(pair.into)
+        table = f"memory[{pair.slot}]"
+        if pair.makes:
+            write.add(f"{made} = referred({table}, {given[0]}, {into}, context)")
+            return
+        inside = write.object(definitions.resolve(path.text).inside)
+        key = given[0] if len(given) == 1 else f"({', '.join(given)})"
+        write.add(f"{made} = {table}.get({key}, UNMADE)")
+        write.add(f"if {made} is UNMADE:")
+        write.add(f"    {made} = learned({table}, {key}, {into}, {inside}, context)")
 
     def _trace(self, line: Line, path: paths.Path, where: str) -> None:
         if self.explain:
@@ -217,7 +257,7 @@ class BlockEmitter:
             write.depth -= 1
             return
         name = write.name("c")
-        write.add(f"{name} = {write.literal(value[0] if path.leaf.many else value)}")
+        write.add(f"{name} = {self.target.constant(path.text, value[0] if path.leaf.many else value)}")
         self.target.set(path, name)
         self._trace(line, path, "(ABSENT, 0)")
         write.depth -= 1
@@ -225,14 +265,21 @@ class BlockEmitter:
     def _link(self, line: Line, link: Link) -> None:
         write = self.writer
         path = self._path(line)
-        guard = f"{link.type!r} in scope" + (f" and {self.source.condition(line.condition)}" if line.condition else "")
         steps = write.object(steps_of(path))
         constants = constants_of(path)
-        write.add(f"if {guard}:")
-        if constants is None:
-            write.add(f"    link(r, {steps}, [scope[{link.type!r}]])")
+        write.add(f"e = scope.get({link.type!r})")
+        write.add(f"if e is not None{f' and {self.source.condition(line.condition)}' if line.condition else ''}:")
+        if constants is not None:
+            write.add(f"    link_each(r, {steps}, [e], {write.object(constants)})")
+        elif len(path.elements) == 1:  # nearly always, and nearly always the first
+            name, reference = path.leaf.name, f"reference_{'shown' if link.type in SHOWN else 'to'}(e)"
+            write.add(f"    if {name!r} not in r:")
+            write.add(f"        r[{name!r}] = {f'[{reference}]' if path.leaf.many else reference}")
+            if path.leaf.many:
+                write.add("    else:")
+                write.add(f"        link(r, {steps}, [e])")
         else:
-            write.add(f"    link_each(r, {steps}, [scope[{link.type!r}]], {write.object(constants)})")
+            write.add(f"    link(r, {steps}, [e])")
 
     def _key(self) -> str:
         """An expression for the key of a resource without identifiers of its own."""
@@ -241,7 +288,7 @@ class BlockEmitter:
         parts = []
         for part in self.block.key:
             if isinstance(part, Link):
-                parts.append(f"('|'.join(scope[{part.type!r}].keyed or ()) if {part.type!r} in scope else '')")
+                parts.append(f"(scope[{part.type!r}].key if {part.type!r} in scope else '')")
             elif isinstance(part, KeyValue):
                 pair = self.writer.object(datatypes()[part.datatype].into)
                 parts.append(f"({pair}({self._key_text(part.field)}, context) or '')")
@@ -262,8 +309,8 @@ class BlockEmitter:
 
 
 def _place(found: Field) -> str:
-    """An expression: the segment and the number of a field, for lineage."""
-    return f"({found.segment or 'ABSENT'}, {found.number})"
+    """An expression: the segment as it came and the number of a field, for lineage."""
+    return f"({(found.segment and f'{found.segment}_') or 'ABSENT'}, {found.number})"
 
 
 def _chain(line: Line, raws: list[str]) -> list[tuple[Field, str, bool]]:

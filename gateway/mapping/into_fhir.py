@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.errors import HutongError
-from gateway.mapping import paths, runtime
+from gateway.mapping import memory, paths, runtime
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
@@ -20,8 +20,15 @@ from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Block, Condition, Export, Structure
 from gateway.mapping.target_code import constants_of, steps_of
 
-BlockFunction = Callable[[Any, Context, dict[str, Entry], Any], "Entry | None"]
+Near = dict[str, Segment]  # the first segment of each name, here and around
+BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | None"]
 Made = list[tuple[str, Entry]]
+
+
+_CALLED = (
+    "component", "first", "said", "field", "chosen", "complete", "listed", "further", "node", "link", "link_each",
+    "reference_to", "reference_shown", "trace", "NULL", "ABSENT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +81,9 @@ def _compile(
             f"block{number}"
         )
         lines.extend(writer.lines)
-    names = {
-        name: getattr(runtime, name)
-        for name in (
-            "component",
-            "first",
-            "nearest",
-            "said",
-            "field",
-            "chosen",
-            "complete",
-            "listed",
-            "further",
-            "node",
-            "link",
-            "link_each",
-            "trace",
-            "NULL",
-            "ABSENT",
-        )
-    }
-    space: dict[str, Any] = {**names, **objects, "EMPTY": {}}
+    names = {name: getattr(runtime, name) for name in _CALLED}
+    remembering = {"learned": memory.learned, "referred": memory.referred, "UNMADE": memory.UNMADE}
+    space: dict[str, Any] = {**names, **remembering, **objects, "EMPTY": {}}
     exec(compile("\n".join(lines), f"<map of {blocks[0].place.file if blocks else ''}>", "exec"), space)  # noqa: S102 - made from checked maps only
     return [space[f"block{number}"] for number in range(len(blocks))]
 
@@ -131,32 +120,37 @@ class StructureMap:
         root = self.layout.place(segments, astray)
         if astray:
             context.note(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
-        self._group(root, context, {})
+        self._group(root, context, {}, {})
 
-    def _group(self, instance: Instance, context: Context, around: dict[str, Entry]) -> Made:
+    def _group(self, instance: Instance, context: Context, around: dict[str, Entry], outer: Near) -> Made:
         scope = dict(around)
+        near = outer | {name: found[0] for name, found in instance.segments.items()}
         made: Made = []
         linked: list[tuple[CompiledBlock, Entry]] = []
         beside: dict[int, dict[str, Entry]] = {}  # what the same segment has become
         for compiled in self.groups[instance.group]:
-            for item in _items(compiled, instance):
+            function, type_ = compiled.function, compiled.block.type
+            for item in instance.segments.get(compiled.repeated, ()) if compiled.repeated else _ONCE:
                 own = beside.setdefault(id(item), {}) if compiled.beside else {}
-                entry = compiled.function(instance, context, {**scope, **own} if own else scope, item)
+                entry = function(instance, near, context, {**scope, **own} if own else scope, item)
                 if entry is None:
                     continue
-                own[compiled.block.type] = entry
+                own[type_] = entry
                 if not compiled.apart:
-                    scope[compiled.block.type] = entry
-                made.append((compiled.block.type, entry))
+                    scope[type_] = entry
+                made.append((type_, entry))
                 if compiled.links:
                     linked.append((compiled, entry))
         for children in instance.children.values():
             for child in children:
-                made.extend(self._group(child, context, scope))
+                made += self._group(child, context, scope, near)
         for compiled, entry in linked:
             for each in compiled.links:
                 each.set(entry, made, context)
         return made
+
+
+_ONCE: tuple[Segment | None, ...] = (None,)
 
 
 def _with_company(compiled: CompiledBlock, group: list[CompiledBlock]) -> CompiledBlock:
@@ -174,11 +168,7 @@ def repeated_segment(layout: Layout, group: int, block: Block) -> str:
     return next((name for name in block.segments if name in layout.repeating[group]), "")
 
 
-def _items(compiled: CompiledBlock, instance: Instance) -> Iterator[Segment | None]:
-    if not compiled.repeated:
-        yield None
-    else:
-        yield from instance.segments.get(compiled.repeated, ())
+_NOWHERE: Near = {}  # rows and nodes have no segments
 
 
 class ExportMap:
@@ -239,15 +229,15 @@ class ExportMap:
         block = compiled.block
         if block.each:
             for child in runtime.nodes(row, block.each):
-                if (entry := compiled.function(row, context, scope, child)) is not None:
+                if (entry := compiled.function(row, _NOWHERE, context, scope, child)) is not None:
                     yield entry
             return
         if not block.rows_by:
-            if (entry := compiled.function(row, context, scope, row)) is not None:
+            if (entry := compiled.function(row, _NOWHERE, context, scope, row)) is not None:
                 yield entry
             return
         key = (index, tuple(self.cell(row, name) for name in block.rows_by))
         if key not in known:
-            known[key] = compiled.function(row, context, scope, row) if any(key[1]) else None
+            known[key] = compiled.function(row, _NOWHERE, context, scope, row) if any(key[1]) else None
         if (found := known[key]) is not None:
             yield found

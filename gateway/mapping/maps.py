@@ -17,6 +17,7 @@ from gateway.mapping.context import Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
+from gateway.mapping.memory import Memory
 from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.moves import Move, moved, moves_of, origin
 from gateway.mapping.runtime import nodes
@@ -71,6 +72,7 @@ class Maps:
     _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
     _exports: dict[tuple[str, bool], ExportMap] = field(default_factory=dict)
     _writers: dict[str, MessageWriter] = field(default_factory=dict)
+    _memory: Memory = field(default_factory=Memory)
     _without: dict[tuple[str, ...], Maps] = field(default_factory=dict)  # for profiles that switch rows off
 
     def structure(self, message: Message) -> str:
@@ -104,9 +106,11 @@ class Maps:
         `when`: time of receipt, for Provenance where MSH-7 gives none. Raises Configuration when no map knows it."""
         name = self.structure(message)
         header = message.header
+        facility = header.sending_facility or header.sending_application or member or "unknown"
         context = Context(
             profile=profile,
-            facility=header.sending_facility or header.sending_application or member or "unknown",
+            facility=facility,
+            memory=None if explain else self._memory.of(profile, facility),
             control_id=header.control_id,
             charset=message.charset,
             occasion=_occasion(message),
@@ -256,8 +260,9 @@ class Maps:
         if key not in self._exports:
             self._exports[key] = ExportMap(self.library.exports[name], self.library)
         context = Context(
-            profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems
-        )
+            profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
+            memory=self._memory.of(profile, facility),
+        )  # fmt: skip
         rejects = self._exports[key].run(rows, context)
         _provenance(context, "", when)
         return Translation(

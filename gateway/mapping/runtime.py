@@ -38,10 +38,6 @@ def said(text: str) -> str:
     return "" if text == NULL else text.strip()
 
 
-def nearest(instance: Instance, name: str) -> Segment:
-    return instance.nearest(name) or ABSENT
-
-
 def field(segment: Segment, number: int) -> str:
     return segment[number] if len(segment) > number else ""
 
@@ -154,7 +150,15 @@ def link_each(
         del resource[outer]
 
 
-_SHOWN = {"Patient", "Practitioner", "Organization", "Location"}
+SHOWN = frozenset({"Patient", "Practitioner", "Organization", "Location", "Condition"})  # with a name in references
+
+
+def reference_to(entry: Entry) -> dict[str, str]:
+    return {"reference": entry.full_url}
+
+
+def reference_shown(entry: Entry) -> dict[str, str]:
+    return {"reference": entry.full_url, **display(entry)}
 
 
 def display(entry: Entry) -> dict[str, str]:
@@ -163,7 +167,7 @@ def display(entry: Entry) -> dict[str, str]:
     if resource["resourceType"] == "Condition":
         text = resource.get("code", {}).get("text")
         return {"display": text} if text else {}
-    if resource["resourceType"] not in _SHOWN:
+    if resource["resourceType"] not in SHOWN:
         return {}
     name = resource.get("name")
     text = name[0].get("text") if isinstance(name, list) and name else name

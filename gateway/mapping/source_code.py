@@ -49,13 +49,33 @@ class SourceCode:
     def __init__(self, writer: Writer, source: str) -> None:
         self.writer = writer
         self.source = source
+        self.blanks: dict[str, str] = {}  # segment → name of the empty one that stands for it where it is absent
+
+    def begin(self, block: Block, *, explain: bool) -> None:
+        """Each segment that the block reads becomes a local name, as long as the last field that is read."""
+        write = self.writer
+        fields = fields_of(block)
+        for segment in (names := segments_of(block)):
+            item = f"item if item is not None and item[0] == {segment!r} else " if segment in block.segments else ""
+            write.add(f"{segment} = {item}near.get({segment!r})")
+        write.add(f"if {' and '.join(f'{segment} is None' for segment in block.segments)}:")
+        write.add("    return None")
+        for segment in names:
+            last = max((found.number for found in fields if found.segment == segment), default=0)
+            blank = self.blanks[segment] = write.object([""] * (last + 1))
+            if explain:
+                write.add(f"{segment}_ = {segment} or ABSENT")
+            write.add(f"if {segment} is None:")
+            write.add(f"    {segment} = {blank}")
+            write.add(f"elif len({segment}) <= {last}:")
+            write.add(f"    {segment} = {segment} + {blank}")
 
     def raw(self, found: Field) -> str:
         """An expression for the whole field."""
         if found.segment and not found.number:
-            return f"('there' if {found.segment} else '')"
+            return f"('' if {found.segment} is {self.blanks[found.segment]} else 'there')"
         if found.segment:
-            return f"({found.segment}[{found.number}] if len({found.segment}) > {found.number} else '')"
+            return f"{found.segment}[{found.number}]"
         if self.source == "node":
             return f"node(item, {self.writer.object(found.name)})"
         return f"item.get({self.writer.object(found.name)}, '')"
@@ -64,6 +84,8 @@ class SourceCode:
         """An expression for the component that the line means, of one repetition."""
         if not found.component:
             return raw
+        if found.component == 1 and not found.subcomponent and not composite:
+            return f"{raw}.partition('^')[0]"
         return f"component({raw}, {found.component}, {found.subcomponent}, {composite})"
 
     def one(self, raw: str, found: Field) -> str:

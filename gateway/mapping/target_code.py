@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.fhir import definitions, shapes
+from gateway.fhir.fragment import frozen
 from gateway.mapping import paths
 from gateway.mapping.source_code import Writer
 
@@ -15,6 +17,7 @@ class TargetCode:
         self.writer = writer
         self.elements = _shared_elements(filled)
         self.shared = _repeated([path.text for path in filled])  # filled by several lines: the first valued one stays
+        self.leaves = {f".{'.'.join(element.name for element in path.elements)}" for path in filled}
 
     def begin(self) -> None:
         """The list elements that several lines fill together are not there yet."""
@@ -35,7 +38,7 @@ class TargetCode:
             write.add(f"{here}[{stem!r} + {value}[0]] = {value}[1]")
         elif leaf.many:
             for name, constant, _ in leaf.slice:
-                write.add(f"{value}.setdefault({name!r}, {write.literal(constant)})")
+                write.add(f"{value}.setdefault({name!r}, {self.constant(f'{path.text}.{name}', constant)})")
             write.add(f"{here}.setdefault({leaf.name!r}, []).append({value})")
         elif adds:
             write.add(f"{here}[{leaf.name!r}] = further({here}.get({leaf.name!r}), {value})")
@@ -45,6 +48,9 @@ class TargetCode:
     def _descend(self, here: str, walked: str, element: paths.Element) -> str:
         write = self.writer
         inner = write.name("d")
+        if not element.many and walked in self.leaves:  # what an earlier line put there may be shared: see memory.py
+            write.add(f"{inner} = {here}[{element.name!r}] = dict({here}.get({element.name!r}, EMPTY))")
+            return inner
         if not element.many:
             write.add(f"{inner} = {here}.setdefault({element.name!r}, {{}})")
             return inner
@@ -59,11 +65,20 @@ class TargetCode:
         write.add(f"    {here}.setdefault({element.name!r}, []).append({shared})")
         return shared
 
+    def constant(self, path: str, value: Any) -> str:
+        """Code for a constant: an object is made once and shared, unless a line puts more into it."""
+        inner = f".{path.partition('.')[2]}."
+        if isinstance(value, dict) and not any(leaf.startswith(inner) for leaf in self.leaves):
+            inside = definitions.resolve(path).inside
+            if shapes.valid_as(inside, value):
+                return self.writer.object(frozen(value, inside))
+        return self.writer.literal(value)
+
     def unset(self, path: paths.Path) -> str:
         """An expression: nothing stands at this path yet. Within lists that is so: each line has its own element."""
         if len(path.elements) == 1:
             if path.leaf.choice:
-                return f"not any(name.startswith({path.leaf.name[:-3]!r}) for name in r)"
+                return f"{self.writer.object(_forms(path))}.isdisjoint(r)"
             return f"{path.leaf.name!r} not in r"
         if any(element.many for element in path.elements[:-1]):
             return "True"
@@ -84,6 +99,12 @@ def _shared_elements(filled: list[paths.Path]) -> dict[tuple[str, str], str]:
             if element.many and not element.repeats and key not in found:
                 found[key] = f"e{len(found)}"
     return found
+
+
+def _forms(path: paths.Path) -> frozenset[str]:
+    """The JSON names of a choice: valueQuantity, valueString …"""
+    around = path.text.rpartition(".")[0]
+    return frozenset(name for name in definitions.names(around) if name.startswith(path.leaf.name[:-3]))
 
 
 def _repeated(texts: list[str]) -> set[str]:

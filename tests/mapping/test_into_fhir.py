@@ -10,6 +10,7 @@ import pytest
 from gateway.codec import hl7v2
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import bundle, json
+from gateway.fhir.fragment import Fragment, Fragments
 from gateway.mapping.maps import Translation
 from gateway.model import Profile
 from tests.mapping.house import HEADER, PV1, WHEN, all_of, follow, into, maps, message, only
@@ -330,7 +331,11 @@ def test_maps_do_not_share_what_they_make() -> None:
 
 
 def spoil(value: Any) -> None:
-    if isinstance(value, dict):
+    """Everywhere but in fragments, which refuse it: they are shared on purpose."""
+    if isinstance(value, Fragment | Fragments):
+        with pytest.raises(TypeError, match="never changes"):
+            value.clear()
+    elif isinstance(value, dict):
         for each in value.values():
             spoil(each)
         value["spoiled"] = True

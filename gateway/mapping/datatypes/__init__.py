@@ -8,7 +8,8 @@ A choice element (`value[x]`) gets and gives a pair (type name, value).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 Into = Callable[..., Any]
@@ -25,6 +26,10 @@ class Pair:
     whole: bool = False  # takes the field with all its repetitions
     makes: str = ""  # the resource type that it makes, where the element is a Reference
     fits: tuple[str, ...] = ()  # the FHIR types that it makes; () = an open choice, by its own type name
+    # Coded fields, staff and places, never patients: what it makes follows from the raw text, the profile and the
+    # sending facility alone, so it is made once and remembered (memory.py).
+    coded: bool = False
+    slot: int = field(default_factory=count().__next__, compare=False, repr=False)
 
 
 PAIRS: dict[str, Pair] = {}

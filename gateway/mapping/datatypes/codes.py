@@ -127,7 +127,7 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
     def code_back(value: str, context: Context) -> str:
         return escape(back.get(value) or back.get("*", ""))  # a code that the table does not know is not written
 
-    return Pair(code_into, code_back, fits=("code", "string", "uri"))
+    return Pair(code_into, code_back, fits=("code", "string", "uri"), coded=True)
 
 
 def described_pair(names: dict[str, str]) -> Pair:
@@ -146,7 +146,7 @@ def described_pair(names: dict[str, str]) -> Pair:
             context,
         )
 
-    return Pair(described_into, described_back, fits=("CodeableConcept",))
+    return Pair(described_into, described_back, fits=("CodeableConcept",), coded=True)
 
 
 def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
@@ -164,7 +164,7 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
         code = str(value.get("code", ""))
         return escape(back.get(code, code))
 
-    return Pair(coding_into, coding_back, fits=("Coding",))
+    return Pair(coding_into, coding_back, fits=("Coding",), coded=True)
 
 
 def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
@@ -191,7 +191,7 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
                 return escape(back.get(each["code"], "" if "*" in into else each["code"]))
         return cwe_back(value, context) if into is not None else ""
 
-    return Pair(concept_into, concept_back, fits=("CodeableConcept",))
+    return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)
 
 
 def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
@@ -223,7 +223,7 @@ def source_back(value: dict[str, Any], context: Context) -> str:
 
 
 PAIRS = {
-    "CWE": Pair(cwe_into, cwe_back, fits=("CodeableConcept",)),
-    "SPS": Pair(source_into, source_back, fits=("CodeableConcept",)),
-    "allergy": Pair(allergy_into, allergy_back, fits=("CodeableConcept",)),
+    "CWE": Pair(cwe_into, cwe_back, fits=("CodeableConcept",), coded=True),
+    "SPS": Pair(source_into, source_back, fits=("CodeableConcept",), coded=True),
+    "allergy": Pair(allergy_into, allergy_back, fits=("CodeableConcept",), coded=True),
 }

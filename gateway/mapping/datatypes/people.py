@@ -279,8 +279,8 @@ PAIRS = {
     "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",)),
     "XAD": Pair(xad_into, xad_back, fits=("Address",)),
     "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",)),
-    "XCN": Pair(xcn_into, xcn_back, makes="Practitioner", fits=("Reference",)),
-    "NDL": Pair(ndl_into, ndl_back, makes="Practitioner", fits=("Reference",)),
-    "XON": Pair(xon_into, xon_back, makes="Organization", fits=("Reference",)),
-    "PL": Pair(pl_into, pl_back, makes="Location", fits=("Reference",)),
+    "XCN": Pair(xcn_into, xcn_back, makes="Practitioner", fits=("Reference",), coded=True),
+    "NDL": Pair(ndl_into, ndl_back, makes="Practitioner", fits=("Reference",), coded=True),
+    "XON": Pair(xon_into, xon_back, makes="Organization", fits=("Reference",), coded=True),
+    "PL": Pair(pl_into, pl_back, makes="Location", fits=("Reference",), coded=True),
 }

@@ -277,5 +277,5 @@ def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 PAIRS = {
     "switch": Pair(switch_into, switch_back, fields=2, whole=True),
     "kind": Pair(kind_into, kind_back, fields=1, fits=("code",)),
-    "range": Pair(range_into, range_back, fields=1, fits=("BackboneElement",)),
+    "range": Pair(range_into, range_back, fields=1, fits=("BackboneElement",), coded=True),
 }

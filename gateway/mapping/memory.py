@@ -1,0 +1,110 @@
+"""What coded fields were made into, by their raw text: a unit, a test's code, a doctor on the ward are made once.
+
+Never patients: only pairs that say so (datatypes: `coded`) are remembered, short texts only, and nothing that gave a
+note or a code that no table knew. What is remembered was checked as FHIR and never changes (fhir/fragment.py). Bounded:
+when it is full, it begins anew.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.fhir import shapes
+from gateway.fhir.fragment import frozen, thawed
+from gateway.mapping.context import KEY, Context, Entry, unite
+from gateway.mapping.datatypes import Into
+from gateway.model import Profile, Resource
+
+Table = dict[Any, Any]  # raw text, or (raw text, field argument) → what was made of it
+Tables = dict[int, Table]  # slot of a pair → its table
+UNMADE = object()  # nothing is remembered; None is: nothing is made of this text
+_LONGEST = 200  # characters
+_KEPT = 4096  # of one pair
+_SENDERS = 64
+
+
+class Memory:
+    """The tables of all senders, each by its profile and facility."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[Profile, Tables]]] = {}
+
+    def of(self, profile: Profile, facility: str) -> Tables:
+        """The tables of one sender."""
+        for known, tables in self._known.get(facility, ()):
+            if known is profile or known == profile:
+                return tables
+        if sum(map(len, self._known.values())) >= _SENDERS:
+            self._known = {}
+        made: Tables = defaultdict(dict)
+        self._known[facility] = [*self._known.get(facility, ()), (profile, made)]
+        return made
+
+
+def _keep(table: Table, key: Any, made: Any) -> None:
+    if len(table) >= _KEPT:
+        table.clear()
+    table[key] = made
+
+
+def _plain(key: Any) -> bool:
+    """Short, and without escape sequences, whose meaning depends on the message's charset."""
+    text = "".join(key) if isinstance(key, tuple) else key
+    return len(text) <= _LONGEST and "\\" not in text
+
+
+def learned(table: Table, key: Any, into: Into, inside: str, context: Context) -> Any:
+    """What the pair makes of a text met for the first time. `inside`: the FHIR type there, "" for a primitive."""
+    told = len(context.notes), len(context.unknown)
+    made = into(*key, context) if isinstance(key, tuple) else into(key, context)
+    if told != (len(context.notes), len(context.unknown)) or not _plain(key):
+        return made
+    if isinstance(made, dict):
+        plain = thawed(made)
+        if not shapes.valid_as(inside, plain):
+            return plain
+        made = frozen(plain, inside)
+    _keep(table, key, made)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A resource that a field names, and the reference to it."""
+
+    full_url: str
+    keyed: tuple[str, str]
+    resource: dict[str, Any]  # its members are fragments
+    reference: dict[str, str]
+
+
+def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
+    """The reference that a field of staff, an organization or a place becomes; what it refers to is made."""
+    known = table.get(raw)
+    if known is None:
+        return _met(table, raw, into, context)
+    entry = context.entries.get(known.full_url)
+    if entry is None:
+        entry = Entry(full_url=known.full_url, resource=dict(known.resource), once=True, keyed=known.keyed)
+        entry.origin = known
+        context.entries[known.full_url] = entry
+    elif entry.origin is not known:
+        unite(entry.resource, known.resource)
+        if context.lineage is not None:
+            context.united.append((known.resource, entry))
+    return dict(known.reference)
+
+
+def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
+    told = len(context.notes), len(context.unknown)
+    made: list[tuple[Resource, Entry, bool]] = []
+    context.made = made
+    reference = into(raw, context)
+    context.made = None
+    if told == (len(context.notes), len(context.unknown)) and _plain(raw) and len(made) == 1:
+        resource, entry, once = made[0]
+        if once and entry.keyed is not None and entry.keyed[0] != KEY and shapes.valid(thawed(resource)):
+            _keep(table, raw, Known(entry.full_url, entry.keyed, resource, dict(reference)))
+    return reference
