@@ -81,7 +81,7 @@ async def test_what_cannot_be_taken_is_kept_with_its_cause(house: House) -> None
     cases = {
         b"not HL7 at all": ("MSH", "AE"),
         community.result("L2").replace(b"PID|", b"PIX|"): ("PID", "AE"),
-        community.result("L3", kind="BAR^P01^BAR_P01"): ("MSH-9", "AR"),
+        community.result("L3", kind="CUS^Z99^CUS_Z99"): ("MSH-9", "AR"),
         community.result("L4").replace(b"|2.5.1|", b"|9.9|"): ("MSH-12", "AR"),
         community.result("L5", facility="ELSEWHERE"): ("MSH-4", "AE"),
         community.result(""): ("MSH-10", "AE"),

@@ -196,7 +196,7 @@ class Maps:
                 control_id=to.control_id, when=to.when, context=context,
             )
         ]  # fmt: skip
-        if code == "ADT":
+        if found.holds("EVN"):
             head.append(envelope.event_segment(event, to.when, context))
         return encode(
             [*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))],

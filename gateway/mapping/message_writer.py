@@ -62,10 +62,7 @@ class MessageWriter:
         always = {block.type for block in here if block.key and not block.spare}
         self.keyed = always & {block.type for block in here if not block.key}
         leading = (
-            number
-            for number, targets in enumerate(self.groups)
-            for target in targets
-            if target.block.type == structure.lead and target.block.into and not target.list
+            number for number, targets in enumerate(self.groups) for target in targets if _makes(target, structure.lead)
         )
         self.lead_group = next(leading, 0)
         if self.lead_group:  # the lead writes first: OBR-4 is the report's code, whatever was ordered
@@ -78,28 +75,41 @@ class MessageWriter:
         root = Instance(0, None)
         writing = _Writing(self, graph, context)
         type_ = leads[0]["resourceType"]
-        if self.lead_group == 0 or type_ != self.structure.lead:
+        group = self._group_of(type_)
+        if group == 0:
             writing.fill(root, {type_: leads[0]})
         else:
-            self._groups(root, leads, writing)
+            self._groups(root, leads, writing, group)
         for pen, found, text in writing.later:
             pen.alternative(found, text)
         counted(root)
         return [segment for segment in self.layout.write(root) if len(segment) > 1]
 
-    def _groups(self, root: Instance, leads: list[Resource], writing: _Writing) -> None:
+    def _group_of(self, type_: str) -> int:
+        """Where a message about such a resource begins: the lead's own group, or that of what it is about instead."""
+        if type_ == self.structure.lead or type_ not in self.structure.others:
+            return self.lead_group if type_ == self.structure.lead else 0
+        own = (number for number, targets in enumerate(self.groups) if any(_makes(each, type_) for each in targets))
+        return next(own, 0)
+
+    def _groups(self, root: Instance, leads: list[Resource], writing: _Writing, group: int) -> None:
         """The head is what the first lead points at: patient, visit and the like; then a group for each lead."""
         above: Known = {}
+        type_ = leads[0]["resourceType"]
         for target in self.groups[0]:
-            writing.write(root, target, {self.structure.lead: leads[0], **above}, above)
+            writing.write(root, target, {type_: leads[0], **above}, above)
         for number, parent in enumerate(self.layout.parents):
-            if parent == 0 and number != self.lead_group:
+            if parent == 0 and number != group:
                 writing.below(root, number, above)
         head = list(writing.done)
         for lead in leads:
             writing.done = list(head)  # a specimen of two reports is written with both
             writing.claims.clear()
-            writing.fill(root.open(self.lead_group), {**above, self.structure.lead: lead})
+            writing.fill(root.open(group), {**above, type_: lead})
+
+
+def _makes(target: Target, type_: str) -> bool:
+    return target.block.type == type_ and target.block.into and not target.list
 
 
 class _Writing:

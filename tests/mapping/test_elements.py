@@ -112,7 +112,7 @@ def test_elements_are_explained(maps: Maps) -> None:
         ("PID => Patient.contact\n  PID-8 -> gender | sex\n", "Resource.element"),
         ("PID => Patient.contact*.name*\n  PID-8 -> text\n", "Resource.element"),
         ("PID => Patient*\n  PID-8 -> gender | sex\n", "Resource.element"),
-        ("PID => Account.coverage*\n  PID-8 -> coverage.display\n", "no block makes a Account"),
+        ("PID => Invoice.participant*\n  PID-8 -> actor.display\n", "no block makes a Invoice"),
         ("PID => Patient.contact* key PID-3\n  PID-8 -> gender | sex\n", "no key of its own"),
         ("PID => Patient.contact*\n  . -> organization = @@Organization\n", "belong to the resource"),
     ],

@@ -37,10 +37,21 @@ PAIRS: dict[str, Pair] = {}
 
 def load() -> dict[str, Pair]:
     """All pairs by name."""
-    from gateway.mapping.datatypes import answers, attachments, codes, exports, identifiers, people, simple, values
+    from gateway.mapping.datatypes import (
+        answers,
+        attachments,
+        codes,
+        exports,
+        identifiers,
+        masters,
+        money,
+        people,
+        simple,
+        values,
+    )
 
     if not PAIRS:
-        for module in (simple, identifiers, people, codes, values, attachments, exports, answers):
+        for module in (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

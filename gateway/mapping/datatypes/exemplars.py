@@ -91,6 +91,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "CP": (("100.50&CNY^UP^1^2^U1&单位&L^F",),),
     "ED": ((_ED,),),
     "RP": ((_RP,),),
+    "local": (("K77^words",),),
     "place": (("PID^1^3^2^4^1",),),
     "oldplace": (("PID^1^3^101&words&HL70357",),),
     "control": (("M-1",), ("M/1",)),
