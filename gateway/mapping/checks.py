@@ -12,7 +12,7 @@ from gateway.mapping import codetables, paths
 from gateway.mapping.datatypes import load
 from gateway.mapping.grammar import FACTS
 from gateway.mapping.source_code import fields_of
-from gateway.mapping.syntax import Block, Export, Field, Group, KeyValue, Line, Link, Structure
+from gateway.mapping.syntax import Block, Export, Field, Group, KeyValue, Line, Structure
 
 if TYPE_CHECKING:
     from gateway.mapping.library import Library
@@ -92,7 +92,7 @@ def _field_count(line: Line) -> int:
 
 def _message_block(library: Library, block: Block, known: set[str]) -> Iterator[str]:
     """What only blocks of messages have: structures and segments."""
-    for name in block.structures:
+    for name in (*block.structures, *block.without):
         if name not in library.structures:
             yield f"{block.place}: no message structure is called {name}{nearest(name, library.structures)}"
     if block.segments[-1:] and block.segments[-1] not in known:
@@ -126,8 +126,9 @@ def _block(library: Library, block: Block, made: set[str]) -> Iterator[str]:
     for part in block.key:
         if isinstance(part, KeyValue) and part.datatype not in load():
             yield f"{block.place}: no data type is called {part.datatype}{nearest(part.datatype, load())}"
-        if isinstance(part, Link) and part.type not in made:
-            yield f"{block.place}: no block makes a {part.type}{nearest(part.type, made)}"
+    for link in block.key_links:
+        if link.type not in made:
+            yield f"{block.place}: no block makes a {link.type}{nearest(link.type, made)}"
     for line in block.lines:
         try:
             _line(library, block, line, made)

@@ -287,18 +287,18 @@ class BlockEmitter:
             return "''"
         parts = []
         for part in self.block.key:
-            if isinstance(part, Link):
-                parts.append(f"(scope[{part.type!r}].key if {part.type!r} in scope else '')")
-            elif isinstance(part, KeyValue):
+            if isinstance(part, KeyValue):
                 pair = self.writer.object(datatypes()[part.datatype].into)
                 parts.append(f"({pair}({self._key_text(part.field)}, context) or '')")
             else:
-                parts.append(f"({' or '.join(map(self._key_field, part))})")
+                parts.append(f"({' or '.join(map(self._key_part, part))})")
         if self.block.spare:
             return f"context.spare({self.block.type!r}, ({', '.join(parts)},))"
         return "context.ordinal('/'.join((context.facility, " + ", ".join(parts) + ")))"
 
-    def _key_field(self, found: Field) -> str:
+    def _key_part(self, found: Link | Field) -> str:
+        if isinstance(found, Link):
+            return f"(scope[{found.type!r}].key if {found.type!r} in scope else '')"
         return f"said({self._key_text(found)})"
 
     def _key_text(self, found: Field) -> str:

@@ -13,6 +13,7 @@ from gateway.mapping.structure import Segment
 from gateway.model import Profile, Resource
 
 APPLICATION = "HUTONG"
+MESSAGE = "urn:hutong:message"  # identifier system of message control ids in Provenance.entity
 
 
 def header(
@@ -41,13 +42,35 @@ def event_segment(event: str, when: datetime, context: Context) -> Segment:
     return ["EVN", event, when.astimezone(context.zone).strftime("%Y%m%d%H%M%S")]
 
 
-def event_of(resource: Resource) -> str:
-    """The ADT trigger event that tells the state of a visit or a person."""
+def event_of(resource: Resource, structure: str) -> str:
+    """The trigger event that tells the state of a visit, a person or a document; "" where the structure says it all."""
+    if structure.startswith("MDM"):
+        return _document_event(resource)
+    if not structure.startswith("ADT"):
+        return ""
     if resource["resourceType"] != "Encounter":
         return "A08"
     if resource.get("status") == "in-progress":
         return "A01" if resource.get("class", {}).get("code") in ("IMP", "ACUTE", "NONAC") else "A04"
     return {"finished": "A03", "cancelled": "A11", "planned": "A05"}.get(str(resource.get("status")), "A08")
+
+
+def _document_event(document: Resource) -> str:
+    """v2.5.1 §9.6: cancelled, changed in its state, replacing, appending or new; with its content where it has one."""
+    if document.get("status") == "entered-in-error":
+        return "T11"
+    codes = {each.get("code") for each in document.get("relatesTo", ())}
+    state = 3 if document.get("status") == "superseded" else 1
+    event = 9 if "replaces" in codes else 5 if "appends" in codes else state
+    attachments = [each.get("attachment", {}) for each in document.get("content", ())]
+    return f"T{event + any('data' in each or 'url' in each for each in attachments):02}"
+
+
+def of_gateway(resource: Resource) -> bool:
+    """The gateway's own note of where something came from is no part of a message."""
+    return resource["resourceType"] == "Provenance" and any(
+        each.get("what", {}).get("identifier", {}).get("system") == MESSAGE for each in resource.get("entity", ())
+    )
 
 
 def own_first(resource: Resource, own: frozenset[str]) -> Resource:

@@ -23,8 +23,8 @@ from gateway.codec import delimited, hl7v2
 from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
-from gateway.mapping.maps import Address, Maps, Translation, load, shipped
-from gateway.model import Profile, Resource
+from gateway.mapping.maps import Address, Maps, Translation, leads_of, load, shipped
+from gateway.model import Profile
 
 FOLDER = "examples"
 PROFILE = Profile(time_zone="Asia/Shanghai")
@@ -101,13 +101,7 @@ def _message_back(made: Translation, body: bytes, maps: Maps) -> bytes:
     )  # fmt: skip
     lead = maps.library.structures[made.structure].lead
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
-    return maps.from_fhir(resources, _leads(resources, lead), structure=made.structure, to=to)
-
-
-def _leads(resources: dict[str, Resource], lead: str) -> list[str]:
-    """The resources a message is about: of a merge, the patient that stays; without a visit, the patient."""
-    found = [url for url, each in resources.items() if each["resourceType"] == lead and each.get("active") is not False]
-    return found or [url for url, each in resources.items() if each["resourceType"] == "Patient"]
+    return maps.from_fhir(resources, leads_of(resources, lead), structure=made.structure, to=to)
 
 
 def _table(body: bytes, maps: Maps) -> Translation:
@@ -120,7 +114,7 @@ def _table_back(made: Translation, body: bytes, maps: Maps) -> bytes:
     lead = maps.library.exports[made.structure].lead
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
     to = Address(profile=PROFILE, facility=FACILITY, control_id="BACK", when=WHEN)
-    columns, rows = maps.rows_from_fhir(resources, _leads(resources, lead), name=made.structure, to=to)
+    columns, rows = maps.rows_from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
     return delimited.encode(columns, rows, charset=delimited.decode(body).charset)
 
 

@@ -33,7 +33,7 @@ STARTS = ("codes", "systems", "message", "export", "block", "line")
 FIELD = re.compile(
     r"(?P<segment>\w{3})(?P<every>\[\])?-(?P<number>\d+)(?P<repeats>\*)?(?:\.(?P<c>\d+))?(?:\.(?P<s>\d+))?"
 )
-FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION")
+FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION", "BESIDE")
 COMMENT = re.compile(r"(?:^|\s)#(?=\s|#|$).*$")
 
 
@@ -269,6 +269,8 @@ def _option(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"reopen": _condition(tree.children[0])}
         case "structures":
             return {"structures": tuple(map(str, tree.children))}
+        case "other_structures":
+            return {"without": tuple(map(str, tree.children))}
         case "block_if":
             return {"condition": _condition(tree.children[0])}
         case "unless":
@@ -277,10 +279,10 @@ def _option(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"once": True}
 
 
-def _keypart(tree: lark.Tree[Any]) -> Link | KeyValue | tuple[Field, ...]:
+def _keypart(tree: lark.Tree[Any]) -> KeyValue | tuple[Link | Field, ...]:
     if tree.data == "key_value":
         return KeyValue(field=_field(tree.children[0]), datatype=str(tree.children[1]))
-    return _link(tree.children[0]) if tree.data == "key_link" else tuple(map(_field, tree.children))
+    return tuple(_link(each.children[0]) if each.data == "key_link" else _field(each) for each in tree.children)
 
 
 def _line(place: Place, tree: lark.Tree[Any]) -> Line:

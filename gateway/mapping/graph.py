@@ -16,7 +16,8 @@ class Graph:
         self.resources = resources
 
     def resolve(self, reference: Mapping[str, Any]) -> Resource | None:
-        return self.resources.get(str(reference.get("reference", "")))
+        """What a Reference points at, or the Binary of an Attachment."""
+        return self.resources.get(str(reference.get("reference") or reference.get("url", "")))
 
     def follow(self, resource: Resource, path: paths.Path, type_: str) -> list[Resource]:
         """The resources of a type that a path of references leads to."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.errors import Configuration
 from gateway.mapping import checks, codetables, grammar, paths
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.syntax import Block, CodeTable, Export, Line, Link, Place, Structure
+from gateway.mapping.syntax import Block, CodeTable, Export, Line, Place, Structure
 
 _LIMIT = 2_000_000  # characters of one map file
 
@@ -30,7 +30,13 @@ class Library:
 
     def blocks_of(self, structure: str) -> list[Block]:
         """The blocks of a message structure, each behind those that make what it refers to."""
-        return _in_order([each for each in self.blocks if not each.structures or structure in each.structures])
+        return _in_order(
+            [
+                block
+                for block in self.blocks
+                if structure not in block.without and (not block.structures or structure in block.structures)
+            ]
+        )
 
     def without(self, off: tuple[str, ...]) -> Library:
         """The same library with a member's rows switched off: 'PID-14' (every line that reads or writes it) or
@@ -69,7 +75,7 @@ def _referred(block: Block) -> frozenset[str]:
     """The types of the resources beside or above that a block needs."""
     links = [line.link for line in block.lines if line.into and line.link and not line.link.every]
     owner = [block.type] if block.element else []
-    return frozenset((*owner, *(each.type for each in (*links, *block.key) if isinstance(each, Link))))
+    return frozenset((*owner, *(each.type for each in (*links, *block.key_links))))
 
 
 def _switched(block: Block, off: tuple[str, ...], unused: set[str]) -> Block:

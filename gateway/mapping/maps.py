@@ -25,8 +25,6 @@ from gateway.mapping.syntax import Block, Export, Structure
 from gateway.mapping.table_writer import TableWriter
 from gateway.model import Profile, Resource
 
-MESSAGE = "urn:hutong:message"  # identifier system of message control ids in Provenance.entity
-
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
@@ -175,13 +173,16 @@ class Maps:
                 place="subscription.message",
                 remedy="see mappings/hl7v2/structures.map",
             )
-        own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
+        own = {
+            reference: envelope.own_first(resource, to.own)
+            for reference, resource in resources.items()
+            if not envelope.of_gateway(resource)
+        }
         for each in leads:
             if own[each]["resourceType"] == "DiagnosticReport":
                 own[each] = envelope.named_as_ordered(own[each], own, to.own)
         lead = own[leads[0]]
-        code = structure.partition("_")[0]
-        event = to.event or (envelope.event_of(lead) if code == "ADT" else _event(found))
+        code, event = _kind(found, to.event or envelope.event_of(lead, structure))
         context = Context(
             profile=to.profile, facility=to.facility, control_id=to.control_id, own=to.own,
             systems=self.library.coding_systems,
@@ -192,7 +193,8 @@ class Maps:
         segments = self._writers[structure].run([own[each] for each in leads], Graph(own), context)
         head = [
             envelope.header(
-                code=code, event=event, structure=structure, profile=to.profile, facility=to.facility, sender=to.sender,
+                code=code, event=event, structure=structure_of(code, event), profile=to.profile,
+                facility=to.facility, sender=to.sender,
                 control_id=to.control_id, when=to.when, context=context,
             )
         ]  # fmt: skip
@@ -297,9 +299,20 @@ def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
     return "", ""
 
 
-def _event(structure: Structure) -> str:
-    """The trigger event that a structure stands for: 'ORU_R01' → R01."""
-    return next(iter(structure.events), structure.name).partition("_")[2]
+def _kind(structure: Structure, event: str) -> tuple[str, str]:
+    """(MSH-9.1, MSH-9.2) of a message of this structure: its first event where none is asked for."""
+    known = [each.partition("_") for each in structure.events or (structure.name,)]
+    code, _, first = next((each for each in known if each[2] == event), known[0])
+    return code, event or first
+
+
+def leads_of(resources: Mapping[str, Resource], lead: str) -> list[str]:
+    """The references of what a document with this lead is about: of a merge the patient that stays, of a replaced
+    document the new one; the patients where there is no lead."""
+    found = [name for name, each in resources.items() if each["resourceType"] == lead]
+    related = {each["target"].get("reference") for name in found for each in resources[name].get("relatesTo", ())}
+    kept = [name for name in found if resources[name].get("active") is not False and name not in related]
+    return kept or [name for name, each in resources.items() if each["resourceType"] == "Patient"]
 
 
 def load(folders: Iterable[Path]) -> Maps:
@@ -332,7 +345,9 @@ def _provenance(context: Context, time: str, when: datetime | None) -> None:
         "target": [{"reference": entry.full_url} for entry in context.entries.values()],
         "recorded": recorded,
         "agent": [{"who": who}],
-        "entity": [{"role": "source", "what": {"identifier": {"system": MESSAGE, "value": context.control_id or "-"}}}],
+        "entity": [
+            {"role": "source", "what": {"identifier": {"system": envelope.MESSAGE, "value": context.control_id or "-"}}}
+        ],
     }
     context.make(resource, key=f"provenance/{time}")
 
@@ -353,4 +368,4 @@ def _lineage(
     return tuple(made)
 
 
-__all__ = ["Lineage", "Maps", "Translation", "load", "shipped"]
+__all__ = ["Lineage", "Maps", "Translation", "leads_of", "load", "shipped"]

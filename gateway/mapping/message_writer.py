@@ -6,7 +6,7 @@ where the results of a report are found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +56,13 @@ class MessageWriter:
             for group in homes(self.layout, block):
                 opens = not self.layout.leaders[group].isdisjoint(block.segments)
                 self.groups[group].append(
-                    target_of(library, block, repeated_segment(self.layout, group, block), opens=opens)
+                    target_of(
+                        library,
+                        block,
+                        repeated_segment(self.layout, group, block),
+                        opens=opens,
+                        beside=self.layout.positions[group],
+                    )
                 )
         here = [block for block in blocks if block.into and not block.element and homes(self.layout, block)]
         always = {block.type for block in here if block.key and not block.spare}
@@ -98,9 +104,10 @@ class MessageWriter:
         type_ = leads[0]["resourceType"]
         for target in self.groups[0]:
             writing.write(root, target, {type_: leads[0], **above}, above)
+        own = writing.listed(leads)
         for number, parent in enumerate(self.layout.parents):
             if parent == 0 and number != group:
-                writing.below(root, number, above)
+                writing.below(root, number, above, own)
         head = list(writing.done)
         for lead in leads:
             writing.done = list(head)  # a specimen of two reports is written with both
@@ -133,7 +140,19 @@ class _Writing:
             if parent == instance.group:
                 self.below(instance, number, own)
 
-    def below(self, instance: Instance, number: int, known: Known) -> None:
+    def listed(self, leads: list[Resource]) -> list[Resource]:
+        """What the leads list as theirs (the results of reports): none of it stands before their groups."""
+        paths = [
+            (link.path, link.type)
+            for group in self.writer.groups
+            for target in group
+            if target.block.type == self.writer.structure.lead
+            for link in target.links
+            if link.every
+        ]
+        return [each for lead in leads for path, type_ in paths for each in self.graph.follow(lead, path, type_)]
+
+    def below(self, instance: Instance, number: int, known: Known, without: Sequence[Resource] = ()) -> None:
         for target in self.writer.groups[number]:
             if not target.opens:
                 continue
@@ -146,7 +165,7 @@ class _Writing:
                 self._extra(instance, number, target, known)
             else:
                 for resource in self._candidates(target, known):
-                    if not _in(resource, self.done):
+                    if not _in(resource, self.done) and not _in(resource, without):
                         self.fill(instance.open(number), {**known, target.block.type: resource})
 
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
@@ -201,7 +220,11 @@ class _Writing:
 
     def _fits(self, target: Target, resource: Resource) -> bool:
         """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a
-        number of its own to OBR-15, one with a number to SPM."""
+        number of its own to OBR-15, one with a number to SPM; and to the group that its links tell."""
+        if not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
+            return False
+        if any(self.graph.follow(resource, each.path, each.type) for each in target.elsewhere):
+            return False
         if target.block.type not in self.writer.keyed:
             return True
         own_number = any(each.get("system") != KEY for each in resource.get("identifier", ()))
@@ -252,14 +275,21 @@ class _Writing:
         results = (self.graph.resolve(each) for each in resource.get("result", ()))
         if target.block.unless and any(each is not None and _has_code(each, target.block.unless) for each in results):
             return
-        lists = [values_at(resource, each.path.elements) for each in target.lines if each.path.leaf.many]
+        lists = [values_at(resource, each.path.elements) for each in target.lines if _many(each)]
         for index in range(max(map(len, lists), default=1)):
             child = instance.open(number)
-            pen = Pen(child, new(child, target.block.segments[0]), self)
-            for written in target.lines:
-                many = written.path.leaf.many
-                listed = values_at(resource, written.path.elements) if many else []
-                pen.put(written, listed[index : index + 1] if many else leaf_values(resource, written, pen.claims)[:1])
+            fresh = new(child, target.block.segments[0])
+            pen = Pen(child, fresh, self)
+            for written in sorted(target.lines, key=_many, reverse=True):
+                listed = values_at(resource, written.path.elements)[index:] if _many(written) else []
+                if lists and not listed and len(fresh) == 1:
+                    instance.drop(child)  # the value says nothing that could be written
+                    break
+                pen.put(written, listed[:1] or leaf_values(resource, written, pen.claims)[:1])
+
+
+def _many(written: WrittenLine) -> bool:
+    return any(each.many for each in written.path.elements)
 
 
 def _in(resource: Resource, resources: Iterable[Resource]) -> bool:
@@ -280,6 +310,7 @@ class Pen:
         self.context = writing.context
         self.graph = writing.graph
         self.later = writing.later
+        self.own = writing.writer.layout.positions[instance.group]
         self.claims = Claims()
 
     def block(self, target: Target, resource: Resource) -> None:
@@ -338,4 +369,8 @@ class Pen:
             set_field(segment, found.number, f"{whole}~{text}" if whole else text)
 
     def _segment(self, name: str) -> Segment:
-        return self.fresh if self.fresh is not None and self.fresh[0] == name else nearest(self.instance, name)
+        if self.fresh is not None and self.fresh[0] == name:
+            return self.fresh
+        if name in self.own and name not in self.instance.segments:
+            return new(self.instance, name)  # a result's OBX is not the OBX of its specimen
+        return nearest(self.instance, name)

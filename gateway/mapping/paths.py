@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Configuration
 from gateway.fhir import definitions
 from gateway.mapping.syntax import Block, Constant, Line, Step
+
+_TABLE = re.compile(r"v2-\d{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,8 @@ def system_of(name: str, line: Line | Block, systems: dict[str, str]) -> str:
     if ":" in name:
         return name
     found = systems.get(name)
+    if not found and _TABLE.fullmatch(name):  # every HL7 v2 table has its system (R4 terminologies-v2.html)
+        return f"http://terminology.hl7.org/CodeSystem/{name}"
     if not found:
         close = difflib.get_close_matches(name, list(systems), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""

@@ -62,8 +62,10 @@ def _judged(condition: Condition, context: Context) -> bool | None:
             deciding = condition.operator == "or"
             parts = [_judged(part, context) for part in condition.parts]
             return deciding if deciding in parts else None if None in parts else not deciding
+        case _ if condition.fact in ("", "BESIDE"):
+            return None
         case _:
-            return context.facts.get(condition.fact) in condition.values if condition.fact else None
+            return context.facts.get(condition.fact) in condition.values
 
 
 def complete(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.mapping.syntax import Block, Condition, Field, KeyValue, Link
+from gateway.mapping.syntax import Block, Condition, Field, KeyValue
 
 SIMPLE = frozenset({"", "code", "text", "number", "integer", "yn", "dtm", "date", "instant"})
 
@@ -104,6 +104,8 @@ class SourceCode:
             case "not":
                 return f"not ({self.condition(condition.parts[0], segment)})"
         found = condition.field
+        if found is None and condition.fact == "BESIDE":
+            return f"not {self.writer.object(frozenset(condition.values))}.isdisjoint(g.segments)"
         if found is None:
             return f"context.facts.get({condition.fact!r}) in {self.writer.object(frozenset(condition.values))}"
         if segment:
@@ -138,8 +140,10 @@ def fields_of(block: Block) -> list[Field]:
         found.extend(line.arguments)
         found.extend(of_condition(line.condition))
     for part in block.key:
-        if not isinstance(part, Link):
-            found.extend([part.field] if isinstance(part, KeyValue) else part)
+        if isinstance(part, KeyValue):
+            found.append(part.field)
+        elif isinstance(part, tuple):
+            found.extend(each for each in part if isinstance(each, Field))
     found.extend(of_condition(block.condition))
     found.extend(of_condition(block.reopen))
     return found

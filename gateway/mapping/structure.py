@@ -36,6 +36,11 @@ class Instance:
         self.order.append(child)
         return child
 
+    def drop(self, child: Instance) -> None:
+        """Takes back what `open` gave last."""
+        self.children[child.group].remove(child)
+        self.order.remove(child)
+
     def nearest(self, name: str) -> Segment | None:
         """The first segment of this name here or in the groups around."""
         here: Instance | None = self
@@ -123,6 +128,9 @@ class Layout:
             return here
         around = self.chain(here.group)
         home = next((number for number in around if number in homes), -1)
+        if home >= 0:  # a result behind OBR is no longer the specimen's, although the specimen may have results too
+            inside = around[: around.index(home)]
+            home = next((number for number in homes if self.parents[number] in inside), home)
         if home >= 0 and len(homes) > 1 and self._full(here, home, name):
             # e.g. a second NTE after OBX belongs to OBX, but an OBX after SPM may begin its own group below
             deeper = next((number for number in homes if number != home and self.parents[number] in around), -1)

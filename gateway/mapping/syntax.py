@@ -120,14 +120,21 @@ class Block:
     element: Step | None = None  # the block makes an element of this list, not the resource itself
     into: bool = True
     back: bool = True
-    key: tuple[Link | KeyValue | tuple[Field, ...], ...] = ()  # what names it: links, fields (the first one valued)
+    key: tuple[KeyValue | tuple[Link | Field, ...], ...] = ()  # what names it: of alternatives the first that is there
     spare: bool = False  # `else key`: the key names it only where it has no identifier of its own
     reopen: Condition | None = None  # then its status may move back (a cancelled discharge)
     structures: tuple[str, ...] = ()  # only in these message structures ("" = all)
+    without: tuple[str, ...] = ()  # not in these
     condition: Condition | None = None
     once: bool = False  # created if absent, never changed by this
     unless: str = ""  # backward-only blocks: not when an Observation of this code is there already
     lines: tuple[Line, ...] = ()
+
+    @property
+    def key_links(self) -> list[Link]:
+        """The resources that name it, alternatives too."""
+        parts = (part for part in self.key if isinstance(part, tuple))
+        return [each for part in parts for each in part if isinstance(each, Link)]
 
     @property
     def path(self) -> str:

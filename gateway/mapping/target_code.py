@@ -43,6 +43,8 @@ class TargetCode:
         elif adds:
             write.add(f"{here}[{leaf.name!r}] = further({here}.get({leaf.name!r}), {value})")
         else:
+            for name, constant, _ in leaf.slice:
+                write.add(f"{value}.setdefault({name!r}, {write.literal(constant)})")
             write.add(f"{here}[{leaf.name!r}] = {value}")
 
     def _descend(self, here: str, walked: str, element: paths.Element) -> str:
@@ -75,11 +77,15 @@ class TargetCode:
         return self.writer.literal(value)
 
     def unset(self, path: paths.Path) -> str:
-        """An expression: nothing stands at this path yet. Within lists that is so: each line has its own element."""
+        """An expression: nothing stands at this path yet. Within lists that is so: each line has its own element; a
+        list without '*' or slice is meant as a whole."""
         if len(path.elements) == 1:
             if path.leaf.choice:
                 return f"{self.writer.object(_forms(path))}.isdisjoint(r)"
             return f"{path.leaf.name!r} not in r"
+        outer = path.elements[0]
+        if outer.many and not outer.repeats and not outer.slice:
+            return f"{outer.name!r} not in r"
         if any(element.many for element in path.elements[:-1]):
             return "True"
         here = "r"

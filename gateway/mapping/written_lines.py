@@ -5,6 +5,7 @@ An element is written by the first line that its slice fits; alternatives (`ORC-
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,9 +129,10 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
         if resource is not None and resource["resourceType"] != written.pair.makes:
             return ("",)
         name = value.get("reference") or value.get("display", "")
-        if name in claims.people and written.path.leaf.many:
+        if name and name in claims.people and written.path.leaf.many:
             return ("",)  # the same person was written by an earlier line of this block
-        claims.people.add(name)
+        if written.path.elements[0].name != "extension":
+            claims.people.add(name)
         value = {**value, **resource} if resource is not None else value
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
@@ -163,6 +165,8 @@ class Target:
     opens: bool = False  # its segment begins an occurrence of the group
     list: paths.Element | None = None  # the list whose elements the block writes, where it writes no resource
     beside: tuple[WrittenLink, ...] = ()  # of elements: to the resources that were made of the same segment
+    here: tuple[WrittenLink, ...] = ()  # links that are made in this group: what has none is not from here
+    elsewhere: tuple[WrittenLink, ...] = ()  # links that are made in other groups only
 
     @property
     def apart(self) -> bool:
@@ -170,7 +174,10 @@ class Target:
         return any(not link.every and link.type == self.block.type for link in self.links)
 
 
-def target_of(library: Library, block: Block, repeated: str = "", *, opens: bool = False) -> Target:
+def target_of(
+    library: Library, block: Block, repeated: str = "", *, opens: bool = False, beside: Iterable[str] = ()
+) -> Target:
+    """`beside`: the segments of the group."""
     links = tuple(
         WrittenLink(line.link.type, line.link.every, paths.resolve(block.path, line, library.systems), line.condition)
         for line in block.lines
@@ -180,4 +187,23 @@ def target_of(library: Library, block: Block, repeated: str = "", *, opens: bool
     if block.element:
         list_ = paths.list_of(block, library.systems)
         return Target(block, lines, (), repeated, opens, list_, links)
-    return Target(block, lines, links, repeated, opens)
+    placed = {index: is_beside(each.condition, frozenset(beside)) for index, each in enumerate(links)}
+    return Target(
+        block,
+        lines,
+        links,
+        repeated,
+        opens,
+        here=tuple(each for index, each in enumerate(links) if placed[index] is True),
+        elsewhere=tuple(each for index, each in enumerate(links) if placed[index] is False),
+    )
+
+
+def is_beside(condition: Condition | None, names: frozenset[str]) -> bool | None:
+    """Whether `BESIDE = SPM` holds in a group with these segments; None for a condition that asks something else."""
+    if condition is None:
+        return None
+    if condition.operator == "not":
+        inner = is_beside(condition.parts[0], names)
+        return None if inner is None else not inner
+    return not names.isdisjoint(condition.values) if condition.fact == "BESIDE" else None

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.codec import hl7v2
 from gateway.fhir import validate
+from gateway.mapping import maps as maps_module
 from gateway.mapping.context import Context
 from gateway.mapping.maps import Address, Maps, Translation, load, shipped
 from gateway.model import Profile, Resource
@@ -65,12 +66,7 @@ def by_reference(bundle: Resource) -> dict[str, Resource]:
 
 
 def leads_of(bundle: Resource, structure: str) -> list[str]:
-    """The resources that a message of this structure is about; the surviving patient of a merge."""
-    lead = maps().library.structures[structure].lead
-    found = [url for url, each in by_reference(bundle).items() if each["resourceType"] == lead]
-    if structure == "ADT_A39":
-        found = [url for url in found if by_reference(bundle)[url].get("active") is not False]
-    return found or [url for url, each in by_reference(bundle).items() if each["resourceType"] == "Patient"]
+    return maps_module.leads_of(by_reference(bundle), maps().library.structures[structure].lead)
 
 
 def back(

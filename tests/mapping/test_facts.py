@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -15,7 +16,7 @@ from gateway.codec import delimited
 from gateway.mapping.context import CHINESE_ID
 from gateway.mapping.maps import Translation
 from gateway.model import Resource
-from tests.mapping.house import FIXTURES, SAMPLES, SHANGHAI, WHEN, all_of, fixture, follow, into, maps, only
+from tests.mapping.house import FIXTURES, SAMPLES, SHANGHAI, WHEN, all_of, back, fixture, follow, into, maps, only
 
 EXPECTED: dict[str, Any] = json.loads((FIXTURES / "messages.expected.json").read_text(encoding="utf-8"))
 LABORATORY: dict[str, Any] = json.loads(
@@ -238,6 +239,45 @@ def test_12_a_merge_links_both_ways_and_keeps_both() -> None:
     assert [each["type"] for each in survivor["link"]] == ["replaces"]
     assert follow(made, survivor["link"][0]["other"]) is retired
     assert "300002" in [each["value"] for each in survivor["identifier"]]
+
+
+def test_09_a_discharge_summary() -> None:
+    made = into(fixture("09"))
+    facts = EXPECTED["09_mdm_t02_discharge_summary.hl7"]["document"]
+    document = only(made, "DocumentReference")
+    code = document["type"]["coding"][0]
+    assert (code["code"], code["display"]) == ("DS", "出院小结")
+    assert document["masterIdentifier"]["value"] == facts["id"]
+    assert (document["status"], document["docStatus"]) == (facts["status"], facts["docStatus"])
+    assert [person_of(made, each) for each in document["author"]] == [facts["author"]]
+    assert document["date"] in facts["date"] or document["date"][11:16] in facts["date"]
+    visit = follow(made, document["context"]["encounter"][0])
+    assert numbers(visit, "VN") == [facts["encounter"]]
+    attachments = [each["attachment"] for each in document["content"]]
+    assert len(attachments) >= facts["attachments_min"]
+    texts = "".join(base64.b64decode(each["data"]).decode() for each in attachments if "data" in each)
+    assert all(text in texts for text in facts["text_contains"])
+    sent = fixture("09").partition(b"^pdf^Base64^")[2].partition(b"|")[0].decode()
+    binary = follow(made, {"reference": attachments[-1]["url"]})
+    assert (binary["contentType"], binary["data"]) == ("application/pdf", sent)
+    assert sent.encode() in back(made.bundle, "MDM_T02", event="T02")
+
+
+def test_13_results_by_specimen() -> None:
+    made = into(fixture("13"))
+    facts = EXPECTED["13_oul_r22_lis_cn_style.hl7"]
+    there = Counter(entry["resource"]["resourceType"] for entry in made.bundle["entry"])
+    assert {type_: there[type_] for type_ in facts["counts"]} == facts["counts"]
+    results = {codes(each["code"])[0]: each for each in all_of(made, "Observation")}
+    for wanted in facts["observations"]:
+        value = results[wanted["code"]]["valueCodeableConcept"]
+        assert codes(value) == [wanted["coded"]]
+        assert value["text"] == wanted.get("text", value["text"])
+    report = only(made, "DiagnosticReport")
+    assert [follow(made, each) for each in report["result"]] == list(results.values())
+    specimen = only(made, "Specimen")
+    assert [follow(made, each) for each in report["specimen"]] == [specimen]
+    assert specimen["identifier"][0]["value"] == "TM2603130013"
 
 
 # ---------------------------------------------------------------------------------------- laboratory export

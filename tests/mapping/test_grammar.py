@@ -96,11 +96,11 @@ def test_a_tree_export_names_its_nodes() -> None:
 
 def test_options_of_a_block() -> None:
     found = block(
-        "OBX => Observation key @DiagnosticReport OBX-3.1|OBX-3.4 in ORU_R01 ADT_A01 if OBX-3 once unless 19005-8"
+        "OBX => Observation key @DiagnosticReport|OBR OBX-3.1|OBX-3.4 in ORU_R01 ADT_A01 if OBX-3 once unless 19005-8"
     )
     assert found.segments == ("OBX",)
-    assert found.key[0] == Link(type="DiagnosticReport")
-    assert [str(each) for each in found.key[1]] == ["OBX-3.1", "OBX-3.4"]  # type: ignore[union-attr]
+    assert found.key[0] == (Link(type="DiagnosticReport"), Field(segment="OBR"))
+    assert [str(each) for each in found.key[1]] == ["OBX-3.1", "OBX-3.4"]
     assert found.structures == ("ORU_R01", "ADT_A01")
     assert found.condition == Condition(operator="valued", field=Field(segment="OBX", number=3))
     assert (found.once, found.unless, found.into) == (True, "19005-8", True)

@@ -227,7 +227,7 @@ def test_a_discharge_without_a_visit_number_says_why_it_is_refused() -> None:
 
 def test_a_report_without_obr_says_which_segment_is_missing() -> None:
     with pytest.raises(Permanent, match="makes no DiagnosticReport; it has no ORC or OBR segment") as raised:
-        into(message(ORU, "OBX|1|NM|C1^t^L||5|g/L|||||F"))
+        into(message(ORU, "NTE|1||nothing was measured"))
     assert raised.value.place == "OBR"
 
 

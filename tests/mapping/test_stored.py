@@ -152,7 +152,8 @@ def test_all_of_the_laboratory_file(stored: Stored) -> None:
 
 def test_everything_again_changes_nothing(stored: Stored) -> None:
     before = {type_: [(each["id"], each["meta"]["versionId"]) for each in stored.all(type_)] for type_ in TYPES}
-    for path in (*MESSAGES[4:-1], FIXTURES / "lab_shiqiao_20260312.csv"):
+    again = [each for each in MESSAGES[4:] if not each.name.startswith("12")]
+    for path in (*again, FIXTURES / "lab_shiqiao_20260312.csv"):
         stored.take(path)
     assert {type_: [(each["id"], each["meta"]["versionId"]) for each in stored.all(type_)] for type_ in TYPES} == before
 

@@ -110,6 +110,7 @@ NORMAL_FORMS = {
     "PV1-50": "the second number of the visit",
     "NK1-5": "what is no home number moves to the end",
     "NK1-6": "as NK1-5",
+    "TXA-12": "the authority of a number is written",
     "MRG-1": "the usual type of the field is written",
 }
 

@@ -72,6 +72,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "kind": (("TX", "words"),),
     "range": (("3.5-5.5", "mmol/L"), ("<7", "U1^unit^UCUM"), ("words", "")),
     "attachment": ((_ED, "ED", "D01^题名^LN"), (_RP, "RP", "D01^题名^LN")),
+    "document": ((_EI,), ("E77^SENDER",)),
     "CQ": (("5.60^mg&milligram&UCUM",), ("5.60^mg",)),
     "SN": ((">^5.60",), ("^1.5^-^2.5",), ("^1^:^128",)),
     "NR": (("1.5^2.5",),),

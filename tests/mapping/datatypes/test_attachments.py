@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any
 
 import pytest
@@ -15,7 +16,11 @@ TITLE = "PDF^出院小结PDF^L"
 
 
 def attached(raw: str, kind: str = "ED", title: str = TITLE) -> Any:
-    return load()["attachment"].into(raw, kind, title, context())
+    """The Attachment together with its Binary, as the writer hands it over."""
+    around = context()
+    made = load()["attachment"].into(raw, kind, title, around)
+    binary = around.entries.get((made or {}).get("url", ""))
+    return {**made, **binary.resource} if binary else made
 
 
 @pytest.mark.parametrize(
@@ -58,7 +63,17 @@ def test_pointers() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "kind"),
-    [(f"^application^pdf^Base64^{PDF}", "ED"), ("http://x/1^^URL", "RP"), ("http://x/1^^URL^html", "RP")],
+    [
+        (f"^application^pdf^Base64^{PDF}", "ED"),
+        (f"LIS&1.2&ISO^AP^PDF^BASE64^{PDF}", "ED"),
+        ("^TEXT^plain^A^所见\\S\\", "ED"),
+        ("^^^HEX^255044", "ED"),
+        ("http://x/1^^URL", "RP"),
+        ("http://x/1^^URL^html", "RP"),
+        ("http://pacs/\\E\\7^WADO&1.2&ISO^IM^DICOM", "RP"),
+        ("双肺纹理增多\\.br\\未见实变", "TX"),
+        ("一~二^三", "FT"),
+    ],
 )
 def test_documents_come_back_with_type_and_code(raw: str, kind: str) -> None:
     assert load()["attachment"].back(attached(raw, kind), context()) == (raw, kind, TITLE)
@@ -68,3 +83,29 @@ def test_a_document_made_elsewhere_is_written_with_its_title() -> None:
     made = {"contentType": "application/pdf", "data": PDF, "title": "报告"}
     assert load()["attachment"].back(made, context()) == (f"^application^pdf^Base64^{PDF}", "ED", "^报告")
     assert load()["attachment"].back({"url": "http://x"}, context()) == ("http://x^^URL", "RP", "^document")
+
+
+def test_the_same_document_twice_is_one_binary() -> None:
+    around = context()
+    pair = load()["attachment"]
+    one, two = (pair.into(f"^AP^pdf^Base64^{data}", "ED", TITLE, around) for data in (PDF, f"{PDF[:8]}\n{PDF[8:]}"))
+    assert one["url"] == two["url"]
+    ((url, entry),) = around.entries.items()
+    assert (url, entry.resource["data"]) == (one["url"], PDF)
+    assert entry.resource["id"] == hashlib.sha256(base64.b64decode(PDF)).hexdigest()
+    assert one["size"] == len(base64.b64decode(PDF))
+
+
+def test_a_document_of_many_pieces_is_hashed_as_a_whole() -> None:
+    body = bytes(range(256)) * 12_289
+    around = context()
+    made = load()["attachment"].into(f"^AP^pdf^Base64^{base64.b64encode(body).decode()}", "ED", TITLE, around)
+    assert around.entries[made["url"]].resource["id"] == hashlib.sha256(body).hexdigest()
+    cut = base64.b64encode(body[:100]).decode() + base64.b64encode(body).decode()
+    assert load()["attachment"].into(f"^AP^pdf^Base64^{cut}", "ED", TITLE, around) is None
+
+
+def test_a_document_that_is_not_at_hand_is_not_written_as_a_pointer() -> None:
+    around = context()
+    assert load()["attachment"].back({"url": "Binary/abc", "title": "a"}, around)[0] == ""
+    assert around.notes == ["an attached document is not in the record; it was not written"]

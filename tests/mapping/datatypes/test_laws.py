@@ -150,9 +150,10 @@ def resolved(value: Any, pair: Pair, make: Any, raw: str, others: list[str], wor
     """A Reference with what it points at, as the writer hands it over."""
     around = context()
     make(pair, raw, others, word, around, worded=worded)
-    if not (pair.makes and isinstance(value, dict) and "reference" in value):
+    if not (pair.makes and isinstance(value, dict)):
         return value
-    return {**value, **around.entries[value["reference"]].resource}
+    target = around.entries.get(value.get("reference", value.get("url", "")))
+    return {**value, **target.resource} if target else value
 
 
 def normal(value: Any) -> Any:
