@@ -107,7 +107,7 @@ def exemplars(datatype: str, table: dict[str, str] | None) -> tuple[Texts, ...]:
     """What to try a pair with; a coded type is tried with codes of its table as well."""
     if table is not None:
         known = [code for code in table if code != "*"][:4]
-        return tuple((f"{code}^甲名^L^^^^^^原文",) for code in (*known, "ZZ9"))
+        return (*((f"{code}^甲名^L^^^^^^原文",) for code in known), (_CWE.replace("A01", "ZZ9"),))
     if datatype in ("", "code"):
         return EXEMPLARS["text"]
     return (
