@@ -18,6 +18,8 @@ from gateway.mapping.adopt import adopt
 from gateway.mapping.maps import Maps, Translation
 from gateway.model import Channel, Community, Entry, Frame, Member, Profile
 
+Hidden = frozenset[tuple[str, str]]  # (code table, code) to be taken as unknown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -45,9 +47,13 @@ class Formats:
         format_ = channel.format if channel else _sniffed(frame.body)
         return _LOOKS[format_](self, frame, channel, owner)
 
-    def translate(self, entry: Entry, channel: Channel | None) -> Translation:
-        """The validated transaction Bundle of an entry. Raises Configuration or Permanent, naming place and remedy."""
-        made = _TRANSLATIONS[entry.format](self, entry, channel, self.member(entry.member))
+    def translate(
+        self, entry: Entry, channel: Channel | None, *, hidden: frozenset[tuple[str, str]] = frozenset()
+    ) -> Translation:
+        """The validated transaction Bundle of an entry. `hidden`: (table, code) to be taken as unknown.
+
+        Raises Configuration or Permanent, naming place and remedy."""
+        made = _TRANSLATIONS[entry.format](self, entry, channel, self.member(entry.member), hidden)
         try:
             validate.check_bundle(made.bundle)
         except Permanent as error:
@@ -70,6 +76,10 @@ class Formats:
             return owner
         found = self.community.member_of_facility(facility) if facility else None
         return found or (self.member(facility or "unknown") if self.community.open else None)
+
+    def knows(self, member: str, table: str, code: str) -> bool:
+        """Is a code of this member's known by now? See journal.unknown."""
+        return self.maps.knows(self.member(member).profile, table, code)
 
     def _profile(self) -> Profile:
         return Profile(time_zone=self.community.time_zone)
@@ -155,10 +165,12 @@ def _patient_key(message: hl7v2.Message) -> str:
     return f"{message.header.sending_facility}|{number}" if number else ""
 
 
-def _translate_hl7v2(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
+def _translate_hl7v2(
+    self: Formats, entry: Entry, channel: Channel | None, member: Member, hidden: Hidden
+) -> Translation:
     message = hl7v2.decode(entry.frame.body, member.profile.charset)
     return self.maps.of(member.profile).to_fhir(
-        message, profile=member.profile, member=member.id, when=entry.frame.received_at
+        message, profile=member.profile, member=member.id, when=entry.frame.received_at, hidden=hidden
     )
 
 
@@ -180,7 +192,9 @@ def _wanted(channel: Channel | None, member: Member) -> tuple[str, ...]:
     return (channel.map,) if channel and channel.map else member.profile.maps
 
 
-def _translate_delimited(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
+def _translate_delimited(
+    self: Formats, entry: Entry, channel: Channel | None, member: Member, hidden: Hidden
+) -> Translation:
     table = delimited.decode(entry.frame.body, charset=member.profile.charset)
     name = self.maps.export_of(format="delimited", columns=table.columns, wanted=_wanted(channel, member))
     made = self.maps.of(member.profile).rows_to_fhir(
@@ -190,6 +204,7 @@ def _translate_delimited(self: Formats, entry: Entry, channel: Channel | None, m
         facility=_facility(member),
         control_id=_digest(entry),
         when=entry.frame.received_at,
+        hidden=hidden,
     )
     mapped = tuple((table.numbers[row - 1], cause) for row, cause in made.rejects)
     ragged = tuple((each.number, each.cause) for each in table.rejects)
@@ -224,7 +239,9 @@ def _look_json(self: Formats, frame: Frame, channel: Channel | None, owner: Memb
     return replace(look, charset=tree.charset, kind=name)
 
 
-def _translate_json(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
+def _translate_json(
+    self: Formats, entry: Entry, channel: Channel | None, member: Member, hidden: Hidden
+) -> Translation:
     tree = json_tree.decode(entry.frame.body, member.profile.charset)
     name, records = self.maps.form_of(tree.root, wanted=_wanted(channel, member))
     return self.maps.of(member.profile).rows_to_fhir(
@@ -234,6 +251,7 @@ def _translate_json(self: Formats, entry: Entry, channel: Channel | None, member
         facility=_facility(member),
         control_id=_digest(entry),
         when=entry.frame.received_at,
+        hidden=hidden,
     )
 
 
@@ -254,7 +272,9 @@ def _look_fhir(self: Formats, frame: Frame, channel: Channel | None, owner: Memb
     return replace(look, kind=str(resource["resourceType"]), control_id=control_id)
 
 
-def _translate_fhir(self: Formats, entry: Entry, channel: Channel | None, member: Member) -> Translation:
+def _translate_fhir(
+    self: Formats, entry: Entry, channel: Channel | None, member: Member, _hidden: Hidden
+) -> Translation:
     bundle = adopt(json.loads(entry.frame.body), member=member.id, control_id=_digest(entry))
     return Translation(bundle=bundle, structure="Bundle")
 
@@ -265,7 +285,7 @@ _LOOKS: Mapping[str, Callable[[Formats, Frame, Channel | None, Member | None], L
     "json": _look_json,
     "fhir": _look_fhir,
 }
-_TRANSLATIONS: Mapping[str, Callable[[Formats, Entry, Channel | None, Member], Translation]] = {
+_TRANSLATIONS: Mapping[str, Callable[[Formats, Entry, Channel | None, Member, Hidden], Translation]] = {
     "hl7v2": _translate_hl7v2,
     "delimited": _translate_delimited,
     "json": _translate_json,

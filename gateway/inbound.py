@@ -24,6 +24,7 @@ from gateway.errors import Configuration
 from gateway.fhir import json
 from gateway.formats import Formats, Look
 from gateway.identity.index import resolve
+from gateway.journal import unknown
 from gateway.journal.intake import Intake, Verdict
 from gateway.journal.outbox import Outbox
 from gateway.model import Change, Channel, Community, Entry, Frame, Member, Resource
@@ -143,23 +144,40 @@ class Processor:
 
         Raises Configuration (parked: a map, a code, a doubtful person), Permanent (dead) or Transient (again).
         """
-        bundle, held = self._translated(entry)
+        earlier = unknown.of(transaction, entry.id)
+        better = frozenset(code for code, again in earlier.items() if again)
+        bundle, held, strange, words = self._translated(entry, again=bool(better))
         if is_training(entry):
             return Processed(None)
+        if earlier or strange:
+            received = entry.frame.received_at
+            unknown.note(transaction, entry.id, entry.member, strange, words=words, received=received)
         patients = self._patients(transaction, bundle, self.formats.member(entry.member))
-        applied = self.record.apply(transaction, bundle, at=self.now(), entry_id=entry.id, patients=patients)
+        applied = self.record.apply(
+            transaction, bundle, at=self.now(), entry_id=entry.id, patients=patients, before=self._before(entry, better)
+        )
         for change in applied.changes:
             self._owe(transaction, change, entry.member)
         return Processed(applied.transaction, held)
 
-    def _translated(self, entry: Entry) -> tuple[Resource, Configuration | None]:
-        """The Bundle of an entry, and the error for those of its rows that are not in it."""
-        made = self.made_ahead(entry.id)
+    def _translated(
+        self, entry: Entry, *, again: bool
+    ) -> tuple[Resource, Configuration | None, unknown.Codes, unknown.Words]:
+        """The Bundle of an entry, the error for those of its rows that are not in it, and the codes nothing knew."""
+        made = None if again else self.made_ahead(entry.id)
         if made is not None:
-            return made, None
+            return made, None, (), {}
         _, channel = self.channels.get(entry.frame.channel, (None, None))
         translation = self.formats.translate(entry, channel)
-        return translation.bundle, _set_aside(translation.rejects)
+        return translation.bundle, _set_aside(translation.rejects), translation.unknown, translation.words
+
+    def _before(self, entry: Entry, better: frozenset[tuple[str, str]]) -> dict[str, Resource]:
+        """By fullUrl what the entry was understood as while the codes that are known by now were not."""
+        if not better:
+            return {}
+        _, channel = self.channels.get(entry.frame.channel, (None, None))
+        bundle = self.formats.translate(entry, channel, hidden=better).bundle
+        return {each["fullUrl"]: each["resource"] for each in bundle["entry"]}
 
     def _patients(self, transaction: Transaction, bundle: Resource, member: Member) -> dict[str, str | None]:
         """Who each arriving Patient is: a known one, a new one, or a question for a person."""

@@ -102,6 +102,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of everything read from YAML: an unknown word is a mistake, never ignored."""
 
 
+class Concept(Settings, frozen=True):
+    """What a member's local code means in a standard code system."""
+
+    system: str  # URI, or a name of HL7 table 0396: LN
+    code: str
+    display: str = ""
+    name: str = ""  # how the member itself calls its code
+
+
 class Profile(Settings, frozen=True):
     """What differs at one member: one deviation from the shared maps a line. Used reading and writing."""
 
@@ -113,6 +122,9 @@ class Profile(Settings, frozen=True):
     maps: tuple[str, ...] = ()  # own or shipped export maps of this member's files, by name
     authorities: Mapping[str, str] = msgspec.field(default_factory=dict)  # assigning authority → identifier system
     codes: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)  # table → local code → standard code
+    concepts: Mapping[str, Mapping[str, Concept]] = msgspec.field(
+        default_factory=dict
+    )  # local coding system as in CWE-3 ("" = none written, "*" = any) → local code → standard concept
     moves: tuple[str, ...] = ()  # 'PID-2 -> PID-3 if empty': field moves before mapping
     off: tuple[str, ...] = ()  # map rows switched off, as 'PID-14' or 'PID-14 Patient.telecom'
 

@@ -15,6 +15,7 @@ from gateway.app.rooms import Rooms
 from gateway.app.translator import Translator
 from gateway.fhir import bundle as bundles
 from gateway.inbound import Processor, nothing_ahead
+from gateway.journal import unknown
 from gateway.journal.suspect import Suspect
 from gateway.mapping.context import CREDIT_CODE
 from gateway.model import Member, Resource, State, Subscription
@@ -44,6 +45,9 @@ class Back:
         """Raises Transient when the record cannot be written, Configuration when a sender cannot be made."""
         loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._know_members)
+        await asyncio.to_thread(
+            unknown.ask_again, self.rooms.journal, self.rooms.record, self.rooms.formats.knows
+        )  # codes that were mapped since: their messages are translated again
         processor = Processor(
             community=self.rooms.community,
             formats=self.rooms.formats,

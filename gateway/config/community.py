@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config import codes
 from gateway.config.page import Mistakes, open_page
 from gateway.config.rules import Source, check, time_zone_problem
 from gateway.config.shape import Lines, read
@@ -108,10 +109,12 @@ def _member(folder: Path, mistakes: Mistakes) -> Source | None:
         return None
     lines = Lines(page.file)
     member = read(page.root, Member, lines, mistakes)
+    rows = codes.read(folder, mistakes)
+    member = msgspec.structs.replace(member, profile=codes.with_codes(member.profile, rows))
     if member.id and member.id != folder.name:
         cause = f"member id {member.id!r} differs from its folder {folder.name!r}"
         mistakes.add(page.file, lines.at("id"), cause, "name them alike")
-    return Source(member, lines)
+    return Source(member, lines, codes=tuple(rows))
 
 
 def _map_folders(folder: Path, paper: Paper, lines: Lines, mistakes: Mistakes) -> tuple[str, ...]:

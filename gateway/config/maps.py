@@ -11,6 +11,8 @@ from gateway.config.page import Mistakes, nearest
 from gateway.config.rules import Note, Source
 from gateway.errors import Configuration
 from gateway.mapping import maps
+from gateway.mapping.datatypes.codes import loinc_valid
+from gateway.mapping.library import Library
 
 _PLACED = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<cause>.+)")
 
@@ -26,12 +28,32 @@ def check_maps(survey: Survey) -> None:
         return
     for source in survey.sources:
         note = Note(source, survey.mistakes)
+        _check_codes(source, library, survey.mistakes)
         _check_names(source, note, library.exports, library.structures)
         for index, row in enumerate(source.member.profile.off):
             try:
                 library.without((row,))
             except Configuration as error:
                 note(error.cause, error.remedy, at=("profile", "off", index))
+
+
+def _check_codes(source: Source, library: Library, mistakes: Mistakes) -> None:
+    """A code list speaks of tables, of codes and of code systems that there are."""
+    for row in source.codes:
+        if row.system:
+            known = "://" in row.system or row.system.startswith("urn:") or row.system.upper() in library.coding_systems
+            if not known:
+                remedy = "write its URI, or a name of HL7 table 0396 such as LN"
+                mistakes.add(row.file, row.line, f"no code system is called {row.system!r}", remedy)
+            elif row.system.upper() in ("LN", "HTTP://LOINC.ORG") and not loinc_valid(row.target):
+                mistakes.add(row.file, row.line, f"{row.target!r} is no LOINC code", "its check digit is wrong")
+        elif row.table not in library.codes:
+            remedy = nearest(row.table, library.codes, what="known code tables")
+            mistakes.add(row.file, row.line, f"there is no code table {row.table!r}", remedy)
+        elif row.target not in library.codes[row.table].into:
+            names = library.codes[row.table].into
+            remedy = nearest(row.target, names, what="its codes")
+            mistakes.add(row.file, row.line, f"code table {row.table} does not know {row.target!r}", remedy)
 
 
 def _add(text: str, mistakes: Mistakes) -> None:

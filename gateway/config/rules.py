@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from gateway import errors
+from gateway.config.codes import Row
 from gateway.config.page import Mistakes, nearest
 from gateway.config.shape import Lines
 from gateway.model import Channel, Member, Profile, Subscription
@@ -44,6 +45,7 @@ class Source:
     member: Member
     lines: Lines
     prefix: tuple[str | int, ...] = ()
+    codes: tuple[Row, ...] = ()  # of its code lists
 
     def line(self, *path: str | int) -> int:
         """The line of one of the member's values."""

@@ -56,6 +56,7 @@ class Context:
         own: frozenset[str] = frozenset(),
         occasion: str = "",
         memory: dict[int, dict[Any, Any]] | None = None,
+        hidden: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self.profile = profile
         self.facility = facility
@@ -69,6 +70,8 @@ class Context:
         self.entries: dict[str, Entry] = {}
         self.notes: list[str] = []
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
+        self.words: dict[tuple[str, str], str] = {}  # how the sender calls them
+        self.hidden = hidden  # (table, code) that count as unknown: to see what knowing them changes
         self.lineage: list[tuple[Resource, str, list[str], int, str]] | None = None
         self.united: list[tuple[Resource, Entry]] = []  # resources that went into another one of the same number
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
@@ -157,6 +160,16 @@ class Context:
         if system.startswith("http://terminology.hl7.org/CodeSystem/v2-"):
             return f"HL7{system[-4:]}"
         return self.systems.get(system, system)
+
+    @cached_property
+    def local_concepts(self) -> dict[tuple[str, str], list[tuple[str, str, str]]]:
+        """(standard system, code) → the local codes that mean it, as (coding system name, code, words)."""
+        found: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+        for name, concepts in self.profile.concepts.items():
+            for code, each in concepts.items():
+                local = ("" if name == "*" else name, code, each.name)
+                found.setdefault((self.code_system(each.system), each.code), []).append(local)
+        return found
 
     def local_code(self, table: str, code: str) -> str:
         """A member's own code as the standard one, by its profile."""

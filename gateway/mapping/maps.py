@@ -44,7 +44,8 @@ class Translation:
     bundle: Resource
     structure: str
     notes: tuple[str, ...] = ()
-    unknown: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()  # (table, code) that no table knew
+    words: Mapping[tuple[str, str], str] = field(default_factory=dict)  # how the sender calls them, where it is safe
     rejects: tuple[tuple[int, str], ...] = ()
     lineage: tuple[Lineage, ...] = ()
 
@@ -98,8 +99,9 @@ class Maps:
         member: str = "",
         when: datetime | None = None,
         explain: bool = False,
+        hidden: frozenset[tuple[str, str]] = frozenset(),
     ) -> Translation:
-        """The transaction Bundle of one HL7 v2 message.
+        """The transaction Bundle of one HL7 v2 message. `hidden`: (table, code) to be taken as unknown.
 
         `when`: time of receipt, for Provenance where MSH-7 gives none. Raises Configuration when no map knows it."""
         name = self.structure(message)
@@ -108,12 +110,13 @@ class Maps:
         context = Context(
             profile=profile,
             facility=facility,
-            memory=None if explain else self._memory.of(profile, facility),
+            memory=None if explain or hidden else self._memory.of(profile, facility),
             control_id=header.control_id,
             charset=message.charset,
             occasion=_occasion(message),
             facts={"EVENT": header.trigger, "STRUCTURE": name, "MESSAGE": header.code, "VERSION": header.version},
             systems=self.library.coding_systems,
+            hidden=hidden,
         )
         context.lineage = [] if explain else None
         moves = moves_of(profile)
@@ -126,6 +129,7 @@ class Maps:
             structure=name,
             notes=(*message.notes, *context.notes),
             unknown=tuple(context.unknown),
+            words=context.words,
             lineage=_lineage(context, segments, message.segments, moves) if explain else (),
         )
 
@@ -144,6 +148,14 @@ class Maps:
         notes = "".join(f"; {note}" for note in (places[0][1], *context.notes) if note)
         cause, place = f"the message makes no {structure.lead}{notes}", places[0][0] or structure.name
         raise Permanent(cause, place=place, code="101", remedy=kept)
+
+    def knows(self, profile: Profile, table: str, code: str) -> bool:
+        """Does the code table, or the member's own list of this name, know a code now?"""
+        found = self.library.codes.get(table)
+        if found is None:
+            return code in profile.concepts.get(table, {})
+        standard = profile.codes.get(table, {}).get(code, code)
+        return standard in found.into or standard.upper() in found.into
 
     def of(self, profile: Profile) -> Maps:
         """These maps as a member wants them: without the rows that its profile switches off."""
@@ -256,6 +268,7 @@ class Maps:
         facility: str,
         control_id: str,
         when: datetime | None = None,
+        hidden: frozenset[tuple[str, str]] = frozenset(),
     ) -> Translation:
         """The transaction Bundle of the rows of a table or the nodes of a tree."""
         key = (name, False)
@@ -263,7 +276,7 @@ class Maps:
             self._exports[key] = ExportMap(self.library.exports[name], self.library)
         context = Context(
             profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
-            memory=self._memory.of(profile, facility),
+            memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
         )  # fmt: skip
         rejects = self._exports[key].run(rows, context)
         _provenance(context, "", when)
@@ -272,6 +285,7 @@ class Maps:
             structure=name,
             notes=tuple(context.notes),
             unknown=tuple(context.unknown),
+            words=context.words,
             rejects=tuple(rejects),
         )
 

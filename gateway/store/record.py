@@ -28,9 +28,12 @@ class Record:
         at: datetime,
         entry_id: int | None = None,
         patients: Mapping[str, str | None] = MappingProxyType({}),
+        before: Mapping[str, Resource] = MappingProxyType({}),
     ) -> Applied:
         """Apply a transaction Bundle inside the caller's database transaction; see transact.apply."""
-        return transact.apply(transaction, bundle, at=at, search=search.find_ids, entry_id=entry_id, patients=patients)
+        return transact.apply(
+            transaction, bundle, at=at, search=search.find_ids, entry_id=entry_id, patients=patients, before=before
+        )
 
     def read(self, type: str, id: str, *, reader: Reader | None = None) -> Stored | None:
         """The current version, also one that says "deleted"; None when there never was one."""

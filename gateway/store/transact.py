@@ -36,16 +36,19 @@ def apply(
     search: Search,
     entry_id: int | None = None,
     patients: Mapping[str, str | None] = MappingProxyType({}),
+    before: Mapping[str, Resource] = MappingProxyType({}),
 ) -> Applied:
     """Apply a transaction Bundle inside the caller's database transaction. The Bundle is not modified.
 
+    `before`: by fullUrl what the same message was understood as when it was applied first: then only what is understood
+    otherwise now changes, and only where nobody has changed it since.
     `patients`: identity's decision by fullUrl: an id, or None for a new one; other Patients are found by their
     identifiers. `at` becomes meta.lastUpdated, at least a millisecond after the transaction before. Raises
     Permanent for what is no such Bundle, Configuration for what a person must decide, PreconditionFailed.
     """
     if len(bundle.get("entry", ())) > MAXIMUM_ENTRIES:
         raise Permanent(f"more than {MAXIMUM_ENTRIES} entries", place="Bundle.entry", remedy="send several Bundles")
-    return _Application(transaction, bundle, milliseconds(at), search, patients).run(entry_id)
+    return _Application(transaction, bundle, milliseconds(at), search, patients, before).run(entry_id)
 
 
 class _Application:
@@ -58,12 +61,14 @@ class _Application:
         now: int,
         search: Search,
         patients: Mapping[str, str | None],
+        before: Mapping[str, Resource],
     ) -> None:
         self._transaction = transaction
         self._items = request.read(bundle)
         self._workspace = Workspace(transaction, now)
         self._search = search
         self._patients = patients
+        self._before = before
         self._references: dict[str, str] = {}  # fullUrl, conditional reference → 'Type/id', or _GONE
         self._notes: list[str] = []
 
@@ -72,7 +77,7 @@ class _Application:
         for item in sorted(self._items, key=lambda item: (item.type != "Patient", replacement(item.resource) != "")):
             self._recognise(item)
         for item in self._items:
-            if item.type == "DiagnosticReport" and item.method != "DELETE":
+            if item.type == "DiagnosticReport" and item.method != "DELETE" and not self._before:
                 self._ignore_late(item)
         outcomes = {item.position: self._combine(item) for item in self._items}
         changes = self._workspace.write(entry_id)
@@ -226,6 +231,8 @@ class _Application:
         if item.late and not working.rid:
             return item, None, "ignored"
         arriving = self._rewritten(item.resource)
+        if item.full_url in self._before:
+            return self._amend(item, working, arriving)
         if item.type == "Provenance" and item.resource.get("target") and not arriving.get("target"):
             return item, None, "ignored"  # it told where ignored resources came from
         base = working.result if working.touched else working.stored
@@ -239,6 +246,15 @@ class _Application:
         if result is not None:
             working.result, working.touched = result, True
         return item, working, "ignored" if item.late else "unchanged"
+
+    def _amend(self, item: Item, working: Working, arriving: Resource) -> tuple[Item, Working | None, str]:
+        """A message that was applied before, and is understood better now."""
+        if working.stored is not None:
+            base = working.result if working.touched and working.result else working.stored
+            result = update.amended(base, self._rewritten(self._before[item.full_url]), arriving)
+            if result is not None:
+                working.result, working.touched = result, True
+        return item, working if working.rid else None, "unchanged"
 
     def _rewritten(self, value: Resource) -> Any:
         """The same with references to entries and conditional references replaced by 'Type/id'; None for the reference

@@ -66,6 +66,20 @@ def combine(
     return None if same(result, stored) else result
 
 
+def amended(stored: Resource, before: Resource, after: Resource) -> Resource | None:
+    """The stored resource where the same statement is understood better: elements that `after` says otherwise than
+    `before`, and that nobody has changed since. None when nothing changed."""
+    result = dict(stored)
+    for name in sorted(before.keys() | after.keys()):
+        if same(before.get(name), after.get(name)) or not same(stored.get(name), before.get(name)):
+            continue
+        if name in after:
+            result[name] = after[name]
+        else:
+            del result[name]
+    return None if same(result, stored) else result
+
+
 def replaced(stored: Resource, arriving: Resource) -> Resource | None:
     """Plain PUT Type/id (R4 http.html#update): the arriving resource takes the place; None when it is the same."""
     meta = {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}

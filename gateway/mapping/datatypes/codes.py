@@ -24,6 +24,9 @@ NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (c
         re.compile("(否认|无|没有|未发现)(明确)?.{0,4}过敏|^(nka|nkda|no known allerg)", re.IGNORECASE),
     ),
 }
+NOTHING = "-"  # a table's word for "nothing to say in this system"
+_NAME_LIMIT = 40
+_NUMBER_IN_NAME = re.compile(r"\d{5}")  # a name with a long number may be a person's
 _STEM = re.compile(r"([A-Z]\d\d)(?:\.(\d))?")
 
 
@@ -71,6 +74,8 @@ def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
     version, alternate_version, original = rest
     codings = coding(code, text, system, context, version)
     codings += coding(alternate, alternate_text, alternate_system, context, alternate_version)
+    if context.profile.concepts:
+        codings += standard_codings(codings, ((code, system), (alternate, alternate_system)), raw, context)
     made: dict[str, Any] = {"coding": codings} if codings else {}
     words = original or text or (alternate_text if not code else "")
     if words:
@@ -78,9 +83,47 @@ def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
     return made or None
 
 
+def standard_codings(
+    codings: list[dict[str, Any]], written: tuple[tuple[str, str], ...], raw: str, context: Context
+) -> list[dict[str, Any]]:
+    """What the member's own lists make of its codes: added, never in place of what it wrote."""
+    made: list[dict[str, Any]] = []
+    for code, name in written:
+        concepts = context.profile.concepts
+        listed = concepts.get(name.upper())
+        found = (listed or {}).get(code) or concepts.get("*", {}).get(code)
+        if not code or (found is None and (listed is None or not name)):
+            continue
+        if found is None or (name.upper(), code) in context.hidden:
+            told_unknown(name.upper(), code, raw, context)
+            continue
+        coded = {"system": context.code_system(found.system), "code": found.code}
+        if not any(each.get("system") == coded["system"] for each in (*codings, *made)):
+            made.append({**coded, "display": found.display} if found.display else coded)
+    return made
+
+
+def local_codings(codings: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
+    """The receiver's own code by its lists, before the standard one; a standard one that its own code implies goes."""
+    made = list(codings)
+    for each in codings:
+        for name, code, words in context.local_concepts.get((each.get("system", ""), each["code"]), ()):
+            system = context.code_system(name) if name else ""
+            same = [other for other in codings if other["code"] == code and other.get("system", "") == system]
+            if not same:
+                local = {"system": system, "code": code, "display": words}
+                made.insert(0, {key: value for key, value in local.items() if value})
+            elif each in made:
+                made.remove(each)
+            break
+    return made
+
+
 def cwe_back(value: dict[str, Any], context: Context) -> str:
     text = value.get("text", "")
     codings = [each for each in value.get("coding", ()) if each.get("code")]
+    if context.profile.concepts:
+        codings = local_codings(codings, context)
     chosen = _preferred(codings, context)[:2]
     if not chosen:
         return joined("", text)
@@ -106,16 +149,27 @@ def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str
 
 def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) -> str | None:
     """One code through a table: a member's own codes, the table, its default; None where nothing knows it."""
-    code = context.text(raw.partition("^")[0].partition("&")[0]).strip()
-    if not code:
+    written = context.text(raw.partition("^")[0].partition("&")[0]).strip()
+    if not written:
         return None
-    code = context.local_code(table, code)
+    code = context.local_code(table, written)
     found = into.get(code) or into.get(code.upper())
-    if found is None:
-        context.unknown.append((table, code))
-        context.note(f"code table {table}: a code that it does not know")
-        return into.get("*")
+    if found is None or (table, written) in context.hidden:
+        default = into.get("*")
+        if default != NOTHING:  # a table that says nothing of all other codes has said so on purpose
+            told_unknown(table, written, raw, context)
+        return default
     return found
+
+
+def told_unknown(table: str, code: str, raw: str, context: Context) -> None:
+    """A code that no table knows is carried, counted and told; its name goes with it where it surely is one."""
+    name = context.text(raw.partition("~")[0].partition("^")[2].partition("^")[0]).strip()
+    safe = len(name) <= _NAME_LIMIT and not _NUMBER_IN_NAME.search(name)
+    context.unknown.append((table, code))
+    if name and safe:
+        context.words[table, code] = name
+    context.note(f"code table {table}: a code that it does not know")
 
 
 def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
@@ -177,7 +231,7 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
             made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
             return ({**made, "text": text} if text else made) or None
         code = mapped_code(raw, context, name, into) or into.get("*", "")
-        if code == "-":  # the table says: nothing to say in this system
+        if code == NOTHING:  # the table says: nothing to say in this system
             return None
         return {"coding": [{"system": system, "code": code}]} if code else cwe_into(raw, context)
 

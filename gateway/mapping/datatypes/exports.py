@@ -7,6 +7,7 @@ from typing import Any
 from gateway.codec.chinese_numbers import birth_date_of
 from gateway.mapping.context import IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.codes import local_codings, standard_codings
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.people import STAFF, human_name
 from gateway.mapping.datatypes.simple import clean, fhir_time, one_code
@@ -108,12 +109,17 @@ def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[
     made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
     if display:
         made["display"] = display
-    return {"coding": [made], "text": display} if display else {"coding": [made]}
+    codings = [made]
+    if context.profile.concepts:
+        codings += standard_codings(codings, ((code, system or "L"),), f"{code}^{name}", context)
+    return {"coding": codings, "text": display} if display else {"coding": codings}
 
 
 def coded_back(value: dict[str, Any], context: Context, system: str = "") -> tuple[str, str]:
     wanted = context.code_system(system or "L")
-    codings = value.get("coding", ())
+    codings = [each for each in value.get("coding", ()) if each.get("code")]
+    if context.profile.concepts:
+        codings = local_codings(codings, context)
     chosen: dict[str, Any] = next((each for each in codings if each.get("system") == wanted), next(iter(codings), {}))
     return str(chosen.get("code", "")), str(value.get("text") or chosen.get("display", ""))
 

@@ -1,0 +1,85 @@
+"""`hutong codes`: local codes that no table knows, and the messages that are translated again once they are mapped."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.operations import Data
+
+if TYPE_CHECKING:
+    from gateway.journal.unknown import UnknownCode
+
+LONGEST = 24  # characters of a code that is shown; a longer one, or one like a person's number, may be something else
+_LIKE_A_NUMBER = re.compile(r"\d{7}")
+
+app = typer.Typer(
+    help="Local codes that no table knows yet, and what becomes of their messages.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("unknown")
+def unknown(
+    data: Data,
+    member: Annotated[str, typer.Option("--member", metavar="ID", help="Of this member only.")] = "",
+    table: Annotated[str, typer.Option("--table", metavar="NAME", help="Of this code table or system only.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the codes that no table knew: how often, since when, and an entry that holds one."""
+    from gateway.cli.storage import record
+    from gateway.journal.unknown import listed
+
+    with record(data) as engine, engine.reading() as reader:
+        found = listed(reader, member=member, table=table)
+    if as_json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        return
+    _show(found)
+
+
+@app.command("apply")
+def apply(
+    data: Data,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", help="The community.yaml.", envvar="HUTONG_CONFIG")
+    ],
+) -> None:
+    """Translate the messages again whose unknown codes are mapped now. A start of the gateway does the same."""
+    from gateway.app.rooms import read_maps
+    from gateway.cli.storage import both
+    from gateway.journal.unknown import ask_again
+
+    formats, _ = read_maps(config)
+    with both(data) as (journal, record):
+        codes, entries = ask_again(journal, record, formats.knows)
+    typer.echo(f"{codes} codes are known now; {entries} messages wait to be translated again", err=True)
+
+
+def shown(code: str) -> str:
+    """The code as a person may read it anywhere."""
+    return code if len(code) <= LONGEST and not _LIKE_A_NUMBER.search(code) else f"({len(code)} characters)"
+
+
+def _show(found: list[UnknownCode]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("member", "table", "code", "sender's words", "times", "messages", "first", "last", "entry")
+    for each in found:
+        days = (each.first_seen.date().isoformat(), each.last_seen.date().isoformat())
+        counts = (str(each.times), str(each.entries))
+        row = (each.member, each.table, shown(each.code), each.words, *counts, *days, str(each.example))
+        table.add_row(*(Text(cell) for cell in row))
+    if found:
+        Console(highlight=False).print(table)
+    else:
+        typer.echo("every code was known")
