@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.codec import hl7v2
@@ -122,6 +122,7 @@ TOGETHER = (
 )  # fmt: skip
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.sets(st.sampled_from(TOGETHER), min_size=1))
 def test_habits_together_change_nothing_either(habits: set[str]) -> None:
     text: str | bytes = CLEAN
