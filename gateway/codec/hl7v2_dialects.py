@@ -125,7 +125,10 @@ def _event(code: str, structure: str, segments: Sequence[Segment]) -> tuple[str,
 
 
 def _mend_result(segments: Sequence[Segment], index: int, notes: list[Note], origins: Origins) -> None:
-    segment, place = segments[index], _place(segments, index)
+    segment = segments[index]
+    if _plain(segment) and not any("10^" in field for field in segment):
+        return
+    place = _place(segments, index)
     if not _plain(segment):
         _mend_shift(segment, index, place, notes, origins)
     _mend_carets(segment, place, notes)
@@ -239,7 +242,10 @@ def _mend_times(segments: Sequence[Segment], index: int, notes: list[Note]) -> N
     for number in TIMES[segment[0]]:
         if number >= length:
             return
-        if segment[number] and not segment[number].isdecimal() and _mend_time(segment, number):
+        text = segment[number]
+        if not text or text.isdecimal() or (len(text) == 19 and text[:14].isdecimal() and text[14] in "+-"):
+            continue
+        if _mend_time(segment, number):
             place = f"{_place(segments, index)}-{number}"
             notes.append(Note("time-form", place, "a time with signs between its parts was read"))
 

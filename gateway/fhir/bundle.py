@@ -10,7 +10,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,7 +35,12 @@ def full_url(type: str, key: str) -> str:
 
 def condition(system: str, value: str) -> str:
     """`identifier=system|value`, both percent-encoded; without a system `identifier=|value`."""
-    return f"identifier={_quoted(system)}|{_quoted(value)}"
+    return f"{_of_system(system)}{value if value.isascii() and value.isalnum() else _quoted(value)}"
+
+
+@lru_cache(maxsize=1024)  # systems are few
+def _of_system(system: str) -> str:
+    return f"identifier={_quoted(system)}|"
 
 
 def _quoted(text: str) -> str:

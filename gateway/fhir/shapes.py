@@ -33,7 +33,7 @@ def valid(resource: Any) -> bool:
         if kind == "Bundle":
             return _bundle(resource, references)
         return not any(text.startswith("#") for text in references)
-    except (TypeError, KeyError, ValueError, UnicodeEncodeError, RecursionError):
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError):
         return False
 
 
@@ -42,7 +42,7 @@ def valid_as(path: str, value: Any) -> bool:
     references: list[str] = []
     try:
         return reader(path)(value, references) and not references
-    except (TypeError, KeyError, ValueError, UnicodeEncodeError, RecursionError):
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError):
         return False
 
 
@@ -50,9 +50,22 @@ def _bundle(bundle: dict[str, Any], references: list[str]) -> bool:
     entries = bundle.get("entry", ())
     urls = [entry["fullUrl"] for entry in entries if "fullUrl" in entry]
     known = set(urls)
-    if len(known) < len(urls) or any(True for _ in bundle_rules.findings(bundle, _type)):
+    if len(known) < len(urls) or not _ruled(bundle, entries):
         return False
     return all(text in known or not text.startswith(("urn:uuid:", "#")) for text in references)
+
+
+def _ruled(bundle: dict[str, Any], entries: Any) -> bool:
+    """The rules of bundle_rules.py; those of a transaction, which is what maps make, at a glance."""
+    if bundle["type"] != "transaction" or "total" in bundle:
+        return not any(True for _ in bundle_rules.findings(bundle, _type))
+    return all(
+        "request" in each
+        and "search" not in each
+        and "response" not in each
+        and "/_history/" not in each.get("fullUrl", "")
+        for each in entries
+    )
 
 
 def _type(resource: Any) -> str:
@@ -64,6 +77,23 @@ def reader(path: str) -> Read:
     """Reads the objects of a path: 'Observation', 'HumanName', 'Patient.contact'; 'Resource' goes by its own type."""
     if path == "Resource":
         return lambda item, references: reader(_resource_type(item))(item, references)
+    if path == "Reference":
+        return _reference
+    return _by_shape(path)
+
+
+def _reference(item: Any, references: list[str]) -> bool:
+    """A reference with its display, which nearly all are."""
+    if item.__class__ is dict and "reference" in item and len(item) == 1 + ("display" in item):
+        text, shown = item["reference"], item.get("display", "-")
+        if text.isprintable() and shown.isprintable() and not (text.isspace() or shown.isspace()) and text and shown:
+            references.append(text)
+            return True
+    return _by_shape("Reference")(item, references)
+
+
+@functools.cache
+def _by_shape(path: str) -> Read:
     shapes: dict[tuple[str, ...], Read] = {}
 
     def read(item: Any, references: list[str]) -> bool:
@@ -156,6 +186,9 @@ class _Shape:
             return f"{text} and {value} and {writable} and not {value}.isspace()"
         if name == "code":
             return f"{text} and ({value}.isalnum() or {self._object(_pattern(name))}({value}))"
+        if name in ("uri", "url", "canonical") and element.path not in _SYSTEMS:
+            plain = f"{value} and ' ' not in {value} and {value}.isprintable()"
+            return f"{text} and ({plain} or {self._object(_pattern(name))}({value}))"
         if element.path in _SYSTEMS or name in ("dateTime", "instant"):
             kept, check = _kept(name)
             return f"{text} and ({value} in {self._object(kept)} or {self._object(check)}({value}))"

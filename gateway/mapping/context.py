@@ -28,7 +28,7 @@ CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 class Entry:
     """One resource of the Bundle while it is being made."""
 
-    __slots__ = ("deletes", "full_url", "key", "keyed", "once", "origin", "reopen", "resource")
+    __slots__ = ("deletes", "full_url", "key", "keyed", "once", "origins", "reopen", "resource")
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
         self.full_url = full_url
@@ -36,7 +36,7 @@ class Entry:
         self.once = once
         self.keyed = keyed  # the identifier by which it is found again; None: by its own id
         self.key = "|".join(keyed) if keyed else ""
-        self.origin: Any = None  # the remembered one that it was made from (memory.py)
+        self.origins: list[Any] = []  # the remembered ones that went into it (memory.py)
         self.deletes: list[str] = []
         self.reopen = False  # its status may move back
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import paths
+from gateway.mapping import paths, runtime
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
-from gateway.mapping.runtime import SHOWN
 from gateway.mapping.source_code import SIMPLE, SourceCode, Writer
 from gateway.mapping.syntax import Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, steps_of
@@ -23,8 +24,17 @@ class BlockEmitter:
     """One block → one function `(g, context, scope, item) -> Entry | None`; None too where it made an element."""
 
     def __init__(
-        self, block: Block, library: Library, writer: Writer, *, source: str, explain: bool, once: bool
+        self,
+        block: Block,
+        library: Library,
+        writer: Writer,
+        *,
+        source: str,
+        explain: bool,
+        once: bool,
+        structure: str = "",
     ) -> None:
+        block = replace(block, lines=tuple(_applying(block.lines, structure)))
         self.block = block
         self.library = library
         self.writer = writer
@@ -137,7 +147,10 @@ class BlockEmitter:
             write.add(f"if {value}:")
             write.depth += 1
             read = self._read(line.sources[0], value, pair, composite=composite)
-            if read != value:
+            if read == f"({value}.partition('~')[0] if '~' in {value} else {value})":
+                write.add(f"if '~' in {value}:")
+                write.add(f"    {value} = {value}.partition('~')[0]")
+            elif read != value:
                 write.add(f"{value} = {read}")
         else:
             write.add(f"{value} = {' or '.join(raws)}")
@@ -180,7 +193,8 @@ class BlockEmitter:
         those of this group, so that a result's note stays its own."""
         write = self.writer
         found = line.sources[0]
-        write.add(f"for s in {'chosen' if found.where else 'listed'}(g, {found.segment!r}):")
+        every = f"chosen(g, {found.segment!r})" if found.where else f"g.segments.get({found.segment!r}, ())"
+        write.add(f"for s in {every}:")
         write.depth += 1
         if found.where:
             write.add(f"if not ({self.source.condition(found.where, 's')}):")
@@ -272,7 +286,7 @@ class BlockEmitter:
         if constants is not None:
             write.add(f"    link_each(r, {steps}, [e], {write.object(constants)})")
         elif len(path.elements) == 1:  # nearly always, and nearly always the first
-            name, reference = path.leaf.name, f"reference_{'shown' if link.type in SHOWN else 'to'}(e)"
+            name, reference = path.leaf.name, f"reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e)"
             write.add(f"    if {name!r} not in r:")
             write.add(f"        r[{name!r}] = {f'[{reference}]' if path.leaf.many else reference}")
             if path.leaf.many:
@@ -306,6 +320,14 @@ class BlockEmitter:
         if not found.repeats:  # '*' takes the whole field
             raw = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
         return raw
+
+
+def _applying(lines: tuple[Line, ...], structure: str) -> Iterator[Line]:
+    """The lines that can apply in this structure, without the conditions that always hold there."""
+    for line in lines:
+        applies = runtime.settled(line.condition, structure) if line.condition else None
+        if applies is not False:
+            yield replace(line, condition=None) if applies else line
 
 
 def _place(found: Field) -> str:

@@ -22,11 +22,11 @@ from gateway.mapping.target_code import constants_of, steps_of
 
 Near = dict[str, Segment]  # the first segment of each name, here and around
 BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | None"]
-Made = list[tuple[str, Entry]]
+Made = dict[str, list[Entry]]  # by type, in order
 
 
 _CALLED = (
-    "component", "first", "said", "field", "chosen", "complete", "listed", "further", "node", "link", "link_each",
+    "component", "first", "said", "field", "chosen", "complete", "further", "node", "link", "link_each",
     "reference_to", "reference_shown", "trace", "NULL", "ABSENT",
 )  # fmt: skip
 
@@ -43,7 +43,7 @@ class ListLink:
     def set(self, entry: Entry, made: Made, context: Context) -> None:
         if self.condition and not runtime.possible(self.condition, context):
             return
-        found = list(dict.fromkeys(each for type_, each in made if type_ == self.type and each is not entry))
+        found = [each for each in dict.fromkeys(made.get(self.type, ())) if each is not entry]
         if not found:
             return
         if self.constants is None:
@@ -61,25 +61,30 @@ class CompiledBlock:
     links: tuple[ListLink, ...]
     repeated: str  # the segment that this block runs for each of; "" = once in its group
     apart: bool  # it points at another one of its own type (the retired patient of a merge): not what others mean
+    only: str = ""  # the one segment without which it makes nothing; "" where several may do
     beside: bool = False  # another block of the group makes something of the same segments
 
 
-def _compiled(library: Library, block: Block, function: BlockFunction, repeated: str = "") -> CompiledBlock:
+def _compiled(
+    library: Library, block: Block, function: BlockFunction, repeated: str = "", structure: str = ""
+) -> CompiledBlock:
     links = [line.link for line in block.lines if line.link]
     apart = not block.element and any(not link.every and link.type == block.type for link in links)
-    return CompiledBlock(block, function, _list_links(library, block), repeated, apart)
+    only = block.segments[0] if len(block.segments) == 1 else ""
+    return CompiledBlock(block, function, _list_links(library, block, structure), repeated, apart, only)
 
 
 def _compile(
-    library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...]
+    library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...], structure: str = ""
 ) -> list[BlockFunction]:
     objects: dict[str, Any] = {}
     lines: list[str] = []
     for number, block in enumerate(blocks):
         writer = Writer(objects)
-        BlockEmitter(block, library, writer, source=source, explain=explain, once=block.type in once).emit(
-            f"block{number}"
+        emitter = BlockEmitter(
+            block, library, writer, source=source, explain=explain, once=block.type in once, structure=structure
         )
+        emitter.emit(f"block{number}")
         lines.extend(writer.lines)
     names = {name: getattr(runtime, name) for name in _CALLED}
     remembering = {"learned": memory.learned, "referred": memory.referred, "UNMADE": memory.UNMADE}
@@ -88,12 +93,15 @@ def _compile(
     return [space[f"block{number}"] for number in range(len(blocks))]
 
 
-def _list_links(library: Library, block: Block) -> tuple[ListLink, ...]:
+def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLink, ...]:
     made = []
     for line in block.lines:
-        if line.into and line.link is not None and line.link.every:
+        applies = line.condition is None or runtime.settled(line.condition, structure)
+        if line.into and line.link is not None and line.link.every and applies is not False:
             path = paths.resolve(block.path, line, library.systems)
-            made.append(ListLink(line.link.type, steps_of(path), constants_of(path), line.condition))
+            made.append(
+                ListLink(line.link.type, steps_of(path), constants_of(path), None if applies else line.condition)
+            )
     return tuple(made)
 
 
@@ -104,12 +112,14 @@ class StructureMap:
         self.structure = structure
         self.layout = Layout(structure.root)
         blocks = [block for block in library.blocks_of(structure.name) if block.into]
-        functions = _compile(library, blocks, source="segments", explain=explain, once=structure.once)
+        functions = _compile(
+            library, blocks, source="segments", explain=explain, once=structure.once, structure=structure.name
+        )
         self.groups: list[list[CompiledBlock]] = [[] for _ in self.layout.parents]
         for block, function in zip(blocks, functions, strict=True):
             for group in homes(self.layout, block):
                 repeated = repeated_segment(self.layout, group, block)
-                self.groups[group].append(_compiled(library, block, function, repeated))
+                self.groups[group].append(_compiled(library, block, function, repeated, structure.name))
         self.groups = [[_with_company(each, group) for each in group] for group in self.groups]
         for compiled in self.groups:  # elements when what they belong to is there
             compiled.sort(key=lambda each: each.block.element is not None)
@@ -125,10 +135,26 @@ class StructureMap:
     def _group(self, instance: Instance, context: Context, around: dict[str, Entry], outer: Near) -> Made:
         scope = dict(around)
         near = outer | {name: found[0] for name, found in instance.segments.items()}
-        made: Made = []
+        made: Made = {}
+        linked = self._blocks(instance, near, context, scope, made)
+        for children in instance.children.values():
+            for child in children:
+                for type_, entries in self._group(child, context, scope, near).items():
+                    made.setdefault(type_, []).extend(entries)
+        for compiled, entry in linked:
+            for each in compiled.links:
+                each.set(entry, made, context)
+        return made
+
+    def _blocks(
+        self, instance: Instance, near: Near, context: Context, scope: dict[str, Entry], made: Made
+    ) -> list[tuple[CompiledBlock, Entry]]:
+        """The blocks of one group; answers what is linked when everything below has been made."""
         linked: list[tuple[CompiledBlock, Entry]] = []
         beside: dict[int, dict[str, Entry]] = {}  # what the same segment has become
         for compiled in self.groups[instance.group]:
+            if compiled.only and compiled.only not in near:
+                continue
             function, type_ = compiled.function, compiled.block.type
             for item in instance.segments.get(compiled.repeated, ()) if compiled.repeated else _ONCE:
                 own = beside.setdefault(id(item), {}) if compiled.beside else {}
@@ -138,16 +164,10 @@ class StructureMap:
                 own[type_] = entry
                 if not compiled.apart:
                     scope[type_] = entry
-                made.append((type_, entry))
+                made.setdefault(type_, []).append(entry)
                 if compiled.links:
                     linked.append((compiled, entry))
-        for children in instance.children.values():
-            for child in children:
-                made += self._group(child, context, scope, near)
-        for compiled, entry in linked:
-            for each in compiled.links:
-                each.set(entry, made, context)
-        return made
+        return linked
 
 
 _ONCE: tuple[Segment | None, ...] = (None,)
@@ -199,13 +219,13 @@ class ExportMap:
         if missing:
             return f"{missing} is empty"
         scope: dict[str, Entry] = {}
-        made: Made = []
+        made: Made = {}
         linked: list[tuple[CompiledBlock, Entry]] = []
         try:
             for index, compiled in enumerate(self.blocks):
                 for entry in self._entries(index, compiled, row, context, scope, known):
                     scope[compiled.block.type] = entry
-                    made.append((compiled.block.type, entry))
+                    made.setdefault(compiled.block.type, []).append(entry)
                     if compiled.links:
                         linked.append((compiled, entry))
         except HutongError as error:

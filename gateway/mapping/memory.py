@@ -88,9 +88,10 @@ def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
     entry = context.entries.get(known.full_url)
     if entry is None:
         entry = Entry(full_url=known.full_url, resource=dict(known.resource), once=True, keyed=known.keyed)
-        entry.origin = known
+        entry.origins.append(known)
         context.entries[known.full_url] = entry
-    elif entry.origin is not known:
+    elif not any(each is known for each in entry.origins):
+        entry.origins.append(known)
         unite(entry.resource, known.resource)
         if context.lineage is not None:
             context.united.append((known.resource, entry))

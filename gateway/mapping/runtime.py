@@ -46,6 +46,22 @@ def chosen(instance: Instance, name: str) -> Iterator[Segment]:
     return instance.every(name)
 
 
+def settled(condition: Condition, structure: str) -> bool | None:
+    """What a condition comes to in one message structure; None: it depends on the message."""
+    if not structure:
+        return None
+    match condition.operator:
+        case "not":
+            inner = settled(condition.parts[0], structure)
+            return None if inner is None else not inner
+        case "and" | "or":
+            deciding = condition.operator == "or"
+            parts = [settled(part, structure) for part in condition.parts]
+            return deciding if deciding in parts else None if None in parts else not deciding
+        case _:
+            return structure in condition.values if condition.fact == "STRUCTURE" else None
+
+
 def possible(condition: Condition, context: Context) -> bool:
     """Can a condition hold, judged by the facts of the message alone (EVENT, STRUCTURE …)? Going back, what it asks of
     source fields is open: there the element being present is the condition."""
@@ -79,10 +95,6 @@ def complete(
     if missing:
         context.note(f"no {name} was made: the message gives no {missing}")
     return not missing
-
-
-def listed(instance: Instance, name: str) -> list[Segment]:
-    return instance.segments.get(name, [])
 
 
 def further(text: str | None, line: str) -> str:
@@ -132,7 +144,7 @@ def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: 
         return
     listed = here.setdefault(name, [])
     there = {each.get("reference") for each in listed}
-    listed.extend({"reference": each.full_url, **display(each)} for each in entries if each.full_url not in there)
+    listed.extend(reference_shown(each) for each in entries if each.full_url not in there)
     if not listed:
         del here[name]
 
@@ -160,6 +172,8 @@ def reference_to(entry: Entry) -> dict[str, str]:
 
 
 def reference_shown(entry: Entry) -> dict[str, str]:
+    if entry.resource["resourceType"] not in SHOWN:
+        return {"reference": entry.full_url}
     return {"reference": entry.full_url, **display(entry)}
 
 

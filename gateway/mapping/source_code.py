@@ -65,9 +65,11 @@ class SourceCode:
             blank = self.blanks[segment] = write.object([""] * (last + 1))
             if explain:
                 write.add(f"{segment}_ = {segment} or ABSENT")
-            write.add(f"if {segment} is None:")
-            write.add(f"    {segment} = {blank}")
-            write.add(f"elif len({segment}) <= {last}:")
+            needed = block.segments == (segment,)
+            if not needed:
+                write.add(f"if {segment} is None:")
+                write.add(f"    {segment} = {blank}")
+            write.add(f"{'if' if needed else 'elif'} len({segment}) <= {last}:")
             write.add(f"    {segment} = {segment} + {blank}")
 
     def raw(self, found: Field) -> str:
@@ -90,7 +92,13 @@ class SourceCode:
 
     def one(self, raw: str, found: Field) -> str:
         """The first repetition, where the line does not ask for all."""
-        return f"{raw}.partition('~')[0]" if found.segment and found.segment != "MSH" else raw
+        if not found.segment or found.segment == "MSH":
+            return raw
+        return (
+            f"({raw}.partition('~')[0] if '~' in {raw} else {raw})"
+            if raw.isidentifier()
+            else f"{raw}.partition('~')[0]"
+        )
 
     def condition(self, condition: Condition, segment: str = "") -> str:
         """An expression for `? …`; `segment` names the variable whose fields are meant (a filter `OBX[…]`)."""
@@ -119,7 +127,7 @@ class SourceCode:
         part = self.part(raw, found, composite=False)
         if condition.operator == "valued":
             return f"{part} not in ('', NULL)"
-        value = part if found.component else f"first({part})"
+        value = part if found.component else f"({part} if {part}.isalnum() else first({part}))"
         return f"{value} in {self.writer.object(frozenset(condition.values))}"
 
 

@@ -71,6 +71,8 @@ class Layout:
         self.order: list[list[str | int]] = []  # items in order, for writing: a segment name or a group number
         self.places: dict[int, int] = {}  # group → its position in the group around it
         self._number(root, -1)
+        self.chains = [self.chain(number) for number in range(len(self.parents))]
+        self.routes = self._routes()
         self.homes: dict[str, list[int]] = {}
         for number, positions in enumerate(self.positions):
             for name in positions:
@@ -103,6 +105,15 @@ class Layout:
             leading = leading and item.optional
         return number
 
+    def _routes(self) -> dict[tuple[int, int], tuple[int, tuple[int, ...]]]:
+        """From each group to each: how many groups to leave, and which to open then."""
+        found = {}
+        for start, around in enumerate(self.chains):
+            for home, wanted in enumerate(self.chains):
+                met = next(number for number in around if number in wanted)
+                found[start, home] = around.index(met), tuple(reversed(wanted[: wanted.index(met)]))
+        return found
+
     def chain(self, number: int) -> list[int]:
         """The group and the groups around it, innermost first."""
         found = []
@@ -126,7 +137,9 @@ class Layout:
         if not homes:  # a Z segment or one that this structure does not know: it stays where it stands
             here.add(segment)
             return here
-        around = self.chain(here.group)
+        if len(homes) == 1:
+            return self._into(here, homes[0], segment, following, astray)
+        around = self.chains[here.group]
         home = next((number for number in around if number in homes), -1)
         if home >= 0:  # a result behind OBR is no longer the specimen's, although the specimen may have results too
             inside = around[: around.index(home)]
@@ -152,19 +165,19 @@ class Layout:
         return steps * 100 + around.index(number)
 
     def _into(self, here: Instance, home: int, segment: Segment, following: str, astray: list[str]) -> Instance:
-        wanted = self.chain(home)
         opened = here
-        while here.group not in wanted and here.parent is not None:
-            here = here.parent
-        for number in reversed(wanted[: wanted.index(here.group)]):
+        leave, enter = self.routes[here.group, home]
+        for _ in range(leave):
+            here = here.parent or here
+        for number in enter:
             here = here.open(number)
-        if here.parent is not None:
+        if here.parent is not None and not enter:
             if self._begins(here, segment, following):
                 here = here.parent.open(here.group)
             elif here.segments and self._leaderless(here) and segment[0] in self.leaders[here.group]:
                 astray.extend(here.segments)
         here.add(segment)
-        if not self._late(here, opened, segment[0]):
+        if not leave or not self._late(here, opened, segment[0]):
             return here
         astray.append(segment[0])
         return opened

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from gateway.codec.hl7v2_escape import escape
 from gateway.fhir import v2tables
+from gateway.fhir.fragment import frozen
+from gateway.fhir.shapes import valid_as
 from gateway.mapping.context import CHINESE_ID, KEY, Context
 from gateway.mapping.datatypes import Pair
 
@@ -23,7 +26,9 @@ _NATIONAL_TYPES = {"NNCHN": CHINESE_ID}
 
 def parts(raw: str, context: Context, count: int = 0) -> list[str]:
     """The components of one repetition, as a person reads them; exactly `count` where that is given."""
-    found = [part.strip() for part in raw.split("^")]
+    found = raw.split("^")
+    if " " in raw or not raw.isprintable():
+        found = [part.strip() for part in found]
     if "\\" in raw:
         found = [context.text(part).strip() for part in found]
     return (found + [""] * (count - len(found)))[:count] if count else found
@@ -53,9 +58,11 @@ def authority_of(identifier: dict[str, Any], context: Context) -> tuple[str, str
     return namespace or identifier.get("assigner", {}).get("display", ""), universal, type_
 
 
+@lru_cache(maxsize=512)
 def type_of(code: str) -> dict[str, Any]:
-    """Identifier.type; a sender's own type code stays a text."""
-    return {"coding": [{"system": TYPES, "code": code}]} if v2tables.known(TYPES, code) else {"text": code}
+    """Identifier.type, a shared fragment; a sender's own type code stays a text."""
+    made = {"coding": [{"system": TYPES, "code": code}]} if v2tables.known(TYPES, code) else {"text": code}
+    return frozen(made, "CodeableConcept") if valid_as("CodeableConcept", made) else made
 
 
 def type_code(identifier: dict[str, Any]) -> str:

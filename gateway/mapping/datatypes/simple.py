@@ -26,6 +26,7 @@ _WRITTEN = re.compile(  # 2026-3-12 7:39, 2026/03/12, 2026年3月12日
     + r")?|月)?",
     re.ASCII,
 )
+_CONTROLS = dict.fromkeys(code for code in range(0x20) if chr(code) not in "\n\t")
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 SENTINELS = frozenset({"0000", "1900-01-01", "0001-01-01", "0000-00-00", "1753-01-01", "9999-12-31"})
 
@@ -51,8 +52,7 @@ def clean(text: str) -> str | None:
     """FHIR strings: no control characters, not empty (R4 datatypes.html#string)."""
     if text.isprintable():  # the common case, decided in C
         return text.strip() or None
-    text = "".join(character for character in text if character >= " " or character in "\n\t").strip()
-    return text or None
+    return text.translate(_CONTROLS).strip() or None
 
 
 def one_code(text: str) -> str:
@@ -115,6 +115,8 @@ def fhir_time(raw: str, zone: ZoneInfo) -> str | None:
     HL7 DTM `YYYY[MM[DD[HH[MM[SS[.S+]]]]]][+/-ZZZZ]` and what exports write (`2026-03-12 07:39:00`). A time without an
     offset is read in `zone`. Minutes without seconds get `:00`, hours without minutes `:00:00` (R4 demands them)."""
     text = raw.strip()
+    if len(text) == 19 and (plain := _plain_time(text)):
+        return plain
     found = _DTM.fullmatch(text) or _WRITTEN.fullmatch(text)
     if not found:
         return None
@@ -129,6 +131,20 @@ def fhir_time(raw: str, zone: ZoneInfo) -> str | None:
         return _day_time(found, zone) if hour else _known(date(int(year), int(month), int(day)).isoformat())
     except ValueError:
         return None
+
+
+def _plain_time(text: str) -> str:
+    """YYYYMMDDHHMMSS+ZZZZ, as most senders write it; "" for what needs a closer look."""
+    digits, sign, offset = text[:14], text[14], text[15:]
+    if not (text.isascii() and digits.isdecimal() and offset.isdecimal() and sign in "+-") or text[14:] == "-0000":
+        return ""
+    day = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
+    made = f"{day}T{text[8:10]}:{text[10:12]}:{text[12:14]}{sign}{text[15:17]}:{text[17:]}"
+    try:
+        datetime.fromisoformat(made)
+    except ValueError:
+        return ""
+    return made if "1900" < text[:4] < "2200" and day not in SENTINELS else ""
 
 
 def _known(day: str) -> str | None:

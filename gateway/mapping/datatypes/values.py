@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from gateway.codec.hl7v2_escape import escape
@@ -47,17 +48,23 @@ _QUALITATIVE = (
 )
 _RANGE = re.compile(r"\s*(?P<low>[+-]?\d*\.?\d+)\s*(?:-{1,2}|~|～|—{1,2}|–|至)\s*(?P<high>[+-]?\d*\.?\d+)\s*")
 _TEXTS = {"ST", "TX", "FT"}
+_LONGEST_WORD = 60  # characters of a result in one word, with the blanks around it
 _LONG = 200  # ST holds up to 199 characters (v2.5.1 §2.A.73)
 
 
 def qualitative(text: str) -> str:
     """POS, NEG, IND or "" for a result written in words or signs."""
+    if len(text) > _LONGEST_WORD:
+        return ""
     text = unicodedata.normalize("NFKC", text).strip()
     return next((code for pattern, code in _QUALITATIVE if pattern.fullmatch(text)), "")
 
 
 def quantity(text: str, unit: str) -> dict[str, Any] | None:
     """Quantity with comparator, the unit as written and its UCUM code; None when the text is not one number."""
+    value = number(text)
+    if value is not None:
+        return _with_unit({"value": value}, unit)
     found = _COMPARED.fullmatch(unicodedata.normalize("NFKC", text).strip().replace("⩽", "≤"))
     value = number(found[2]) if found else None
     if not found or value is None:
@@ -70,16 +77,19 @@ def quantity(text: str, unit: str) -> dict[str, Any] | None:
 
 def _with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
     """`unit` as written; `d^day^UCUM`, where the sender gives its own UCUM code, as unit_text() left it."""
+    if unit:
+        made.update(_unit(unit))
+    return made
+
+
+@lru_cache(maxsize=4096)
+def _unit(unit: str) -> tuple[tuple[str, str], ...]:
+    """The members of a Quantity that tell its unit."""
     code, _, name = unit.partition(EXPLICIT)
     if name:
-        return {**made, "unit": name, "system": UCUM, "code": code}
-    if unit:
-        made["unit"] = unit
-        code = ucum(unit)
-        if code:
-            made["system"] = UCUM
-            made["code"] = code
-    return made
+        return ("unit", name), ("system", UCUM), ("code", code)
+    code = ucum(unit)
+    return (("unit", unit), ("system", UCUM), ("code", code)) if code else (("unit", unit),)
 
 
 def unit_back(value: dict[str, Any]) -> str:
@@ -149,7 +159,15 @@ def unit_text(raw: str, context: Context) -> str:
     code and the name of a UCUM unit with EXPLICIT between them."""
     if not raw or raw == '""':
         return ""
-    components = parts(raw, context)
+    return _unit_text(tuple(parts(raw, context))) if "\\" in raw else _plain_unit_text(raw)
+
+
+@lru_cache(maxsize=4096)
+def _plain_unit_text(raw: str) -> str:
+    return _unit_text(tuple(each.strip() for each in raw.split("^")))
+
+
+def _unit_text(components: tuple[str, ...]) -> str:
     if len(components) > 2 and components[2] in _UCUM_NAMES and components[0] and components[1]:
         code, name, *_ = components
         return name if ucum(name) == code else code if name == code else f"{code}{EXPLICIT}{name}"
