@@ -92,7 +92,13 @@ def _hl7v2(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delive
     return self.maps.of(to.profile).from_fhir(resources, [delivery.change.reference], structure=structure, to=to)
 
 
-_STRUCTURES = {"DiagnosticReport": "ORU_R01", "ServiceRequest": "ORM_O01", "Encounter": "ADT_A01", "Patient": "ADT_A01"}
+_STRUCTURES = {
+    "DiagnosticReport": "ORU_R01",
+    "ServiceRequest": "ORM_O01",
+    "Appointment": "SIU_S12",
+    "Encounter": "ADT_A01",
+    "Patient": "ADT_A01",
+}
 
 
 def _delimited(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:

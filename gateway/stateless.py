@@ -22,6 +22,7 @@ from gateway.model import Channel, Community, Entry, Frame, Member, Resource
 
 LEADS = (
     ("DiagnosticReport", "ORU_R01"),
+    ("Appointment", "SIU_S12"),
     ("ServiceRequest", "ORM_O01"),
     ("Encounter", "ADT_A01"),
     ("Patient", "ADT_A01"),
@@ -153,7 +154,7 @@ def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool
         raise Permanent(
             "nothing here that an HL7 v2 message is about",
             place="Bundle.entry",
-            remedy="a report, an order, a visit or a patient",
+            remedy="a report, a booking, an order, a visit or a patient",
         )
     leads = [name for name, each in resources.items() if each["resourceType"] == type_]
     if type_ == "Patient" and any(each.get("link") for each in resources.values()):

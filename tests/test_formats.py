@@ -93,7 +93,7 @@ def test_a_stranger_is_refused_in_a_closed_community_and_named_in_an_open_one() 
         (b"", "MSH"),
         (b"\x00\x01", "MSH"),
         (b"junk" + A01, "MSH"),
-        (A01.replace(b"ADT^A08^ADT_A01", b"SIU^S12"), "MSH-9"),
+        (A01.replace(b"ADT^A08^ADT_A01", b"NMQ^N01"), "MSH-9"),
         (A01.replace(b"|7|P", b"||P"), "MSH-10"),
     ],
 )

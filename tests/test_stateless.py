@@ -85,7 +85,7 @@ def test_fhir_passes_through_as_a_transaction() -> None:
     [
         (b"", "no MSH"),
         (b"hello", "no MSH"),
-        (b"MSH|^~\\&|A|B|||20260101||SIU^S12|1|P|2.5\r", "not mapped yet"),
+        (b"MSH|^~\\&|A|B|||20260101||NMQ^N01|1|P|2.5\r", "not mapped yet"),
         (b"MSH|^~\\&|A|B|||20260101||ORM^O01|1|P|2.5\rORC|NW|1\r", "no PID segment"),
         (b'{"resourceType":"Patient","gender":"man"}', "not valid FHIR"),
         (b"{}", "no map knows"),

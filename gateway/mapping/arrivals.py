@@ -183,7 +183,7 @@ def _altered(piece: str) -> Iterator[str]:
 
 def base(path: paths.Path, value: Any) -> str:
     """The path of a value; an open choice by the type that it got."""
-    names = [element.name for element in path.elements]
+    names = [element.name.removeprefix("_") for element in path.elements]
     if path.leaf.choice:
         names[-1] = names[-1].removesuffix("[x]") + str(value[0])
     return ".".join(names)

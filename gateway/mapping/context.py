@@ -230,10 +230,10 @@ class Context:
 
 
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
-    "Account", "AllergyIntolerance", "Appointment", "Basic", "CareTeam", "ChargeItem", "Condition", "Consent",
-    "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag", "ImagingStudy",
-    "Immunization", "Location", "MedicationRequest", "Observation", "Organization", "Patient", "Practitioner",
-    "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen", "Task",
+    "Account", "AllergyIntolerance", "Appointment", "Basic", "CarePlan", "CareTeam", "ChargeItem", "Condition",
+    "Consent", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag",
+    "ImagingStudy", "Immunization", "Location", "MedicationRequest", "Observation", "Organization", "Patient",
+    "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen", "Task",
 })  # fmt: skip
 
 

@@ -101,6 +101,7 @@ class BlockEmitter:
         if self.block.element:
             for name, constant, _ in paths.list_of(self.block, self.library.systems).slice:
                 write.add(f"r.setdefault({name!r}, {write.literal(constant)})")
+        exact = tuple(name for name in exact if name not in self._later())
         if exact or stems:
             named = f"{write.object(exact)}, {write.object(stems)}, {self.block.path!r}"
             there = " and ".join(f"{name!r} in r" for name in exact) if not stems else "False"
@@ -113,6 +114,16 @@ class BlockEmitter:
         reopen = self.source.condition(self.block.reopen) if self.block.reopen else "False"
         options = f"once={self.once}, key={self._key()}, spare={self.block.spare}, deletes=deletes, reopen={reopen}"
         write.add(f"return context.make(r, {options})")
+
+    def _later(self) -> set[str]:
+        """Elements that are filled when all is made: by links to everything, by blocks that make elements."""
+        links = {line.target[0].name for line in self.block.lines if line.into and line.link and line.link.every}
+        elements = {
+            block.element.name
+            for block in self.library.blocks
+            if block.element and block.type == self.block.type and not self.block.element
+        }
+        return links | elements
 
     def _path(self, line: Line) -> paths.Path:
         return paths.resolve(self.block.path, line, self.library.systems)
@@ -262,7 +273,9 @@ class BlockEmitter:
         path = self._path(line)
         value = paths.value_of(path.text, constant, line, self.library.systems)
         guard = [self.source.condition(line.condition)] if line.condition else []
-        if not path.leaf.many:
+        if valueless := self.target.valueless(path):  # why it has no value
+            guard.append(valueless)
+        elif not path.leaf.many:
             guard.append(self.target.unset(path))
         write.add(f"if {' and '.join(guard) or 'True'}:")
         write.depth += 1

@@ -194,7 +194,8 @@ class Maps:
             if own[each]["resourceType"] == "DiagnosticReport":
                 own[each] = envelope.named_as_ordered(own[each], own, to.own)
         lead = own[leads[0]]
-        code, event = _kind(found, to.event or envelope.event_of(lead, structure))
+        told = self._event_of(lead, structure)
+        code, event = _kind(found, to.event or told or envelope.event_of(lead, structure))
         context = Context(
             profile=to.profile, facility=to.facility, control_id=to.control_id, own=to.own,
             systems=self.library.coding_systems,
@@ -216,6 +217,11 @@ class Maps:
             [*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))],
             codec_of(to.profile.charset) or "utf-8",
         )
+
+    def _event_of(self, lead: Resource, structure: str) -> str:
+        """The trigger event that tells the lead's state, by the table of that name; "" where there is none."""
+        table = self.library.codes.get(f"events-of-{structure}")
+        return table.back.get(str(lead.get("status")), "") if table else ""
 
     # ------------------------------------------------------------------------------------------ exports
 

@@ -104,7 +104,28 @@ def new(instance: Instance, name: str) -> Segment:
 
 # segments with a set id in field 1
 NUMBERED = frozenset(
-    {"PID", "NK1", "PV1", "AL1", "IAM", "DB1", "DG1", "PR1", "FT1", "GT1", "IN1", "IN3", "OBR", "OBX", "NTE", "SPM"}
+    {
+        "AIG",
+        "AIL",
+        "AIP",
+        "AIS",
+        "PID",
+        "NK1",
+        "PV1",
+        "AL1",
+        "IAM",
+        "DB1",
+        "DG1",
+        "PR1",
+        "FT1",
+        "GT1",
+        "IN1",
+        "IN3",
+        "OBR",
+        "OBX",
+        "NTE",
+        "SPM",
+    }
 )
 
 

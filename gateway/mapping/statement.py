@@ -166,7 +166,7 @@ def _slices(path: paths.Path) -> Iterator[str]:
     """The elements that a slice sets: `telecom*{use=home}` → Patient.telecom.use."""
     walked = path.resource
     for element in path.elements:
-        walked = f"{walked}.{element.name}"
+        walked = f"{walked}.{element.name.removeprefix('_')}"
         for name, value, _ in element.slice:
             yield from (f"{walked}.{each}" for each in _leaves(name, value))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from gateway.fhir import definitions, shapes
@@ -75,6 +76,14 @@ class TargetCode:
             if shapes.valid_as(inside, value):
                 return self.writer.object(frozen(value, inside))
         return self.writer.literal(value)
+
+    def valueless(self, path: paths.Path) -> str:
+        """An expression: the primitive that a path extends (`end.extension*…`) has no value; "" for other paths."""
+        for number, element in enumerate(path.elements):
+            if element.name.startswith("_"):
+                bare = replace(element, name=element.name[1:])
+                return self.unset(replace(path, elements=(*path.elements[:number], bare)))
+        return ""
 
     def unset(self, path: paths.Path) -> str:
         """An expression: nothing stands at this path yet. Within lists that is so: each line has its own element; a

@@ -128,6 +128,8 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
         resource = graph.resolve(value)
         if resource is not None and resource["resourceType"] != written.pair.makes:
             return ("",)
+        if resource is None and value.get("type", written.pair.makes) != written.pair.makes:
+            return ("",)
         name = value.get("reference") or value.get("display", "")
         if name and name in claims.people and written.path.leaf.many:
             return ("",)  # the same person was written by an earlier line of this block

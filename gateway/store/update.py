@@ -30,6 +30,10 @@ RANKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
             "cancelled entered-in-error",
         ),
         "Observation": _ranks("registered", "preliminary", "final", "amended corrected", "cancelled entered-in-error"),
+        "Task": _ranks(
+            *("draft", "requested", "received", "accepted on-hold ready", "in-progress"),
+            *("completed failed rejected cancelled", "entered-in-error"),
+        ),
         "Encounter": _ranks(
             *("planned", "arrived", "triaged", "in-progress", "onleave", "finished cancelled entered-in-error"),
         ),
@@ -39,6 +43,7 @@ _WRITTEN_AT = {"ServiceRequest": "authoredOn", "DiagnosticReport": "issued", "Ob
 # A late first message of these still tells what the newer, shorter one did not: an order that comes after its
 # cancellation, an admission that comes after the discharge. A late report or result tells nothing.
 _FILLED = frozenset({"ServiceRequest", "Encounter"})
+_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SERVER = frozenset({"versionId", "lastUpdated"})
 
 
@@ -128,6 +133,8 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
     news = {name: value for name, value in arriving.items() if name not in ("id", "meta", "resourceType")}
     if stored.get("status") and not _is_status(kind, news.get("status")):
         news.pop("status", None)  # "unknown" is no news about something that is known
+    for name in [name for name, value in news.items() if name[1:] in stored and _is_absent(name, value)]:
+        del news[name]
     spoken = {element_of(kind, name) for name in news}
     result = {name: value for name, value in stored.items() if name in news or element_of(kind, name) not in spoken}
     for name, value in news.items():
@@ -135,6 +142,13 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
     if meta := {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}:
         result["meta"] = {**stored.get("meta", {}), **meta}
     return result
+
+
+def _is_absent(name: str, value: Any) -> bool:
+    """`_start` with nothing but the reason why there is no start (R4 extension-data-absent-reason.html)."""
+    if not name.startswith("_") or not isinstance(value, dict) or set(value) != {"extension"}:
+        return False
+    return [each.get("url") for each in value["extension"]] == [_ABSENT_REASON]
 
 
 def _is_status(kind: str, status: Any) -> bool:

@@ -24,7 +24,17 @@ LABORATORY: dict[str, Any] = json.loads(
     parse_float=Decimal,
     parse_int=Decimal,
 )
-COUNTED = ("Patient", "Encounter", "Condition", "RelatedPerson", "ServiceRequest", "Specimen", "DiagnosticReport")
+COUNTED = (
+    "Patient",
+    "Encounter",
+    "Condition",
+    "RelatedPerson",
+    "ServiceRequest",
+    "Specimen",
+    "DiagnosticReport",
+    "Appointment",
+    "Task",
+)
 INTERPRETED = {"critical_alerts": ("HH", "LL", "AA")}
 
 
@@ -225,6 +235,22 @@ def test_05_and_08_speak_of_one_order() -> None:
     )
     assert ordered["fullUrl"] == reported["fullUrl"]
     assert ordered["request"]["url"] == reported["request"]["url"]
+
+
+def test_11_a_booking() -> None:
+    made = into(fixture("11"))
+    facts = EXPECTED["11_siu_s12_ct_booking.hl7"]["appointment"]
+    booking = only(made, "Appointment")
+    assert (booking["status"], booking["start"], booking["end"]) == (facts["status"], facts["start"], facts["end"])
+    assert booking["minutesDuration"] == facts["minutes"]
+    assert [each["text"] for each in booking["serviceType"]] == [facts["service"]]
+    assert (numbers(booking, "PLAC"), numbers(booking, "FILL")) == ([facts["placer"]], [facts["filler"]])
+    assert facts["comment_contains"] in booking["comment"]
+    taking_part = [follow(made, each["actor"]) for each in booking["participant"]]
+    places = [each["name"] for each in taking_part if each["resourceType"] == "Location"]
+    assert len(places) == 1
+    assert facts["location"] in places[0]
+    assert only(made, "Patient") in taking_part
 
 
 def test_12_a_merge_links_both_ways_and_keeps_both() -> None:

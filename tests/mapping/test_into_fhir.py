@@ -244,7 +244,7 @@ def test_unknown_sex_and_classes() -> None:
 
 def test_a_type_without_a_map_is_held_with_its_place() -> None:
     with pytest.raises(Configuration) as raised:
-        into(message("SIU^S12^SIU_S12"))
+        into(message("NMQ^N01^NMQ_N01"))
     assert (raised.value.place, raised.value.code) == ("MSH-9", "200")
     with pytest.raises(Configuration) as raised:
         into(message("ADT^A60"))

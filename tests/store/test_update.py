@@ -147,6 +147,17 @@ def test_unknown_is_no_news() -> None:
     assert update.combine(resource("Task", status="requested"), resource("Task", status="accepted")) is not None
 
 
+def test_an_absent_reason_is_no_news_about_what_is_known() -> None:
+    absent = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+    }
+    stored = resource("Appointment", start="2026-03-13T09:30:00+08:00")
+    combined = update.combine(stored, resource("Appointment", _start=absent, _end=absent, status="noshow"))
+    assert combined == resource("Appointment", start="2026-03-13T09:30:00+08:00", _end=absent, status="noshow")
+    other = {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}
+    assert update.combine(stored, resource("Appointment", _start=other)) == resource("Appointment", _start=other)
+
+
 @pytest.mark.parametrize(
     ("kind", "element"), [("DiagnosticReport", "issued"), ("Observation", "issued"), ("ServiceRequest", "authoredOn")]
 )

@@ -46,12 +46,15 @@ def load() -> dict[str, Pair]:
         masters,
         money,
         people,
+        referrals,
+        schedules,
         simple,
         values,
     )
 
+    kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters)
     if not PAIRS:
-        for module in (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters):
+        for module in (*kinds, referrals, schedules):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

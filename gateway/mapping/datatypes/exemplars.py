@@ -97,6 +97,14 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "oldplace": (("PID^1^3^101&words&HL70357",),),
     "control": (("M-1",), ("M/1",)),
     "CWEcoding": ((_CWE,), ("A01^甲名^L",)),
+    "minutes": (("30", "min^minute^ISO"),),
+    "span": (("20260102153000+0800", "30", "min^minute^ISO"),),
+    "after": (("30", "min^minute^ISO", "20260102153000+0800"), ("30", "min^minute^ISO", "^^^20260102153000+0800")),
+    "range-of-times": ((_RANGE,),),
+    "thing": ((_CWE,), ("^甲名",)),
+    "provider": ((_XPN, "L123^MD^ST^20300101", _PL, _XAD, "13800138000^PRN^PH"), ("王^芳", "7", "", "", "")),
+    "facility": ((_PL,), ("^^^A1&甲院",)),
+    "referral": ((_EI,), ("ZZ529901202603100001^JCHIS",)),
     "PPN": ((_XCN + "^20260102153000",),),
 }  # fmt: skip
 

@@ -95,7 +95,7 @@ def made_by(pair: Pair, raw: str, others: list[str], word: str, around: Context,
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=30, deadline=None)
-@given(raw=TEXT, others=st.lists(TEXT, min_size=2, max_size=2), word=WORDS)
+@given(raw=TEXT, others=st.lists(TEXT, min_size=4, max_size=4), word=WORDS)
 def test_no_text_breaks_a_pair_and_all_it_makes_is_valid(name: str, raw: str, others: list[str], word: str) -> None:
     pair = load()[name]
     around = context()
@@ -124,7 +124,7 @@ ONE_WAY = {"endpoint", "birth", "organization", "national", "kind", "flag"}  # n
 
 @pytest.mark.parametrize("name", [each for each in NAMES if each not in ONE_WAY])
 @settings(max_examples=30, deadline=None)
-@given(raw=TEXT, others=st.lists(PLAIN, min_size=2, max_size=2), word=WORDS)
+@given(raw=TEXT, others=st.lists(PLAIN, min_size=4, max_size=4), word=WORDS)
 def test_what_is_written_back_reads_the_same_again(name: str, raw: str, others: list[str], word: str) -> None:
     pair = load()[name]
     worded = name in WORDED
