@@ -17,7 +17,12 @@ from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import Formats
 from gateway.mapping import maps
-from gateway.mapping.maps import Address, Lineage, Maps
+from gateway.mapping.accounting.account import Account, account_of_message
+from gateway.mapping.accounting.explained import Explanation
+from gateway.mapping.accounting.trial import Trial
+from gateway.mapping.accounting.writing import Writing, account_of_resources
+from gateway.mapping.accounting.written import written
+from gateway.mapping.maps import Address, Maps
 from gateway.model import Channel, Community, Entry, Frame, Member, Resource
 
 LEADS = (
@@ -40,13 +45,23 @@ class Translated:
     suffix: str
     notes: list[str] = field(default_factory=list)
     explanation: str = ""
+    account: Account | None = None  # what became of every value; of HL7 v2 messages, and of Bundles that become one
 
 
-def translate(body: bytes, *, name: str, member: str | None, to: str, config: Path | None, explain: bool) -> Translated:
+def translate(
+    body: bytes,
+    *,
+    name: str,
+    member: str | None,
+    to: str,
+    config: Path | None,
+    explain: bool = False,
+    loss: bool = False,
+) -> Translated:
     """One document. `name` is its file name, for the format where the bytes do not tell. Raises HutongError."""
     formats = _formats(config)
     if to == "hl7v2":
-        return Translated(output=message_of(body, formats, member), suffix=".hl7")
+        return _to_hl7v2(body, formats, member, explain=explain, loss=loss)
     owner = _owner(formats, member)
     channel = _channel(body, name)
     frame = Frame(channel=channel.id, body=body, peer=name, received_at=NEVER)
@@ -60,21 +75,25 @@ def translate(body: bytes, *, name: str, member: str | None, to: str, config: Pa
     bundle = _timed(made.bundle)
     rejects = [f"row {row} was set aside: {cause}" for row, cause in made.rejects]
     unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
-    explanation = ""
-    if explain and look.format == "hl7v2":
-        message = hl7v2.decode(body, look.member.profile.charset)
-        lineage = (
-            formats.maps.of(look.member.profile)
-            .to_fhir(message, profile=look.member.profile, when=frame.received_at, explain=True)
-            .lineage
-        )
-        explanation = _explained(lineage, message, bundle)
+    trial = _trial(body, formats, look.member) if (explain or loss) and look.format == "hl7v2" else None
     return Translated(
         output=json.dumps_pretty(bundle),
         suffix=".json",
         notes=[*rejects, *made.notes, *unknown],
-        explanation=explanation,
+        explanation=_explained(trial) if trial and explain else "",
+        account=account_of_message(trial) if trial and loss else None,
     )
+
+
+def _trial(body: bytes, formats: Formats, member: Member) -> Trial:
+    message = hl7v2.decode(body, member.profile.charset)
+    return Trial(maps=formats.maps, message=message, profile=member.profile, member=member.id, when=NEVER)
+
+
+def _explained(trial: Trial) -> str:
+    """One line an element: `Type[1].path <- SEG-n bytes offset+length map:line`, or what else made it."""
+    made = trial.into(explain=True)
+    return "\n".join(map(str, Explanation(trial, made).origins())) if made else ""
 
 
 def _timed(bundle: Resource) -> Resource:
@@ -113,33 +132,25 @@ def _channel(body: bytes, name: str) -> Channel:
     return Channel(id="translate", transport="files", format=format_)
 
 
-def _explained(lineage: tuple[Lineage, ...], message: hl7v2.Message, bundle: Resource) -> str:
-    """One line an element: `Type.path <- SEG-n bytes offset+length map:line`, or `<- constant map:line`."""
-    types = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle.get("entry", ())}
-    counts: dict[str, int] = {}
-    numbers: dict[str, int] = {}
-    for url, type_ in types.items():
-        counts[type_] = numbers[url] = counts.get(type_, 0) + 1
-    lines = []
-    for each in lineage:
-        if each.resource not in types:
-            continue
-        path = each.path.partition(".")[2]
-        if each.segment < 0:
-            lines.append(f"{types[each.resource]}[{numbers[each.resource]}].{path} <- constant {each.line}")
-            continue
-        offset, length = message.span(each.segment, each.field)
-        element = f"{types[each.resource]}[{numbers[each.resource]}].{path}"
-        field_ = f"{message.segments[each.segment][0]}-{each.field}"
-        lines.append(f"{element} <- {field_} bytes {offset}+{length} {each.line}")
-    return "\n".join(lines)
-
-
 # ---------------------------------------------------------------------------------------------------- back
+
+
+def _to_hl7v2(body: bytes, formats: Formats, member: str | None, *, explain: bool, loss: bool) -> Translated:
+    writing = _writing(body, formats, member)
+    return Translated(
+        output=writing.message(),
+        suffix=".hl7",
+        explanation="\n".join(map(str, written(writing))) if explain else "",
+        account=account_of_resources(writing) if loss else None,
+    )
 
 
 def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool = True) -> bytes:
     """The HL7 v2 message of a Bundle. Raises Permanent for one that is not valid R4 or that no message is about."""
+    return _writing(body, formats, member, check=check).message()
+
+
+def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool = True) -> Writing:
     bundle = json.loads(body)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
@@ -161,7 +172,8 @@ def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool
         structure = "ADT_A39"
         leads = [name for name in leads if resources[name].get("active") is not False] or leads
     to = _address(formats.community, formats.maps, member, bundle, body, structure)
-    return formats.maps.of(to.profile).from_fhir(resources, leads, structure=structure, to=to)
+    maps_ = formats.maps.of(to.profile)
+    return Writing(maps=maps_, resources=resources, leads=leads, structure=structure, to=to)
 
 
 def _by_reference(bundle: Resource) -> dict[str, Resource]:

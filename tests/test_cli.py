@@ -136,7 +136,9 @@ class FakeTranslation:
             raise Permanent("no MSH", place="line 1", remedy="look at the file")
         output = json.dumps({"resourceType": "Bundle", "size": len(body)}).encode()
         explanation = "Patient.name <- PID-5" if options["explain"] else ""
-        return SimpleNamespace(output=output, suffix=".json", notes=["charset detected"], explanation=explanation)
+        return SimpleNamespace(
+            output=output, suffix=".json", notes=["charset detected"], explanation=explanation, account=None
+        )
 
 
 @pytest.fixture
@@ -154,7 +156,15 @@ def test_translate_prints_the_bundle_alone(fake: FakeTranslation, tmp_path: Path
     assert json.loads(done.stdout)["resourceType"] == "Bundle"
     assert done.stderr.splitlines() == [f"{path}: charset detected", f"{path}: Patient.name <- PID-5"]
     assert fake.seen == [
-        {"body": ORU % b"1", "name": str(path), "member": "lab", "to": "fhir", "config": None, "explain": True}
+        {
+            "body": ORU % b"1",
+            "name": str(path),
+            "member": "lab",
+            "to": "fhir",
+            "config": None,
+            "explain": True,
+            "loss": False,
+        }
     ]
 
 

@@ -68,16 +68,23 @@ def translate(
         Path | None, typer.Option("--out", metavar="DIR", help="One file a message here, not on stdout.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell on stderr where every element came from.")] = False,
+    loss: Annotated[bool, typer.Option("--loss", help="Tell on stderr what became of every value.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE.tsv", help="Write what became of every value here.")
+    ] = None,
 ) -> None:
     """Translate messages to a FHIR Bundle, or Bundles to HL7 v2. Exit 1 when any of them fails."""
     from gateway import stateless
+    from gateway.cli.losses import Losses
 
     failed = 0
+    losses = Losses(report)
     for piece in pieces(files):
         try:
             made = stateless.translate(
-                piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain
-            )
+                piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain,
+                loss=loss or report is not None,
+            )  # fmt: skip
             _put(made.output, out, f"{piece.name}{made.suffix}")
         except errors.HutongError as error:
             failed += 1
@@ -85,6 +92,8 @@ def translate(
             continue
         for line in (*made.notes, *((made.explanation,) if explain and made.explanation else ())):
             typer.echo(f"{piece.source}: {line}" if "\n" not in line else line, err=True)
+        losses.add(piece.source, made.account, shown=loss)
+    losses.finish(shown=loss)
     if failed:
         raise typer.Exit(1)
 

@@ -1,0 +1,103 @@
+"""What became of every value: carried, kept or dropped, each with its reason; the three add up to all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from gateway.mapping.accounting.changing import Changes
+from gateway.mapping.accounting.places import Labels, Place, places, text_at
+from gateway.mapping.accounting.reasons import Reasons
+from gateway.mapping.accounting.trial import Trial
+from gateway.mapping.structure import Segment
+
+ENVELOPE = frozenset({"MSH", "EVN"})
+
+
+class State(StrEnum):
+    """What became of a value."""
+
+    CARRIED = "carried"  # the translation says it
+    KEPT = "kept"  # it stays where it was (the raw message, the record), for the reason given
+    DROPPED = "dropped"  # an explicit rule says so
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value of the source. Never its text: accounts are read by people who need not know whose it is."""
+
+    place: str
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All values of one document."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def totals(self) -> Counter[State]:
+        return Counter(row.state for row in self.rows)
+
+
+def told(totals: Counter[State]) -> str:
+    """'120 values: 100 carried (83.3 %), 20 kept (16.7 %), 0 dropped (0.0 %)'."""
+    count = totals.total()
+    shares = (f"{totals[state]} {state} ({100 * totals[state] / max(count, 1):.1f} %)" for state in State)
+    return f"{count} values: {', '.join(shares)}"
+
+
+def account_of_message(trial: Trial) -> Account | None:
+    """The account of a message that became a Bundle; None for one that becomes none."""
+    made = trial.into(explain=True)
+    if made is None:
+        return None
+    segments = trial.message.segments
+    label = Labels(segments)
+    reasons = Reasons(trial, made)
+    found = dict(places(segments))
+    read = [place for place in found if reasons.read(place)]
+    carried = Changes(trial, made).of(read, [place for place in found if not reasons.read(place)])
+    again = trial.again(made)
+    written = aligned(segments, again.segments) if again else {}
+    rows = []
+    for place, text in found.items():
+        if place in carried:
+            rows.append(Row(label(place), State.CARRIED, "the Bundle says it"))
+        elif _stands(written.get(place.segment), place, text):
+            rows.append(Row(label(place), State.CARRIED, "it follows from the rest: the message back has it"))
+        else:
+            dropped, reason = reasons.of(place)
+            rows.append(Row(label(place), State.DROPPED if dropped else State.KEPT, reason))
+    return Account(tuple(rows))
+
+
+def aligned(one: Sequence[Segment], two: Sequence[Segment]) -> dict[int, Segment]:
+    """For each segment of a message the same one in another: in order where there are as many, else the most alike."""
+    found: dict[int, Segment] = {}
+    for name in dict.fromkeys(segment[0] for segment in one):
+        mine = [(index, segment) for index, segment in enumerate(one) if segment[0] == name]
+        theirs = [segment for segment in two if segment[0] == name]
+        for index, segment in mine:
+            if len(mine) == len(theirs):
+                found[index] = theirs[len([each for each, _ in mine if each < index])]
+            elif theirs:
+                found[index] = max(theirs, key=lambda other: _alike(segment, other))
+                theirs = [other for other in theirs if other is not found[index]]
+    return found
+
+
+def _alike(one: Segment, two: Segment) -> int:
+    return sum(bool(left) and left == right for left, right in zip(one[2:], two[2:], strict=False))
+
+
+def _stands(segment: Segment | None, place: Place, text: str) -> bool:
+    """Is it there in the message back, also where that divides the field further?"""
+    if segment is None or segment[0] in ENVELOPE:  # the envelope is the gateway's own
+        return False
+    first = replace(place, segment=0, component=max(place.component, 1), subcomponent=max(place.subcomponent, 1))
+    return text_at([segment], first) == text

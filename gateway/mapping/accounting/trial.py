@@ -1,0 +1,75 @@
+"""A translation that can be tried again with one value less: of a message, and of the Bundle that it became."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway.codec import hl7v2
+from gateway.codec.hl7v2_header import header_of
+from gateway.errors import HutongError
+from gateway.mapping.accounting.elements import by_url
+from gateway.mapping.maps import Address, Maps, Translation
+from gateway.mapping.structure import Segment
+from gateway.model import Profile, Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One message of one member under the maps of its community."""
+
+    maps: Maps
+    message: hl7v2.Message
+    profile: Profile
+    member: str = ""
+    when: datetime  # time of receipt
+
+    def into(self, segments: Sequence[Segment] | None = None, *, explain: bool = False) -> Translation | None:
+        """The translation of the message, or of it with other segments; None where that is no message any more."""
+        message = self.message
+        if segments is not None:
+            header = message.header
+            if segments[0] is not message.segments[0]:
+                header = header_of(segments[0], charset=message.charset, declared=header.declared_charset)
+            message = replace(message, segments=list(segments), header=header)
+        try:
+            return self.maps.of(self.profile).to_fhir(
+                message, profile=self.profile, member=self.member, when=self.when, explain=explain
+            )
+        except HutongError:
+            return None
+
+    def again(self, made: Translation) -> hl7v2.Message | None:
+        """The message that its own sender would receive again; None where no message can be written."""
+        try:
+            body = write(
+                self.maps.of(self.profile), made, address=again_to(self.message.header, self.profile, self.when)
+            )
+            return hl7v2.decode(body)
+        except HutongError:
+            return None
+
+
+def again_to(header: hl7v2.Header, profile: Profile, when: datetime) -> Address:
+    """The sender of a message as the receiver of the same message."""
+    facility = header.sending_facility or header.sending_application or "unknown"
+    return Address(
+        profile=profile, facility=facility, sender=facility, control_id=header.control_id or "X", when=when,
+        event=header.trigger,
+    )  # fmt: skip
+
+
+def write(maps: Maps, made: Translation, *, address: Address) -> bytes:
+    """The message that a translation came from, written anew."""
+    resources = by_url(made.bundle)
+    return maps.from_fhir(resources, leads_of(maps, resources, made.structure), structure=made.structure, to=address)
+
+
+def leads_of(maps: Maps, resources: dict[str, Resource], structure: str) -> list[str]:
+    """What a message of this structure is about; the surviving patients of a merge; the patient where nothing else."""
+    lead = maps.library.structures[structure].lead
+    found = [url for url, each in resources.items() if each["resourceType"] == lead]
+    if lead == "Patient":
+        found = [url for url in found if resources[url].get("active") is not False]
+    return found or [url for url, each in resources.items() if each["resourceType"] == "Patient"]

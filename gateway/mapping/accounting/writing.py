@@ -1,0 +1,146 @@
+"""The account of resources that became a message: which element is in it, and why another is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.codec import hl7v2
+from gateway.errors import HutongError
+from gateway.mapping import paths
+from gateway.mapping.accounting.account import Account, Row, State
+from gateway.mapping.accounting.elements import Leaf, by_url, leaves, names, path_of, plain, without
+from gateway.mapping.into_fhir import homes
+from gateway.mapping.library import Library
+from gateway.mapping.maps import Address, Maps
+from gateway.mapping.structure import Layout
+from gateway.mapping.syntax import Line
+from gateway.model import Resource
+
+OWN = frozenset(
+    {"id", "meta", "text", "implicitRules", "language"}
+)  # what a record says of a resource, not of a person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """Resources that one message is written of."""
+
+    maps: Maps
+    resources: Mapping[str, Resource]
+    leads: Sequence[str]
+    structure: str
+    to: Address
+
+    def message(self) -> bytes:
+        """The message. Raises HutongError where these resources make none."""
+        return self.maps.from_fhir(self.resources, self.leads, structure=self.structure, to=self.to)
+
+    def body(self, resources: Mapping[str, Resource] | None = None) -> bytes:
+        """The message; b"" where these resources make none."""
+        try:
+            return self.maps.from_fhir(resources or self.resources, self.leads, structure=self.structure, to=self.to)
+        except (HutongError, LookupError, TypeError, ValueError):  # without that element it is no valid resource
+            return b""
+
+
+def account_of_resources(writing: Writing) -> Account:
+    """Every element of every resource: carried into the message, or kept in the record for the reason given."""
+    named = names(writing.resources)
+    written = written_paths(writing.maps.library, writing.structure)
+    body = writing.body()
+    again = _again(writing, body)
+    rows = []
+    for url, resource in writing.resources.items():
+        tried = _tried(writing, url, resource, written, body)
+        for way, value in leaves(resource):
+            place = f"{named[url]}.{path_of(way)}"
+            if way in tried:
+                rows.append(Row(place, State.CARRIED, "the message says it"))
+            elif (resource["resourceType"], plain(way), str(value)) in again:
+                rows.append(Row(place, State.CARRIED, "it follows from the rest: the message says it again"))
+            else:
+                rows.append(Row(place, State.KEPT, _reason(resource["resourceType"], way, written, writing.structure)))
+    return Account(tuple(rows))
+
+
+def _tried(
+    writing: Writing, url: str, resource: Resource, written: dict[str, list[tuple[tuple[str, ...], Line]]], body: bytes
+) -> set[Leaf]:
+    """The elements without which the message is another one; those that no line writes are taken out all at once."""
+    candidates = [way for way, _ in leaves(resource)]
+    far = [way for way in candidates if not lines_of(written, resource["resourceType"], way)]
+    near = [way for way in candidates if way not in far]
+    bare = resource
+    for way in reversed(far):  # from the end: positions in lists stay
+        bare = without(bare, way) or {"resourceType": resource["resourceType"]}
+    if far and writing.body({**writing.resources, url: bare}) != body:
+        near = candidates
+    return {way for way in near if writing.body({**writing.resources, url: without(resource, way)}) != body}
+
+
+def written_paths(library: Library, structure: str) -> dict[str, list[tuple[tuple[str, ...], Line]]]:
+    """Resource type → the paths that lines of a structure write (links too: they say where a resource stands)."""
+    layout = Layout(library.structures[structure].root)
+    found: dict[str, list[tuple[tuple[str, ...], Line]]] = {}
+    for block in library.blocks_of(structure):
+        if not homes(layout, block):
+            continue
+        for line in block.lines:
+            if not (line.back or line.link):
+                continue
+            steps = tuple(f"{block.path}.{line.path}".split(".")[1:])
+            found.setdefault(block.type, []).append((steps, line))
+            made = "" if line.link or line.constant else library.pair(line, _path(library, block.path, line)).makes
+            if made:
+                found.setdefault(made, []).append(((), line))
+    return found
+
+
+def _path(library: Library, start: str, line: Line) -> paths.Path:
+    return paths.resolve(start, line, library.systems)
+
+
+def lines_of(written: dict[str, list[tuple[tuple[str, ...], Line]]], type_: str, way: Leaf) -> list[Line]:
+    """The lines that write an element."""
+    return [line for steps, line in written.get(type_, ()) if covers(steps, plain(way))]
+
+
+def covers(steps: tuple[str, ...], names_: tuple[str, ...]) -> bool:
+    """Is an element at, above or below a path, or beside it in one list element (a slice)?"""
+    return begins(names_, steps) or begins(steps, names_) or (len(steps) > 1 and names_[:1] == steps[:1])
+
+
+def begins(names_: tuple[str, ...], steps: tuple[str, ...]) -> bool:
+    """Is an element at a path or below it? An open choice has each of its types below it."""
+    if len(names_) < len(steps):
+        return False
+    return all(
+        name == step or (step.endswith("[x]") and name.startswith(step[:-3]))
+        for step, name in zip(steps, names_, strict=False)
+    )
+
+
+def _reason(type_: str, way: Leaf, written: dict[str, list[tuple[tuple[str, ...], Line]]], structure: str) -> str:
+    if way[0] in OWN:
+        return "the record's own, no message says it"
+    if type_ not in written:
+        return f"{structure} has no place for a {type_}"
+    lines = lines_of(written, type_, way)
+    if not lines:
+        return f"no line of {structure} writes {type_}.{'.'.join(plain(way))}"
+    return f"{lines[0].place} writes this element: another value stands there, or it holds no more"
+
+
+def _again(writing: Writing, body: bytes) -> set[tuple[str, tuple[str, ...], str]]:
+    """What the message says when it is read again: (type, path, value)."""
+    try:
+        message = hl7v2.decode(body)
+        made = writing.maps.to_fhir(message, profile=writing.to.profile, when=writing.to.when)
+    except HutongError:
+        return set()
+    return {
+        (resource["resourceType"], plain(way), str(value))
+        for resource in by_url(made.bundle).values()
+        for way, value in leaves(resource)
+    }
