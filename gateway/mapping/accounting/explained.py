@@ -15,6 +15,7 @@ from gateway.mapping.accounting.places import Labels, Place, places
 from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.accounting.writing import begins
 from gateway.mapping.maps import Lineage, Translation
+from gateway.mapping.source_code import fields_of
 from gateway.mapping.syntax import Block, Line
 
 GATEWAY = "the gateway itself"
@@ -159,7 +160,7 @@ class Explanation:
         if block is None or not block.key:
             return block is None
         name = self.trial.message.segments[place.segment][0]
-        fields = [each for part in block.key if isinstance(part, tuple) for each in part]
+        fields = fields_of(Block(place=block.place, key=block.key))
         return any((each.segment, each.number) == (name, place.number) for each in fields)
 
     # ----------------------------------------------------------------------------------------------- origins
