@@ -41,6 +41,7 @@ _SHARED: Final = {  # structure → the other events that use it
     "CRM_C01": "C02 C03 C04 C05 C06 C07 C08",
     "CSU_C09": "C10 C11 C12",
     "MFN_M01": "M14",
+    "MFK_M01": "M02 M03 M04 M05 M06 M07 M08 M09 M10 M11 M12 M13 M14 M15",
 }
 _EXCEPTIONS: Final = {  # events whose structure has another message code or another event's number in it
     ("ADT", "A19"): "ADR_A19",

@@ -232,8 +232,9 @@ class Context:
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
     "Account", "AllergyIntolerance", "Appointment", "Basic", "CarePlan", "CareTeam", "ChargeItem", "Condition",
     "Consent", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag",
-    "ImagingStudy", "Immunization", "Location", "MedicationRequest", "Observation", "Organization", "Patient",
-    "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen", "Task",
+    "ImagingStudy", "Immunization", "Location", "MedicationRequest", "Observation", "ObservationDefinition",
+    "Organization", "Patient", "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest",
+    "Specimen", "Task",
 })  # fmt: skip
 
 

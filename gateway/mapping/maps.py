@@ -144,9 +144,9 @@ class Maps:
             cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose is it?"
             raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
         blocks = [each for each in self.library.blocks_of(structure.name) if each.type == structure.lead and each.into]
-        places = [_missing(each, segments) for each in blocks] or [("", "")]
-        notes = "".join(f"; {note}" for note in (places[0][1], *context.notes) if note)
-        cause, place = f"the message makes no {structure.lead}{notes}", places[0][0] or structure.name
+        where, missing = next((each for each in (_missing(block, segments) for block in blocks) if any(each)), ("", ""))
+        notes = "".join(f"; {note}" for note in (missing, *context.notes) if note)
+        cause, place = f"the message makes no {structure.lead}{notes}", where or structure.name
         raise Permanent(cause, place=place, code="101", remedy=kept)
 
     def knows(self, profile: Profile, table: str, code: str) -> bool:
@@ -311,8 +311,9 @@ def _occasion(message: Message) -> str:
 def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
     """(place, what is not there) why a block made nothing; ("", "") where the message gives no reason."""
     there = [segment for segment in segments if segment[0] in block.segments]
-    if not there:
-        return block.segments[-1], f"it has no {' or '.join(block.segments)} segment"
+    home = block.segments[-1]
+    if not there or not any(segment[0] == home for segment in segments):
+        return home, f"it has no {home if there else ' or '.join(block.segments)} segment"
     needed = block.condition.field if block.condition and block.condition.operator == "valued" else None
     if needed and not any(segment[needed.number : needed.number + 1] not in ([], [""]) for segment in there):
         return str(needed), f"{needed} is empty"
@@ -331,7 +332,8 @@ def leads_of(resources: Mapping[str, Resource], lead: str) -> list[str]:
     document the new one; the patients where there is no lead."""
     found = [name for name, each in resources.items() if each["resourceType"] == lead]
     related = {each["target"].get("reference") for name in found for each in resources[name].get("relatesTo", ())}
-    kept = [name for name in found if resources[name].get("active") is not False and name not in related]
+    merged = {name for name in found if lead == "Patient" and resources[name].get("active") is False}
+    kept = [name for name in found if name not in merged and name not in related]
     return kept or [name for name, each in resources.items() if each["resourceType"] == "Patient"]
 
 

@@ -170,7 +170,10 @@ class _Writing:
 
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
         """One block of a group; what it found is bound for the others."""
-        if not target.block.into or not target.lines:
+        if not target.block.into:
+            self._only_written(instance, target, known)
+            return
+        if not target.lines:
             return
         if target.list:
             for element in self._elements(target, known)[: None if target.repeated else 1]:
@@ -194,6 +197,12 @@ class _Writing:
             pen.block(target, resource)
             self.claims[id(resource)] = pen.claims
 
+    def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
+        """A block that is only written, in a group that something else opens: once, beside what the group is about."""
+        resource = known.get(target.block.type)
+        if resource is not None and not target.opens and target.block.condition is None:
+            Pen(instance, None, self).block(target, resource)
+
     def _elements(self, target: Target, known: Known) -> list[dict[str, Any]]:
         owner = known.get(target.block.type)
         if owner is None:
@@ -214,8 +223,7 @@ class _Writing:
         """One element of a list, in a segment of its own where that repeats."""
         fresh = self._beside(target, element) or (new(instance, target.repeated) if target.repeated else None)
         pen = Pen(instance, fresh, self)
-        pen.claims = self.claims[id(known[target.block.type])]
-        pen.claims.take(target.block.path, element)
+        self.claims[id(known[target.block.type])].take(target.block.path, element)
         pen.block(target, element)
 
     def _fits(self, target: Target, resource: Resource) -> bool:

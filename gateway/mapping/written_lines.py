@@ -87,7 +87,8 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
             for name, value in each.items()
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
-    return claims.free(written.path.text, values_at(resource, written.path.elements))
+    found = values_at(resource, written.path.elements)
+    return found if written.line.constant else claims.free(written.path.text, found)
 
 
 def elements(
@@ -116,7 +117,8 @@ def written_texts(
         found = texts(value, written, context, graph, claims)
         if any(found):
             made.append(found)
-            claims.take(written.path.text, value)
+            if not written.line.constant:  # that something is there is no claim on it
+                claims.take(written.path.text, value)
             if not (source.repeats or source.every):
                 break
     return made

@@ -1,4 +1,4 @@
-"""Numbers that a sender gives without saying whose they are: keys of its master files and accounts (v2.5.1 §8.5)."""
+"""What master files hold (v2.5.1 chapter 8): their keys, units of an institution, flags, reference ranges (RFR)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from urllib.parse import quote
 from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.identifiers import parts
+from gateway.mapping.datatypes.identifiers import joined, parts
+from gateway.mapping.datatypes.people import pl_back, pl_into
+from gateway.mapping.datatypes.simple import number, number_back
+
+UNIT = "unit"
+_GENDERS = {"M": "male", "F": "female", "O": "other", "U": "unknown"}
+_SEXES = {gender: sex for sex, gender in _GENDERS.items()}
 
 
 def local_into(raw: str, context: Context, kind: str) -> dict[str, Any] | None:
@@ -21,4 +27,102 @@ def local_back(value: dict[str, Any], context: Context, kind: str) -> str:
     return escape(value.get("value", "")) if value.get("system", "").endswith(f":{quote(kind, safe='')}") else ""
 
 
-PAIRS = {"local": Pair(local_into, local_back, fits=("Identifier",))}
+def place_number_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """PL → the identifier by which a Location is found wherever a message names this place."""
+    aside = Context(profile=context.profile, facility=context.facility, charset=context.charset)
+    made = pl_into(raw, aside)
+    entry = aside.entries.get(made.get("reference", "")) if made else None
+    found: dict[str, Any] | None = entry.resource["identifier"][0] if entry else None
+    return found
+
+
+def place_number_back(value: dict[str, Any], context: Context) -> str:
+    return pl_back({"identifier": [value]}, context)
+
+
+def unit_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """CWE of a department → Reference(Organization), by its code in the sender's own numbering."""
+    code, name = parts(raw, context, 2)
+    display = {"display": name} if name else {}
+    if not code or code == '""':
+        return display or None
+    resource: dict[str, Any] = {
+        "resourceType": "Organization",
+        "identifier": [{"system": context.system("", kind=UNIT), "value": code}],
+    }
+    if name:
+        resource["name"] = name
+    return {"reference": context.make(resource, once=True).full_url, **display}
+
+
+def unit_back(value: dict[str, Any], context: Context) -> str:
+    identifier: dict[str, Any] = next(iter(value.get("identifier", ())), {})
+    return joined(identifier.get("value", ""), value.get("name") or value.get("display", ""))
+
+
+def active_into(raw: str, context: Context) -> bool | None:
+    """HL7 0183: A and I; senders write Y and N as well."""
+    return {"A": True, "I": False, "Y": True, "N": False}.get(raw.strip().upper())
+
+
+def active_back(value: object, context: Context) -> str:
+    return "A" if value else "I"
+
+
+def event_into(raw: str, context: Context) -> bool | None:
+    """MFE-1, HL7 0180: deleted and deactivated records stay, and are not active; MAC makes one active again."""
+    return {"MDL": False, "MDC": False, "MAC": True}.get(raw.strip().upper())
+
+
+def event_back(value: object, context: Context) -> str:
+    return "MUP" if value else "MDC"
+
+
+def range_into(raw: str, units: str, context: Context) -> dict[str, Any] | None:
+    """RFR `low&high^sex^age low&high^gestation^species^race^condition` → ObservationDefinition.qualifiedInterval."""
+    between, sex, age, _, _, _, condition = parts(raw, context, 7)
+    unit = parts(units, context)[0]
+    found = _between(between, unit)
+    if not found:
+        return None
+    made: dict[str, Any] = {"range": found}
+    if sex in _GENDERS:
+        made["gender"] = _GENDERS[sex]
+    if years := _between(age, ""):
+        made["age"] = {name: {**each, "unit": "a"} for name, each in years.items()}
+    if condition:
+        made["condition"] = condition
+    return made
+
+
+def _between(text: str, unit: str) -> dict[str, Any]:
+    """Range of `low&high`; `3.5-5.5`, as many senders write it, is the same."""
+    low, sign, high = text.partition("&")
+    if not sign:
+        low, _, high = text.partition("-")
+    made = {name: number(each.strip()) for name, each in (("low", low), ("high", high))}
+    return {
+        name: {"value": value, **({"unit": unit} if unit else {})} for name, value in made.items() if value is not None
+    }
+
+
+def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    sides = [_written(value.get(name, {}), context) for name in ("range", "age")]
+    text = [sides[0], _SEXES.get(value.get("gender", ""), ""), sides[1], "", "", "", escape(value.get("condition", ""))]
+    unit = next((each["unit"] for each in value.get("range", {}).values() if "unit" in each), "")
+    return "^".join(text).rstrip("^"), escape(unit)
+
+
+def _written(value: dict[str, Any], context: Context) -> str:
+    sides = [value.get(name, {}).get("value") for name in ("low", "high")]
+    return "&".join("" if each is None else number_back(each, context) for each in sides).rstrip("&")
+
+
+PAIRS = {
+    "local": Pair(local_into, local_back, fits=("Identifier",)),
+    "placenumber": Pair(place_number_into, place_number_back, fits=("Identifier",)),
+    "unit": Pair(unit_into, unit_back, makes="Organization", fits=("Reference",)),
+    "active": Pair(active_into, active_back, fits=("boolean",)),
+    "recordevent": Pair(event_into, event_back, fits=("boolean",)),
+    "RFR": Pair(range_into, range_back, fields=1, fits=("BackboneElement",)),
+}
