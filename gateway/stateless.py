@@ -19,6 +19,7 @@ from gateway.formats import Formats
 from gateway.mapping import maps
 from gateway.mapping.accounting.account import Account, account_of_message
 from gateway.mapping.accounting.explained import Explanation
+from gateway.mapping.accounting.roundtrip import Comparison, compare_message, compare_resources
 from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.accounting.writing import Writing, account_of_resources
 from gateway.mapping.accounting.written import written
@@ -83,6 +84,21 @@ def translate(
         explanation=_explained(trial) if trial and explain else "",
         account=account_of_message(trial) if trial and loss else None,
     )
+
+
+def roundtrip(body: bytes, *, name: str, member: str | None, config: Path | None) -> Comparison:
+    """A message → FHIR → the message again, or a Bundle → a message → the Bundle again. Raises HutongError."""
+    formats = _formats(config)
+    if _channel(body, name).format == "fhir":
+        return compare_resources(_writing(body, formats, member))
+    owner = _owner(formats, member)
+    channel = _channel(body, name)
+    look = formats.look(Frame(channel=channel.id, body=body, peer=name, received_at=NEVER), channel, owner)
+    if look.error:
+        raise look.error
+    if look.format != "hl7v2":
+        raise Configuration("tables and forms go one way here", place=name, remedy="give HL7 v2 messages or Bundles")
+    return compare_message(_trial(body, formats, look.member))
 
 
 def _trial(body: bytes, formats: Formats, member: Member) -> Trial:

@@ -38,6 +38,14 @@ def waived() -> None:
     _print((shipped() / "hl7v2" / "waived.tsv").read_text(encoding="utf-8").splitlines())
 
 
+@app.command("normal-forms")
+def normal_forms() -> None:
+    """Fields that come back otherwise than their data type alone would have it: field, tab, what is written."""
+    from gateway.mapping.accounting.normal_forms import declared
+
+    _print(f"{field}\t{form}" for field, form in declared().items())
+
+
 def _library(config: Path | None) -> Library:
     from gateway import config as settings
     from gateway.mapping.library import read

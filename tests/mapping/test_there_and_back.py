@@ -15,9 +15,9 @@ import pytest
 from gateway.codec import hl7v2
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
+from gateway.mapping.accounting.normal_forms import declared, mapped_fields, normal
 from gateway.mapping.maps import Address, Translation
-from gateway.mapping.runtime import component
-from gateway.mapping.source_code import SIMPLE
+from gateway.mapping.syntax import Line
 from gateway.model import Resource
 from tests.mapping.house import FIXTURES, SAMPLES, SHANGHAI, WHEN, by_reference, context, leads_of, maps
 
@@ -66,90 +66,15 @@ def test_writing_twice_gives_the_same_bytes(path: Path) -> None:
 
 
 # --------------------------------------------------------------------------------------- field by field
-# Where a field comes back in another form than its data type's own: what a sender left out or wrote his own way.
+# Where a field comes back in another form than its data type's own: mappings/hl7v2/normal_forms.tsv.
 
-NORMAL_FORMS = {
-    "SCH-1": "the authority of a number is written",
-    "SCH-2": "as SCH-1",
-    "ARQ-1": "as SCH-1",
-    "SCH-6": "why it was cancelled or missed; of other events it says nothing that an appointment holds",
-    "SCH-7": "a kind of HL7 table 0277 stands in SCH-8",
-    "SCH-9": "in minutes",
-    "SCH-10": "as SCH-9",
-    "SCH-11": "start and end alone; the first of all places that tell the start",
-    "SCH-25": "the event says what became of it; states that mean one are written as one",
-    "TQ1-7": "as SCH-11",
-    "TQ1-8": "as SCH-11",
-    "AIS-4": "as SCH-11",
-    "AIS-10": "as SCH-25",
-    "AIG-11": "durations are written in minutes, or seconds",
-    "AIG-12": "as AIG-11",
-    "AIL-9": "as AIG-11",
-    "AIL-10": "as AIG-11",
-    "AIP-9": "as AIG-11",
-    "AIP-10": "as AIG-11",
-    "AIL-12": "states that mean one are written as one",
-    "AIG-14": "as AIL-12",
-    "AIP-12": "as AIL-12",
-    "AIL-3": "the facility of a place is written",
-    "ARQ-9": "in minutes",
-    "ARQ-10": "as ARQ-9",
-    "PV1-19": "the authority of a number is written, also where the sender left out its own",
-    "PV1-3": "the facility of a place is written",
-    "OBR-2": "ORC-2 is first, and is written in both",
-    "OBR-3": "a report's number stands in OBR-3, an order's in ORC-3; each fills the other where that is empty",
-    "ORC-2": "as OBR-2",
-    "ORC-3": "as OBR-3",
-    "ORC-12": "ORC-12 is first, and is written in OBR-16 too",
-    "OBR-16": "as ORC-12",
-    "OBR-4": "a code in the second place alone moves to the first",
-    "OBX-3": "as OBR-4",
-    "OBR-5": "OBR-5 or OBR-27.6; written in both",
-    "OBR-27": "time and priority of the order alone",
-    "OBX-14": "the time of the report, where the result has none of its own",
-    "OBX-11": "a result without a state has that of its report; codes that mean one state are written as one",
-    "OBX-2": "the type follows from the value: ST with a unit is a number, SN without comparator too",
-    "OBX-5": "SN without a comparator is written as NM; texts of several repetitions are lines of one",
-    "OBX-6": "units are those of a value or a range; without either they say nothing",
-    "DG1-4": "the text of a diagnosis is written here too",
-    "DG1-3": "DG1-4 is its text",
-    "PID-3": "PID-2 and PID-4 come back in PID-3; numbers of type AN in PID-18",
-    "PID-18": "as PID-3",
-    "PID-24": "follows from the birth order, where that is given",
-    "PID-30": "follows from the time of death, where that is given",
-    "PID-13": "what is no home number moves to the end",
-    "PID-14": "as PID-13",
-    "SPM-2": "a plain number before the caret is the placer's",
-    "IN1-4": "IN1-3 is the payor where IN1-4 is empty",
-    "OBR-32": "the first interpreter stands here, whether OBR-32 or OBR-33 named him",
-    "OBR-33": "as OBR-32",
-    "OBR-34": "performers that are not the interpreter",
-    "OBR-24": "a section without a code of its own comes from the order",
-    "ORC-9": "OBR-6 where ORC-9 is empty",
-    "ORC-4": "the authority of a number is written",
-    "OBR-7": "the time of an order comes back in OBR-27; the time of the study, where a ZDS stands",
-    "OBR-15": "as specimens: with SPM-4 where there is a specimen number",
-    "OBR-14": "as OBR-15",
-    "OBR-31": "reasons of all requests of one order number",
-    "OBR-13": "as OBR-31",
-    "PV1-50": "the second number of the visit",
-    "NK1-5": "what is no home number moves to the end",
-    "NK1-6": "as NK1-5",
-    "TXA-12": "the authority of a number is written",
-    "MRG-1": "the usual type of the field is written",
-}
+NORMAL_FORMS = declared()
 
 
 @cache
-def fields(structure: str) -> dict[str, list[Any]]:
+def fields(structure: str) -> dict[str, list[tuple[str, Line]]]:
     """'PID-8' → the lines that map it both ways."""
-    found: dict[str, list[Any]] = {}
-    for block in maps().library.blocks_of(structure):
-        for line in block.lines:
-            if line.into and line.back and line.sources and not line.constant and not line.sources[0].every:
-                for source in (*line.sources, *(each for each in line.arguments if each.segment)):
-                    found.setdefault(f"{source.segment}-{source.number}", []).append(line)
-    return found
+    return mapped_fields(maps().library, structure)
 
 
 def differences(made: Translation, before: hl7v2.Message, after: hl7v2.Message) -> Iterator[tuple[str, str, str]]:
@@ -161,43 +86,12 @@ def differences(made: Translation, before: hl7v2.Message, after: hl7v2.Message) 
             continue
         for sent, written in zip(one, two, strict=True):
             left, right = (each[int(number)] if len(each) > int(number) else "" for each in (sent, written))
-            if left not in (right, "", '""') and normal(left, lines) != normal(right, lines):
+            if left not in (right, "", '""') and normal_of(left, lines) != normal_of(right, lines):
                 yield place, left, right
 
 
-def normal(raw: str, lines: list[Any]) -> list[str]:
-    """Each repetition as its data type writes it: no trailing separators, local times, one code for each meaning."""
-    around = context(facility="*")
-    line = lines[0]
-    if line.datatype in ("switch", "kind", "range", "attachment"):
-        return [raw.rstrip("^")]
-    pair = maps().library.pair(line, path_of(line))
-    found = []
-    number = line.sources[0].component
-    for each in raw.split("~"):
-        part = component(each, number, line.sources[0].subcomponent, line.datatype not in SIMPLE) if number else each
-        value = pair.into(part, *[""] * pair.fields, around)
-        if isinstance(value, dict) and "reference" in value:
-            value = {**value, **around.entries[value["reference"]].resource}
-        if value is not None:
-            written = pair.back(value, around)
-            found.append(written[0] if isinstance(written, tuple) else written)
-    return sorted(found)
-
-
-@cache
-def _paths() -> dict[str, Any]:
-    return {}
-
-
-def path_of(line: Any) -> Any:
-    from gateway.mapping.paths import resolve
-
-    key = str(line.place)
-    if key not in _paths():
-        type_ = next(block.path for block in maps().library.blocks if line in block.lines)
-        _paths()[key] = resolve(type_, line, maps().library.systems)
-    return _paths()[key]
+def normal_of(raw: str, lines: list[tuple[str, Line]]) -> list[str]:
+    return normal(raw, lines, maps().library, lambda: context(facility="*"))
 
 
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.stem)

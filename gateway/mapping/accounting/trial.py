@@ -25,6 +25,12 @@ class Trial:
     member: str = ""
     when: datetime  # time of receipt
 
+    def made(self) -> Translation:
+        """The translation of the message, with its lineage. Raises HutongError where it becomes none."""
+        return self.maps.of(self.profile).to_fhir(
+            self.message, profile=self.profile, member=self.member, when=self.when, explain=True
+        )
+
     def into(self, segments: Sequence[Segment] | None = None, *, explain: bool = False) -> Translation | None:
         """The translation of the message, or of it with other segments; None where that is no message any more."""
         message = self.message
