@@ -24,6 +24,7 @@ _BATCH = re.compile(
     rb"[\x0b\x1c]|(?:\A|(?<=[\r\n\x0b]))(?:FHS|BHS|BTS|FTS)\b[^\r\n]*[\r\n]*"
 )  # MLLP framing, batch envelopes
 _NEXT = re.compile(rb"(?<=[\r\n])(?=(?:MSH|msh)[^A-Za-z0-9\r\n])")
+_AFTER = re.compile(rb"(\r\n|[\r\n])[\r\n]*\Z")
 _CODE = re.compile(r"answered ([AC][AER])\b")
 
 
@@ -129,8 +130,8 @@ def messages(body: bytes) -> list[bytes]:
     """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames); else the whole."""
     if b"MSH" not in body[:4096] and b"msh" not in body[:4096]:
         return [body]
-    parts = (part.strip(b"\r\n") for part in _NEXT.split(_BATCH.sub(b"", body)))
-    split = [part for part in parts if part]
+    parts = (part for part in _NEXT.split(_BATCH.sub(b"", body)) if part.strip(b"\r\n"))
+    split = [_AFTER.sub(rb"\1", part.lstrip(b"\r\n")) for part in parts]
     return split if len(split) > 1 else [body]
 
 

@@ -31,6 +31,11 @@ def known(system: str, code: str) -> bool:
     return codes is not None and code in codes
 
 
+def codes(table: str) -> frozenset[str]:
+    """The codes of a v2 table by its number ('0001'); empty where FHIR has no code system for it."""
+    return _tables().get(table, frozenset())
+
+
 def _concepts(listed: list[dict[str, object]]) -> list[str]:
     found: list[str] = []
     for each in listed:

@@ -81,11 +81,21 @@ def test_a_standard_message_has_no_problems() -> None:
         (("5^CBC^L", "5^CBC^L^^^^^^9"), "OBR[1]-4", "more components"),
         (("NTE|1||x", "NTE|1||x" + "|y" * 30), "NTE[1]-5", "not a field"),
         (("ORU^R01^ORU_R01", "ZZZ^Z01"), "MSH-9", "not in the standard"),
+        (("|132|", "|1,32|"), "OBX[1]-5", "no NM"),
+        (("3^^^T^MR", "3^^^T&1&ISO&x^MR"), "PID[1]-3.4", "more subcomponents"),
+        (("3^^^T^MR", "3^^^T&1&QQ^MR"), "PID[1]-3.4.3", "HL7 table 0301"),
+        (("|||||F\rOBX|2", "|||||Q\rOBX|2"), "OBX[1]-11", "HL7 table 0085"),
+        (("^T^MR", "^T^MR~4^^^T^QQQ"), "PID[1]-3(2).5", "HL7 table 0203"),
+        (("OBX|2|ST", "OBX|2|"), "OBX[2]-2", "VALUE_TYPE is empty"),
+        (("NTE|1||x\r", "NTE|1||x\rXYZ|1\r"), "XYZ[1]", "no segment of the standard"),
+        (("|M1|", f"|{'M' * 21}|"), "MSH[1]-10", "longer than 20"),
+        (("\rPID", "\nPID"), "message", "segments end with"),
     ],
 )
 def test_problems_name_the_place_and_no_data(change: tuple[str, str], place: str, text: str) -> None:
     problems = strict_check(hl7v2.decode(GOOD.replace(*change).encode()))
     assert any(problem.place == place and text in problem.text for problem in problems), problems
+    assert all(problem.remedy for problem in problems)
     assert "欧阳" not in str(problems)
 
 
@@ -108,3 +118,12 @@ def test_time_fields_of_the_dialects_are_those_of_the_dictionary() -> None:
             if each.datatype in ("TS", "DT", "DTM")
         }
         assert set(numbers) <= known, name
+
+
+def test_no_message_of_ours_takes_long_or_falls() -> None:
+    """Whatever stands in a message, the check ends with problems and not with an error of the dictionary."""
+    rest = "|".join(f"a{number}^b&c^~d" for number in range(60))
+    for version in (*hl7v2_schema.VERSIONS, "2.9", "x", ""):
+        for segment in ("PID", "OBX", "QRD", "ORO", "FT1", "RXE", "ZZZ", "IN3", "TXA", "SCH"):
+            body = f"MSH|^~\\&|A|B|C|D|20260304||ORU^R01|1|P|{version}\r{segment}|{rest}\r".encode()
+            assert strict_check(hl7v2.decode(body))

@@ -45,7 +45,7 @@ def test_community_messages_are_accepted_and_nearly_standard() -> None:
         message = hl7v2.decode(path.read_bytes())
         assert message.notes == ()
         assert hl7v2.check(message) == []
-        assert len(strict_check(message)) <= 1, path.name
+        assert sum(problem.severity == "error" for problem in strict_check(message)) <= 1, path.name
 
 
 def test_exports() -> None:
