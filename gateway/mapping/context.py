@@ -77,6 +77,7 @@ class Context:
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
         self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
         self._counts: dict[str, int] = {}
+        self._passing: set[str] = set()  # keys of this message alone
 
     @cached_property
     def _authorities(self) -> dict[str, str]:
@@ -208,6 +209,8 @@ class Context:
         if deletes:
             entry.deletes.extend(deletes)
         entry.reopen = entry.reopen or reopen
+        if spare and key in self._passing and keyed == (KEY, key):
+            entry.key = ""  # it belongs to this message alone: nothing is named by it
         if self.made is not None and shared is not None:
             self.made.append((shared, entry, once))
         return entry
@@ -221,7 +224,9 @@ class Context:
         mistaking it for another one: it belongs to this message alone."""
         if all(parts):
             return "/".join((self.facility, *parts))
-        return f"{self.facility}/{self.occasion}/{type_}/{self._next(type_)}"
+        key = f"{self.facility}/{self.occasion}/{type_}/{self._next(type_)}"
+        self._passing.add(key)
+        return key
 
     def ordinal(self, key: str) -> str:
         """The key, numbered when the same one comes again (a second result of one code in one report)."""

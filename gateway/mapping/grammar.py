@@ -334,7 +334,7 @@ def _argument(tree: lark.Tree[Any]) -> Field:
 
 def _link(token: object) -> Link:
     text = str(token)
-    return Link(type=text.lstrip("@"), every=text.startswith("@@"))
+    return Link(type=text.lstrip("@"), every=text.startswith("@@"), everywhere=text.startswith("@@@"))
 
 
 def _field(tree: lark.Tree[Any]) -> Field:

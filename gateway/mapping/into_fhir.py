@@ -39,6 +39,7 @@ class ListLink:
     steps: tuple[tuple[str, bool], ...]
     constants: dict[str, Any] | None  # of the list element that each reference gets; None: the references are the list
     condition: Condition | None
+    everywhere: bool = False
 
     def set(self, entry: Entry, made: Made, context: Context) -> None:
         if self.condition and not runtime.possible(self.condition, context):
@@ -100,7 +101,13 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
         if line.into and line.link is not None and line.link.every and applies is not False:
             path = paths.resolve(block.path, line, library.systems)
             made.append(
-                ListLink(line.link.type, steps_of(path), constants_of(path), None if applies else line.condition)
+                ListLink(
+                    line.link.type,
+                    steps_of(path),
+                    constants_of(path),
+                    None if applies else line.condition,
+                    line.link.everywhere,
+                )
             )
     return tuple(made)
 
@@ -130,20 +137,33 @@ class StructureMap:
         root = self.layout.place(segments, astray)
         if astray:
             context.note(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
-        self._group(root, context, {}, {})
+        last: list[tuple[ListLink, Entry]] = []
+        made = self._group(root, context, {}, {}, last)
+        for link, entry in last:
+            link.set(entry, made, context)
 
-    def _group(self, instance: Instance, context: Context, around: dict[str, Entry], outer: Near) -> Made:
+    def _group(
+        self,
+        instance: Instance,
+        context: Context,
+        around: dict[str, Entry],
+        outer: Near,
+        last: list[tuple[ListLink, Entry]],
+    ) -> Made:
+        """What the group and those inside it have become; `last` collects the links to all of the message."""
         scope = dict(around)
         near = outer | {name: found[0] for name, found in instance.segments.items()}
         made: Made = {}
         linked = self._blocks(instance, near, context, scope, made)
         for children in instance.children.values():
             for child in children:
-                for type_, entries in self._group(child, context, scope, near).items():
+                for type_, entries in self._group(child, context, scope, near, last).items():
                     made.setdefault(type_, []).extend(entries)
-        for compiled, entry in linked:
-            for each in compiled.links:
-                each.set(entry, made, context)
+        for link, entry in ((link, entry) for compiled, entry in linked for link in compiled.links):
+            if link.everywhere:
+                last.append((link, entry))
+            else:
+                link.set(entry, made, context)
         return made
 
     def _blocks(

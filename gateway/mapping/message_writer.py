@@ -109,7 +109,7 @@ class MessageWriter:
             if parent == 0 and number != group:
                 writing.below(root, number, above, own)
         head = list(writing.done)
-        for lead in leads:
+        for lead in writing.with_others(leads):
             writing.done = list(head)  # a specimen of two reports is written with both
             writing.claims.clear()
             writing.fill(root.open(group), {**above, type_: lead})
@@ -130,6 +130,17 @@ class _Writing:
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
+
+    def with_others(self, leads: list[Resource]) -> list[Resource]:
+        """The leads and those that they refer to across the whole message: the other patient of a link."""
+        links = [link for group in self.writer.groups for target in group for link in target.links if link.everywhere]
+        found = list(leads)
+        for lead in leads:
+            for link in links:
+                if link.path.resource == lead["resourceType"] and link.applies(self.context):
+                    others = self.graph.follow(lead, link.path, link.type)
+                    found.extend(each for each in others if not _in(each, found))
+        return found
 
     def fill(self, instance: Instance, known: Known) -> None:
         """The blocks of a group, then the groups inside it."""
@@ -261,7 +272,7 @@ class _Writing:
             if start is None or (listed and other.block.type != lead):
                 continue
             for link in other.links:
-                if link.type == type_ and link.applies(self.context):
+                if link.type == type_ and not link.everywhere and link.applies(self.context):
                     listed = listed or link.every
                     found.extend(self.graph.follow(start, link.path, type_))
         return found, listed
@@ -323,9 +334,10 @@ class Pen:
 
     def block(self, target: Target, resource: Resource) -> None:
         for written in target.lines:
-            if written.applies(self.context):
+            if written.applies(self.context) and not self._full(written.line):
                 self.put(written, leaf_values(resource, written, self.claims))
-                self.claims.enter(resource, written.path)
+                source = written.line.sources[0]
+                self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
 
     def put(self, written: WrittenLine, values: list[Any]) -> None:
         """The values of one line."""
@@ -356,6 +368,15 @@ class Pen:
                     self._set(argument, each)
                 elif each and not part_of(segment, argument):
                     set_part(segment, argument, each)
+
+    def _full(self, line: Line) -> bool:
+        """An earlier line wrote the one field of this one: its value is left to others."""
+        source = line.sources[0]
+        if len(line.sources) > 1 or line.arguments or source.repeats or source.every or source.component:
+            return False
+        own = self.fresh is not None and self.fresh[0] == source.segment
+        segment = self.fresh if own else next(iter(self.instance.segments.get(source.segment, ())), None)
+        return bool(segment and len(segment) > source.number and segment[source.number])
 
     def alternative(self, found: Field, text: str) -> None:
         """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""

@@ -68,10 +68,12 @@ class Constant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """`= @ServiceRequest`: the nearest one made beside or above; `= @@Observation`: all made here and below."""
+    """`= @ServiceRequest`: the nearest one made beside or above; `= @@Observation`: all made here and below;
+    `= @@@Patient`: all others of the whole message."""
 
     type: str
     every: bool = False
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,12 +66,14 @@ class Claims:
         if isinstance(value, dict):
             self._taken.setdefault(path, set()).add(id(value))
 
-    def enter(self, resource: Resource, path: paths.Path) -> None:
-        """`issue{expression=MSA-1}.code`: the elements that fit are this resource's own lines' and nobody else's."""
+    def enter(self, resource: Resource, path: paths.Path, *, single: bool) -> None:
+        """`issue{expression=MSA-1}.code`: the elements that fit are this resource's own lines' and nobody else's; of
+        `location*{status=active}` in a `single` field, the first."""
         for depth, element in enumerate(path.elements[:-1], 1):
             if element.slice:
                 around = ".".join((path.resource, *(each.name for each in path.elements[:depth])))
-                for each in values_at(resource, path.elements[:depth]):
+                fitting = values_at(resource, path.elements[:depth])
+                for each in fitting[:1] if single and element.repeats else fitting:
                     self.take(around, each)
 
 
@@ -153,6 +155,7 @@ class WrittenLink:
     every: bool
     path: paths.Path
     condition: Condition | None = None
+    everywhere: bool = False
 
     def applies(self, context: Context) -> bool:
         return self.condition is None or possible(self.condition, context)
@@ -183,9 +186,15 @@ def target_of(
 ) -> Target:
     """`beside`: the segments of the group."""
     links = tuple(
-        WrittenLink(line.link.type, line.link.every, paths.resolve(block.path, line, library.systems), line.condition)
+        WrittenLink(
+            line.link.type,
+            line.link.every,
+            paths.resolve(block.path, line, library.systems),
+            line.condition,
+            line.link.everywhere,
+        )
         for line in block.lines
-        if line.into and line.link
+        if line.link
     )
     lines = tuple(written_lines(library, block))
     if block.element:

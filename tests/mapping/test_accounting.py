@@ -106,10 +106,10 @@ def test_what_no_map_reads_is_kept_and_says_so() -> None:
 
 
 def test_a_component_that_its_data_type_leaves_out_is_kept() -> None:
-    body = message("ORU^R01^ORU_R01", *ORDER, pid="PID|1||3^9^^COUNTY^PI||张^伟")
-    found, reason = state(body, "PID-3.2")
+    body = message("ORU^R01^ORU_R01", *ORDER, pid="PID|1||3^^^COUNTY^PI^^^^J1||张^伟")
+    found, reason = state(body, "PID-3.9")
     assert found is State.KEPT
-    assert "CX: component 2" in reason
+    assert "CX: component 9" in reason
     assert state(body, "PID-3.1")[0] is State.CARRIED
 
 

@@ -46,15 +46,17 @@ def load() -> dict[str, Pair]:
         masters,
         money,
         people,
+        places,
         referrals,
         schedules,
         simple,
         values,
+        visits,
     )
 
     kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters)
     if not PAIRS:
-        for module in (*kinds, referrals, schedules):
+        for module in (*kinds, referrals, schedules, places, visits):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

@@ -72,9 +72,26 @@ def type_code(identifier: dict[str, Any]) -> str:
     return str(identifier.get("type", {}).get("text", ""))
 
 
+CHECK_DIGIT = "http://hl7.org/fhir/StructureDefinition/identifier-checkDigit"
+CHECK_SCHEME = "http://hl7.org/fhir/StructureDefinition/namingsystem-checkDigit"
+
+
+def checked(digit: str, scheme: str) -> dict[str, Any]:
+    """The check digit of a number and its scheme (CX.2, CX.3; XCN, XON): extensions of the Identifier."""
+    given = ((CHECK_DIGIT, digit), (CHECK_SCHEME, scheme))
+    made = [{"url": url, "valueString": text} for url, text in given if text]
+    return {"extension": made} if made else {}
+
+
+def checked_back(identifier: dict[str, Any]) -> tuple[str, str]:
+    """(check digit, scheme)."""
+    told = {each.get("url"): each.get("valueString", "") for each in identifier.get("extension", ())}
+    return told.get(CHECK_DIGIT, ""), told.get(CHECK_SCHEME, "")
+
+
 def cx_into(raw: str, context: Context, usual: str = "") -> dict[str, Any] | None:
     """CX → Identifier. CX.4 gives the system; the type (CX.5, else the usual one of the field) keeps kinds apart."""
-    value, _, _, authority, code, facility, start, end = parts(raw, context, 8)
+    value, digit, scheme, authority, code, facility, start, end = parts(raw, context, 8)
     code = code or usual
     if not value or value == '""':
         return None
@@ -87,7 +104,7 @@ def cx_into(raw: str, context: Context, usual: str = "") -> dict[str, Any] | Non
     period = {name: day for name, text in (("start", start), ("end", end)) if (day := _day(text))}
     if period:
         made["period"] = period
-    return made
+    return checked(digit, scheme) | made
 
 
 def _day(text: str) -> str:
@@ -104,7 +121,8 @@ def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
     period = value.get("period", {})
     days = [period.get(name, "").replace("-", "")[:8] for name in ("start", "end")]
     authority = "&".join(map(escape, authority_of(value, context))).rstrip("&")
-    return "^".join((escape(number), "", "", authority, escape(type_code(value)), "", *days)).rstrip("^")
+    head = (escape(number), *map(escape, checked_back(value)))
+    return "^".join((*head, authority, escape(type_code(value)), "", *days)).rstrip("^")
 
 
 def ei_into(raw: str, context: Context) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Names, addresses, phones, practitioners, organisations, places: XPN XAD XTN XCN CNN/NDL XON PL (v2.5.1 chapter 2A).
+"""Names, addresses, phones, practitioners: XPN XAD XTN XCN CNN/NDL (v2.5.1 chapter 2A).
 
 A Chinese name is one text. It is split only where the sender split it, and never guessed apart (china.md: the whole
 name stands in PID-5.1 as often as not), so `HumanName.text` always carries the name as a person writes it.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, unquote
 
 from gateway.codec.hl7v2_escape import escape
-from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, IDENTIFIER, Context
+from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import assigned, authority_of, joined, parts, subparts
 
@@ -31,7 +30,6 @@ EQUIPMENT = {
 }
 PHONE_USES = {"PRN": "home", "ORN": "home", "VHN": "home", "WPN": "work", "PRS": "mobile", "EMR": "temp"}
 STAFF = "staff"
-PLACE = "place"
 
 
 def _backwards(table: dict[str, str]) -> dict[str, str]:
@@ -214,73 +212,10 @@ def ndl_back(value: dict[str, Any], context: Context) -> str:
     return joined(number, *name, "", "", *authority).replace("^", "&")
 
 
-# ------------------------------------------------------------------------------- organisations and places
-
-
-def xon_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """XON → Reference(Organization). `name^type^id…^…^organization id`; also `credit code^name`, as senders here do."""
-    fields = parts(raw, context, 10)
-    name, number, authority = fields[0], fields[9] or fields[2], fields[5].partition("&")[0]
-    if CREDIT_CODE.fullmatch(name):
-        name, number = fields[1], name
-    display = {"display": name} if name else {}
-    if not number:
-        return display or None
-    system = CHINESE_ORGANIZATION if CREDIT_CODE.fullmatch(number) else context.system(authority, kind="org")
-    resource: dict[str, Any] = {"resourceType": "Organization", "identifier": [{"system": system, "value": number}]}
-    if name:
-        resource["name"] = name
-    return {"reference": context.make(resource, once=True).full_url, **display}
-
-
-def xon_back(value: dict[str, Any], context: Context) -> str:
-    name = value.get("name") or value.get("display", "")
-    identifier: dict[str, Any] = next(iter(value.get("identifier", ())), {})
-    if identifier.get("system") == CHINESE_ORGANIZATION:
-        return joined(identifier.get("value", ""), name)
-    return joined(name, "", "", "", "", "", "", "", "", identifier.get("value", ""))
-
-
-_LEVELS = (("bd", 2), ("ro", 1), ("wa", 0))
-
-
-def pl_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """PL → Reference(Location): `point of care^room^bed^facility`. Its identifier keeps the parts apart."""
-    fields = parts(raw, context, 4)
-    point, room, bed, facility = fields
-    if not (point or room or bed):
-        return None
-    name = " ".join(filter(None, (point, room, bed)))
-    system = f"{IDENTIFIER}{quote(facility.partition('&')[0] or context.facility, safe='')}:{PLACE}"
-    path = "/".join(
-        quote(part, safe="") if part.isascii() else part.replace("/", "%2F") for part in (point, room, bed)
-    ).rstrip("/")
-    level = next(code for code, index in _LEVELS if fields[index])
-    kind = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/location-physical-type", "code": level}]}
-    resource = {
-        "resourceType": "Location",
-        "identifier": [{"system": system, "value": path}],
-        "name": name,
-        "physicalType": kind,
-    }
-    return {"reference": context.make(resource, once=True).full_url, "display": name}
-
-
-def pl_back(value: dict[str, Any], context: Context) -> str:
-    for identifier in value.get("identifier", ()):
-        system = identifier.get("system", "")
-        if system.startswith(IDENTIFIER) and system.endswith(f":{PLACE}"):
-            point, room, bed = (*map(unquote, identifier.get("value", "").split("/")), "", "", "")[:3]
-            return joined(point, room, bed, context.authority(system)[0])
-    return escape(value.get("name") or value.get("display", ""))
-
-
 PAIRS = {
     "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",)),
     "XAD": Pair(xad_into, xad_back, fits=("Address",)),
     "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",)),
     "XCN": Pair(xcn_into, xcn_back, makes="Practitioner", fits=("Reference",), coded=True),
     "NDL": Pair(ndl_into, ndl_back, makes="Practitioner", fits=("Reference",), coded=True),
-    "XON": Pair(xon_into, xon_back, makes="Organization", fits=("Reference",), coded=True),
-    "PL": Pair(pl_into, pl_back, makes="Location", fits=("Reference",), coded=True),
 }

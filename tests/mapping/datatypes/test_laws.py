@@ -50,7 +50,7 @@ def hosted(type_: str, value: Any) -> Resource:
             return {**observation, "referenceRange": [value]}
         case "instant":
             return {**observation, "issued": value}
-        case "code" | "url" | "Money":
+        case "code" | "url" | "Money" | "Duration":
             return {**observation, "extension": [{"url": "urn:x", f"value{type_[0].upper()}{type_[1:]}": value}]}
         case "Coding":
             return {**observation, "meta": {"tag": [value]}}
