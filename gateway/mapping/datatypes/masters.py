@@ -9,7 +9,7 @@ from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts
-from gateway.mapping.datatypes.people import pl_back, pl_into
+from gateway.mapping.datatypes.places import pl_back, pl_into
 from gateway.mapping.datatypes.simple import number, number_back
 
 UNIT = "unit"
