@@ -30,6 +30,31 @@ def statement(config: Config = None) -> None:
     _print(lines(_library(config)))
 
 
+@app.command("lint")
+def lint(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR...", help="Folders of maps, read after the shipped ones.")
+    ] = None,
+) -> None:
+    """Check maps whole: every mistake as file:line, cause, nearest right name. Exit 1 when there is one."""
+    from gateway.errors import Configuration
+    from gateway.mapping.library import read
+    from gateway.mapping.lint import lint as oddities
+    from gateway.mapping.maps import shipped
+
+    for folder in folders or ():
+        if not folder.is_dir():
+            raise Configuration("there is no such folder", place=str(folder), remedy="give folders of .map files")
+    try:
+        found = oddities(read([shipped(), *(folders or ())]))
+    except Configuration as error:
+        found = error.cause.splitlines()
+    _print(found)
+    typer.echo(f"{len(found)} mistakes", err=True)
+    if found:
+        raise typer.Exit(1)
+
+
 @app.command("waived")
 def waived() -> None:
     """The rows of HL7's V2-to-FHIR guide that are left out on purpose: map, field, element, reason."""

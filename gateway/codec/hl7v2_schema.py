@@ -77,6 +77,21 @@ def known_segment(name: str) -> bool:
     return any(_whole(_table(version, "segments", "SEGMENTS").get(name, ())) for version in VERSIONS)
 
 
+def dictionary() -> dict[str, dict[str, Any]]:
+    """All versions in one: segment → {field number: its data types}, data type → how many components it has ever had.
+    What hl7v2_dictionary.json.gz is made of."""
+    segments_: dict[str, dict[str, list[str]]] = {}
+    types: dict[str, int] = {}
+    for version in VERSIONS:
+        for name, entry in _table(version, "segments", "SEGMENTS").items():
+            for each in _definitions(entry[1]) if _whole(entry) else ():
+                found = segments_.setdefault(name, {}).setdefault(str(each.number), [])
+                found.extend([each.datatype] if each.datatype not in found else [])
+        for name, entry in _table(version, "datatypes", "DATATYPES_STRUCTS").items():
+            types[name] = max(types.get(name, 0), len(entry))
+    return {"segments": segments_, "types": types}
+
+
 def known_structure(name: str) -> bool:
     """Does any version know this message structure?"""
     return any(name in _table(version, "messages", "MESSAGES") for version in VERSIONS)

@@ -62,6 +62,18 @@ def statement(library: Library) -> Iterator[str]:
                 yield f"{','.join(sorted(names))}/{fact.place}\t{fact.target}\t{direction}"
 
 
+def silent(library: Library) -> Iterator[tuple[Block, Line]]:
+    """The lines that can apply in no message at all: their condition asks for a structure that never has the block."""
+    layouts = {name: Layout(each.root) for name, each in library.structures.items()}
+    for block in library.blocks:
+        homely = [name for name in block.structures or library.structures if homes(layouts[name], block)]
+        for line in block.lines:
+            conditions = [each for each in (block.condition, line.condition) if each]
+            facts = [{"STRUCTURE": name, "MESSAGE": name.partition("_")[0]} for name in homely]
+            if not any(all(_judged(each, known) is not False for each in conditions) for known in facts):
+                yield block, line
+
+
 def _has(layout: Layout, segment: str) -> bool:
     """Z segments may stand anywhere."""
     return segment in layout.homes or segment.startswith("Z")

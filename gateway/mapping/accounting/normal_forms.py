@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gateway.mapping import paths
 from gateway.mapping.context import Context
+from gateway.mapping.emit import BUILT
 from gateway.mapping.library import Library
 from gateway.mapping.maps import shipped
 from gateway.mapping.runtime import component
@@ -48,16 +49,17 @@ def normal(raw: str, lines: Sequence[tuple[str, Line]], library: Library, around
         return [raw.rstrip("^")]
     context = around()
     pair = library.pair(line, paths.resolve(start, line, library.systems))
+    words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
     found = []
     source = line.sources[0]
     for each in raw.split("~"):
         composite = line.datatype not in SIMPLE
         part = component(each, source.component, source.subcomponent, composite) if source.component else each
-        value = pair.into(part, *[""] * pair.fields, context)
+        value = pair.into(part, *[""] * pair.fields, context, *words)
         if isinstance(value, dict) and "reference" in value:
             value = {**value, **context.entries[value["reference"]].resource}
         if value is not None:
-            written = pair.back(value, context)
+            written = pair.back(value, context, *words)
             found.append(written[0] if isinstance(written, tuple) else written)
     return sorted(found)
 
