@@ -37,7 +37,7 @@ def unescape(text: str, charset: str = "utf-8") -> str:
 def escape(text: str) -> str:
     """Text safe inside one field: separators, line breaks (CRLF and CR too, as one LF) and control characters as
     sequences. `unescape(escape(t)) == t` for texts without CR and control characters (tab excepted)."""
-    if not _NEEDS_ESCAPE.search(text):
+    if text.isalnum() or not text or not _NEEDS_ESCAPE.search(text):
         return text
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_ESCAPES)
 

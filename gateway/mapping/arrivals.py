@@ -127,7 +127,7 @@ class Trial:
 
     def _written(self, value: Any, made: Made) -> Texts:
         line = replace(self.line, sources=(replace(self.line.sources[0], component=0, subcomponent=0),))
-        written = WrittenLine(line, self.path, self.pair, self.words)
+        written = WrittenLine(line, self.path, self.pair, self.words, frozenset(), enters=False)
         try:
             return texts(value, written, self._context(), Graph(made), Claims())
         except (LookupError, ValueError, TypeError):  # changed into what no valid resource holds: it tells nothing

@@ -14,6 +14,7 @@ class Graph:
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self.resources = resources
+        self._pointing: dict[int, dict[int, list[Resource]]] = {}  # of each path asked for: by what it leads to
 
     def resolve(self, reference: Mapping[str, Any]) -> Resource | None:
         """What a Reference points at, or the Binary of an Attachment."""
@@ -26,18 +27,29 @@ class Graph:
 
     def pointing(self, target: Resource, path: paths.Path) -> list[Resource]:
         """The resources of the path's type whose path leads to the target."""
-        return [
-            each
-            for each in self.resources.values()
-            if each["resourceType"] == path.resource
-            and any(found is target for found in self.follow(each, path, target["resourceType"]))
-        ]
+        known = self._pointing.get(id(path))
+        if known is None:
+            known = self._pointing[id(path)] = self._pointers(path)
+        return known.get(id(target), [])
+
+    def _pointers(self, path: paths.Path) -> dict[int, list[Resource]]:
+        found: dict[int, list[Resource]] = {}
+        for each in self.resources.values():
+            if each["resourceType"] == path.resource:
+                linked = (self.resolve(value) for value in values_at(each, path.elements) if isinstance(value, dict))
+                for target in {id(resource) for resource in linked if resource is not None}:
+                    found.setdefault(target, []).append(each)
+        return found
 
 
 def values_at(value: Any, elements: Iterable[paths.Element]) -> list[Any]:
     """All values at a path, slices heeded."""
     here = [value]
     for element in elements:
+        if len(here) == 1 and not element.slice and isinstance(here[0], dict):  # nearly always
+            only = here[0].get(element.name)
+            here = list(only) if isinstance(only, list) else [] if only is None else [only]
+            continue
         below: list[Any] = []
         for each in here:
             found = each.get(element.name) if isinstance(each, dict) else None

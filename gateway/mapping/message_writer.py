@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain, groupby
 from typing import Any
 
 from gateway.codec.hl7v2_escape import escape
@@ -33,6 +34,7 @@ from gateway.mapping.written_lines import (
     Claims,
     Target,
     WrittenLine,
+    WrittenLink,
     elements,
     leaf_values,
     target_of,
@@ -50,6 +52,7 @@ class MessageWriter:
         self.structure = structure
         self.layout = Layout(structure.root)
         self.groups: list[list[Target]] = [[] for _ in self.layout.parents]
+        self.linking: dict[str, list[tuple[str, tuple[WrittenLink, ...]]]] = {}  # type → who links to it, lead first
         self.keyed: set[str] = set()  # types that are made by a block with a key and by one without
         blocks = library.blocks_of(structure.name)
         for block in blocks:
@@ -75,6 +78,11 @@ class MessageWriter:
             self.groups[self.lead_group].sort(key=lambda target: target.block.type != structure.lead)
         for targets in self.groups:  # what a resource's own lines write of a list is not left to its elements
             targets.sort(key=lambda target: target.list is not None)
+
+        others = sorted(chain.from_iterable(self.groups), key=lambda target: target.block.type != structure.lead)
+        for target in others:
+            for type_, links in groupby(sorted(target.links, key=_type), key=_type):
+                self.linking.setdefault(type_, []).append((target.block.type, tuple(links)))
 
     def run(self, leads: list[Resource], graph: Graph, context: Context) -> list[Segment]:
         """The segments of one message about these lead resources, without MSH."""
@@ -108,11 +116,15 @@ class MessageWriter:
         for number, parent in enumerate(self.layout.parents):
             if parent == 0 and number != group:
                 writing.below(root, number, above, own)
-        head = list(writing.done)
+        head = dict(writing.done)
         for lead in writing.with_others(leads):
-            writing.done = list(head)  # a specimen of two reports is written with both
+            writing.done = dict(head)  # a specimen of two reports is written with both
             writing.claims.clear()
             writing.fill(root.open(group), {**above, type_: lead})
+
+
+def _type(link: WrittenLink) -> str:
+    return link.type
 
 
 def _makes(target: Target, type_: str) -> bool:
@@ -126,7 +138,7 @@ class _Writing:
         self.writer = writer
         self.graph = graph
         self.context = context
-        self.done: list[Resource] = []
+        self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
@@ -176,7 +188,7 @@ class _Writing:
                 self._extra(instance, number, target, known)
             else:
                 for resource in self._candidates(target, known):
-                    if not _in(resource, self.done) and not _in(resource, without):
+                    if id(resource) not in self.done and not _in(resource, without):
                         self.fill(instance.open(number), {**known, target.block.type: resource})
 
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
@@ -192,7 +204,7 @@ class _Writing:
             return
         type_ = target.block.type
         if target.repeated or type_ not in known or target.apart:
-            found = [each for each in self._candidates(target, known) if not _in(each, self.done)]
+            found = [each for each in self._candidates(target, known) if id(each) not in self.done]
         else:
             found = [known[type_]]
         for resource in found if target.repeated else found[:1]:
@@ -200,7 +212,7 @@ class _Writing:
                 continue
             if not target.apart:
                 bound.setdefault(type_, resource)
-            self.done.append(resource)
+            self.done[id(resource)] = resource
             fresh = new(instance, target.repeated) if target.repeated else None
             if fresh is not None:
                 self.segments[(id(resource), target.repeated)] = fresh
@@ -257,8 +269,8 @@ class _Writing:
                 if not link.every and link.type in known:
                     pointing = self.graph.pointing(known[link.type], link.path)
                     found.extend(each for each in pointing if self._holds(each, target, known))
-        unique = [each for index, each in enumerate(found) if not _in(each, found[:index])]
-        return [each for each in unique if self._fits(target, each)]
+        unique = {id(each): each for each in found}
+        return [each for each in unique.values() if self._fits(target, each)]
 
     def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
         """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
@@ -266,13 +278,12 @@ class _Writing:
         found: list[Resource] = []
         listed = False
         lead = self.writer.structure.lead
-        others = [each for group in self.writer.groups for each in group]
-        for other in sorted(others, key=lambda each: each.block.type != lead):
-            start = known.get(other.block.type)
-            if start is None or (listed and other.block.type != lead):
+        for from_, links in self.writer.linking.get(type_, ()):
+            start = known.get(from_)
+            if start is None or (listed and from_ != lead):
                 continue
-            for link in other.links:
-                if link.type == type_ and not link.everywhere and link.applies(self.context):
+            for link in links:
+                if not link.everywhere and link.applies(self.context):
                     listed = listed or link.every
                     found.extend(self.graph.follow(start, link.path, type_))
         return found, listed
@@ -334,8 +345,10 @@ class Pen:
 
     def block(self, target: Target, resource: Resource) -> None:
         for written in target.lines:
-            if written.applies(self.context) and not self._full(written.line):
-                self.put(written, leaf_values(resource, written, self.claims))
+            if written.roots.isdisjoint(resource) or not written.applies(self.context) or self._full(written.line):
+                continue
+            self.put(written, leaf_values(resource, written, self.claims))
+            if written.enters:
                 source = written.line.sources[0]
                 self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import Configuration
@@ -32,10 +32,11 @@ class Path:
 
     resource: str
     elements: tuple[Element, ...]
+    text: str = field(init=False, compare=False)
 
-    @property
-    def text(self) -> str:
-        return f"{self.resource}.{'.'.join(element.name.removeprefix('_') for element in self.elements)}"
+    def __post_init__(self) -> None:
+        names = (element.name.removeprefix("_") for element in self.elements)
+        object.__setattr__(self, "text", f"{self.resource}.{'.'.join(names)}")
 
     @property
     def leaf(self) -> Element:

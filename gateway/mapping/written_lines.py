@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
@@ -29,6 +30,8 @@ class WrittenLine:
     path: paths.Path
     pair: Pair  # of a constant line: one that always gives its text
     constants: tuple[str, ...]
+    roots: frozenset[str]  # the JSON names of its first element: without any of them it writes nothing
+    enters: bool  # a slice stands before its last element
 
     def applies(self, context: Context) -> bool:
         return self.line.condition is None or possible(self.line.condition, context)
@@ -43,8 +46,17 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         path = paths.resolve(block.path, line, library.systems)
         pair = _constant_pair(line.constant.text) if line.constant else library.pair(line, path)
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
-        made.append(WrittenLine(line, path, pair, words))
+        enters = any(element.slice for element in path.elements[:-1])
+        made.append(WrittenLine(line, path, pair, words, _roots(path), enters))
     return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
+
+
+def _roots(path: paths.Path) -> frozenset[str]:
+    first = path.elements[0]
+    if not first.choice:
+        return frozenset({first.name})
+    around = path.resource if len(path.elements) == 1 else path.text.partition(".")[0]
+    return frozenset(name for name in definitions.names(around) if name.startswith(first.name.removesuffix("[x]")))
 
 
 def _constant_pair(text: str) -> Pair:

@@ -36,7 +36,7 @@ def parts(raw: str, context: Context, count: int = 0) -> list[str]:
 
 def joined(*values: str) -> str:
     """Components, escaped, trailing empty ones left out."""
-    return "^".join(escape(value) for value in values).rstrip("^")
+    return "^".join([escape(value) if value else "" for value in values]).rstrip("^")
 
 
 def subparts(part: str) -> tuple[str, str, str]:

@@ -27,6 +27,7 @@ _WRITTEN = re.compile(  # 2026-3-12 7:39, 2026/03/12, 2026年3月12日
     re.ASCII,
 )
 _CONTROLS = dict.fromkeys(code for code in range(0x20) if chr(code) not in "\n\t")
+_SIGNS = dict.fromkeys(map(ord, "-:T"))
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 SENTINELS = frozenset({"0000", "1900-01-01", "0001-01-01", "0000-00-00", "1753-01-01", "9999-12-31"})
 
@@ -223,9 +224,9 @@ def time_back(value: str, context: Context) -> str:
     if not rest:
         return day.replace("-", "")
     moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    local = moment.astimezone(context.zone)
-    fraction = re.search(r"T[\d:]+(\.\d+)", value)
-    return local.strftime("%Y%m%d%H%M%S") + (fraction[1][:5] if fraction else "")
+    local = moment.astimezone(context.zone).isoformat()
+    fraction = re.search(r"T[\d:]+(\.\d+)", value) if "." in value else None
+    return local[:19].translate(_SIGNS) + (fraction[1][:5] if fraction else "")
 
 
 PAIRS = {
