@@ -62,7 +62,7 @@ def _formed(made: dict[str, Any], form: str, usual: str) -> dict[str, Any]:
 
 def _pointer(raw: str, context: Context) -> dict[str, Any] | None:
     """RP: `pointer^application^type^subtype`. A FHIR url holds no blanks."""
-    pointer, _, rest = raw.partition("^")
+    pointer, _, rest = raw.rstrip("^").partition("^")
     url = clean(context.text(pointer))
     if not url or any(character.isspace() for character in url):
         return None

@@ -46,6 +46,11 @@ def hosted(type_: str, value: Any) -> Resource:
     match type_:
         case "decimal":
             return {**observation, "valueQuantity": {"value": value}}
+        case "Period":
+            return {**observation, "effectivePeriod": value}
+        case "BackboneElement" if "range" in value:
+            definition = {"resourceType": "ObservationDefinition", "code": {"text": "x"}}
+            return {**definition, "qualifiedInterval": [value]}
         case "BackboneElement":
             return {**observation, "referenceRange": [value]}
         case "instant":
