@@ -184,7 +184,7 @@ def _message(place: Place, tree: lark.Tree[Any]) -> Structure:
         lead=lead,
         others=tuple(others),
         root=_group(group),
-        events={str(event): str(name) for event in (events.children if events else [])},
+        events={"".join(map(str, event.children)): str(name) for event in (events.children if events else [])},
         once=tuple(map(str, once.children)) if once else (),
     )
 

@@ -80,8 +80,10 @@ class Maps:
         named = header.structure
         event = f"{header.code}_{header.trigger}" if header.trigger else header.code
         own = named if named.partition("_")[0] == header.code else ""  # ACK^A01^ADT_A01 is an ACK
-        guesses = (self.library.events.get(event, ""), own, structure_of(header.code, header.trigger), named)
-        found = next((each for each in guesses if each in self.library.structures), guesses[2])
+        like = structure_of(header.code, header.trigger)
+        any_event = self.library.events.get(f"{header.code}_*", "") if header.trigger else ""
+        guesses = (self.library.events.get(event, ""), own, like, any_event, named)
+        found = next((each for each in guesses if each in self.library.structures), like)
         if found not in self.library.structures:
             code = "200" if not any(name.startswith(f"{header.code}_") for name in self.library.events) else "201"
             raise Configuration(
@@ -143,7 +145,8 @@ class Maps:
             there = any(segment[0] == "PID" for segment in segments)
             cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose is it?"
             raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
-        blocks = [each for each in self.library.blocks_of(structure.name) if each.type == structure.lead and each.into]
+        leading = (each for each in self.library.blocks_of(structure.name) if each.type == structure.lead and each.into)
+        blocks = [each for each in leading if structure.holds(each.segments[-1])]
         where, missing = next((each for each in (_missing(block, segments) for block in blocks) if any(each)), ("", ""))
         notes = "".join(f"; {note}" for note in (missing, *context.notes) if note)
         cause, place = f"the message makes no {structure.lead}{notes}", where or structure.name
@@ -211,7 +214,7 @@ class Maps:
                 control_id=to.control_id, when=to.when, context=context,
             )
         ]  # fmt: skip
-        if found.holds("EVN"):
+        if any(item.segment == "EVN" for item in found.root.items):
             head.append(envelope.event_segment(event, to.when, context))
         return encode(
             [*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))],

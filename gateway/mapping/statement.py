@@ -94,7 +94,7 @@ def _messages(library: Library, layouts: dict[str, Layout], block: Block, line: 
             continue
         if not homes(layouts[structure.name], block):
             continue
-        events = [name for name, other in library.events.items() if other == structure.name]
+        events = [name for name, other in library.events.items() if other == structure.name and not name.endswith("*")]
         held = [name for name in events or [structure.name] if _holds(block, line, structure, name)]
         found.update(held)
         if held:

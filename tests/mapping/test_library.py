@@ -57,7 +57,7 @@ def test_the_shipped_maps_hold_together() -> None:
             "PID-13 -> telecom*{usage=home} : XTN",
             "Patient.telecom.usage: FHIR R4 has no element 'usage'; did you mean use?",
         ),
-        ("PDI-8 -> gender | sex", "no message structure has a segment PDI; did you mean PID?"),
+        ("PIX-8 -> gender | sex", "no message structure has a segment PIX; did you mean PID?"),
         ("PID-8 -> gender | sex ? EVNT = A01", "EVNT is no field and no fact; did you mean EVENT?"),
     ],
 )

@@ -47,6 +47,7 @@ def load() -> dict[str, Pair]:
         money,
         people,
         places,
+        queries,
         referrals,
         schedules,
         simple,
@@ -54,7 +55,7 @@ def load() -> dict[str, Pair]:
         visits,
     )
 
-    kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters)
+    kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters, queries)
     if not PAIRS:
         for module in (*kinds, referrals, schedules, places, visits):
             doubled = PAIRS.keys() & module.PAIRS.keys()

@@ -97,6 +97,8 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "CP": (("100.50&CNY^UP^1^2^U1&单位&L^F",),),
     "ED": ((_ED,),),
     "RP": ((_RP,),),
+    "QIP": (("@PID.5.1^SMITH",), ("words",)),
+    "domain": (("^^^HOSP&1.2.156.99&ISO",), ("^^^HOSP",)),
     "local": (("K77^words",),),
     "placenumber": ((_PL,), ("PoC^Room^Bed",)),
     "unit": (("U1^科室^L",),),

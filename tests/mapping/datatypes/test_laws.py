@@ -28,6 +28,15 @@ WORDED = ("own", "titled", "given", "local")  # they need a word of the map
 SUBJECT = {"subject": {"reference": "Patient/1"}, "status": "final", "code": {"text": "c"}}
 
 
+def structured(value: dict[str, Any]) -> Resource:
+    """A resource with an element of several parts: of a query, of the definition of a test, of a result."""
+    if "part" in value or "valueString" in value:
+        return {"resourceType": "Parameters", "parameter": [{"name": "n", **value}]}
+    if "range" in value:
+        return {"resourceType": "ObservationDefinition", "code": {"text": "c"}, "qualifiedInterval": [value]}
+    return {"resourceType": "Observation", **SUBJECT, "referenceRange": [value]}
+
+
 def hosted(type_: str, value: Any) -> Resource:
     """A resource that holds a value of this type."""
     patient = {
@@ -52,7 +61,7 @@ def hosted(type_: str, value: Any) -> Resource:
             definition = {"resourceType": "ObservationDefinition", "code": {"text": "x"}}
             return {**definition, "qualifiedInterval": [value]}
         case "BackboneElement":
-            return {**observation, "referenceRange": [value]}
+            return structured(value)
         case "instant":
             return {**observation, "issued": value}
         case "code" | "url" | "Money" | "Duration":
