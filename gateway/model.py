@@ -117,6 +117,7 @@ class Profile(Settings, frozen=True):
     charset: str = ""  # reading: beats MSH-18 and detection; writing: what is written ("" = UTF-8)
     version: str = "2.5.1"  # HL7 v2 version that is written to this member
     time_zone: str = "Asia/Shanghai"  # for times that carry no offset
+    country: str = ""  # CHN: its messages are read as if MSH-17 said so
     application: str = ""  # MSH-5 when we write, MSH-3 when it writes
     facility: str = ""  # MSH-6 when we write ("" = the member's first facility)
     maps: tuple[str, ...] = ()  # own or shipped export maps of this member's files, by name

@@ -162,6 +162,8 @@ def check_profile(profile: Profile, note: Note) -> None:
     problem = time_zone_problem(profile.time_zone)
     if problem:
         note(*problem, at=("time_zone",))
+    if profile.country and not re.fullmatch("[A-Z]{3}", profile.country):
+        note(f"{profile.country!r} is no country", "three capitals as in MSH-17 (ISO 3166): CHN", at=("country",))
     for index, move in enumerate(profile.moves):
         found = _MOVE.fullmatch(move.strip())
         if not found or found[1] != found[2]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.errors import Configuration
 from gateway.fhir import definitions
@@ -28,10 +29,7 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         case "concept":
             return codes.concept_pair(line.codes, _system(line, table, systems), into if table else None, back)
         case "CWE" if line.arguments:
-            name = _words(line)[0]
-            if name not in tables:
-                raise Configuration(f"{line.place}: no code table is called {name}")
-            return codes.described_pair(tables[name].into)
+            return codes.listed_pair(_listed(line, tables))
         case "" | "code" if table:
             _check_codes(line, path, table)
             return codes.code_pair(line.codes, into, back)
@@ -44,6 +42,19 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
             return load()[_BY_TYPE[path.leaf.type]]
     found = load()[line.datatype]
     return simple.with_time(found) if path.leaf.type == "instant" and line.datatype in ("dtm", "moment") else found
+
+
+def _listed(line: Line, tables: Mapping[str, CodeTable]) -> codes.CodeList:
+    """`CWE(list)` or `CWE(list, meanings)`."""
+    names = _words(line)
+    for name in names:
+        if name not in tables:
+            raise Configuration(f"{line.place}: no code table is called {name}")
+    table = tables[names[0]]
+    made = codes.CodeList(table.name, table.into, table.back, table.system)
+    if len(names) > 1:
+        made = replace(made, meanings=tables[names[1]].into, meant=tables[names[1]].system)
+    return made
 
 
 def _system(line: Line, table: CodeTable | None, systems: dict[str, str]) -> str:

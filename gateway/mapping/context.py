@@ -57,6 +57,7 @@ class Context:
         occasion: str = "",
         memory: dict[int, dict[Any, Any]] | None = None,
         hidden: frozenset[tuple[str, str]] = frozenset(),
+        country: str = "",
     ) -> None:
         self.profile = profile
         self.facility = facility
@@ -65,6 +66,7 @@ class Context:
         self.zone = ZoneInfo(profile.time_zone)
         self.facts = facts or {}
         self.systems = systems or {}
+        self.country = country  # MSH-17, or the profile's
         self.own = own  # assigning authorities of the receiver
         self.occasion = occasion or control_id  # this message and no other: control ids come again
         self.entries: dict[str, Entry] = {}
@@ -176,6 +178,11 @@ class Context:
         """A member's own code as the standard one, by its profile."""
         table_ = self.profile.codes.get(table)
         return table_.get(code, code) if table_ else code
+
+    def own_code(self, table: str, code: str) -> str:
+        """The way back: what the receiver itself writes for a standard code."""
+        table_ = self.profile.codes.get(table)
+        return next((local for local, standard in table_.items() if standard == code), code) if table_ else code
 
     # ---------------------------------------------------------------------------------------- resources
 

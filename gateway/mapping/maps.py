@@ -19,7 +19,7 @@ from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
 from gateway.mapping.memory import Memory
 from gateway.mapping.message_writer import MessageWriter
-from gateway.mapping.moves import Move, moved, moves_of, origin
+from gateway.mapping.moves import Move, at_home, moved, moves_of, origin
 from gateway.mapping.runtime import nodes
 from gateway.mapping.syntax import Block, Export, Structure
 from gateway.mapping.table_writer import TableWriter
@@ -119,10 +119,11 @@ class Maps:
             facts={"EVENT": header.trigger, "STRUCTURE": name, "MESSAGE": header.code, "VERSION": header.version},
             systems=self.library.coding_systems,
             hidden=hidden,
+            country=profile.country or "".join(header.fields[17:18]).strip(),
         )
         context.lineage = [] if explain else None
         moves = moves_of(profile)
-        segments = moved(message.segments, moves)
+        segments = at_home(moved(message.segments, moves), profile)
         self._compiled(name, explain=explain).run(segments, context)
         self._demand(self.library.structures[name], segments, context)
         _provenance(context, header.time, when)

@@ -59,6 +59,14 @@ def moved(segments: list[Segment], moves: list[Move]) -> list[Segment]:
     return made
 
 
+def at_home(segments: list[Segment], profile: Profile) -> list[Segment]:
+    """The segments with the profile's country in MSH-17 where the sender leaves it empty."""
+    header = segments[0] if segments else []
+    if not profile.country or (len(header) > 17 and header[17]):
+        return segments
+    return [[*(header + [""] * 17)[:17], profile.country, *header[18:]], *segments[1:]]
+
+
 def origin(original: Segment, after: Segment, number: int, moves: list[Move]) -> int:
     """The field of the message as it came that stands in field `number` after the moves."""
     text = after[number] if number < len(after) else ""

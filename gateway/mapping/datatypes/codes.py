@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ LOINC = "http://loinc.org"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 ICD10_CN = "urn:oid:2.16.156.10011.2.3.3.11"  # ICD-10 national clinical edition (国家临床版)
+ICD10_YB = "urn:hutong:code:ICD-10-YB"  # ICD-10 of the medical insurance (医保版); nobody gave it an OID
+EXTENDED = frozenset({ICD10_CN, ICD10_YB})  # both rival national sets extend the WHO stem: I10.x00x002, E11.900
 NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (china.md §3: three outcomes, never mixed)
     "409137002": ("No known drug allergy", re.compile("(否认|无|没有|未发现).*药.*过敏")),
     "716186003": (
@@ -56,7 +59,7 @@ def coding(code: str, display: str, system: str, context: Context, version: str 
     made["code"] = code
     if display:
         made["display"] = display
-    stem = icd_stem(code) if made.get("system") == ICD10_CN else ""
+    stem = icd_stem(code) if made.get("system") in EXTENDED else ""
     return [made, {"system": ICD10, "code": stem}] if stem else [made]
 
 
@@ -141,7 +144,7 @@ def cwe_back(value: dict[str, Any], context: Context) -> str:
 
 def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
     """Derived stems and stated absence are not written; the receiver's own code system comes first."""
-    chinese = any(each.get("system") == ICD10_CN for each in codings)
+    chinese = any(each.get("system") in EXTENDED for each in codings)
     kept = [each for each in codings if not (chinese and each.get("system") == ICD10) and each.get("system") != ABSENT]
     own = tuple(f"{CODE}{quote(authority, safe='')}:" for authority in context.own)
     return sorted(kept, key=lambda each: not each.get("system", "").startswith(own)) if own else kept
@@ -179,28 +182,67 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
         return mapped_code(raw, context, name, into)
 
     def code_back(value: str, context: Context) -> str:
-        return escape(back.get(value) or back.get("*", ""))  # a code that the table does not know is not written
+        standard = back.get(value) or back.get("*", "")  # a code that the table does not know is not written
+        return escape(context.own_code(name, standard))
 
     return Pair(code_into, code_back, fits=("code", "string", "uri"), coded=True)
 
 
-def described_pair(names: dict[str, str]) -> Pair:
-    """A CWE whose bare codes get their names from a table (admission routes of the Chinese record)."""
+@dataclass(frozen=True, slots=True)
+class CodeList:
+    """A list of codes with their names, and what they mean in another system; "" for a system that nobody names."""
 
-    def described_into(raw: str, context: Context) -> dict[str, Any] | None:
+    table: str
+    names: dict[str, str]
+    codes: dict[str, str]  # name → the list's own code
+    system: str = ""
+    meanings: dict[str, str] = field(default_factory=dict)
+    meant: str = ""  # the system of the meanings
+
+    def added(self, written: str, context: Context) -> list[dict[str, Any]]:
+        """The codings that follow from a written code: the list's own, and what it means elsewhere."""
+        name = self.names.get(context.local_code(self.table, written), "")
+        if not name or not self.system:
+            return []
+        code = self.codes.get(name, written)
+        made = [{"system": self.system, "code": code, "display": name}]
+        if code in self.meanings:
+            made.append({"system": self.meant, "code": self.meanings[code]})
+        return made
+
+
+def listed_pair(listed: CodeList) -> Pair:
+    """A CWE whose bare codes get their names from a list (admission routes of the Chinese record, GB/T 2261.2)."""
+
+    def listed_into(raw: str, context: Context) -> dict[str, Any] | None:
         made = cwe_into(raw, context)
-        code = made["coding"][0]["code"] if made and made.get("coding") else ""
-        return {**made, "text": names[code]} if made and "text" not in made and code in names else made
+        if made is None or "coding" not in made:
+            return made
+        first = made["coding"][0]
+        named = first.get("system", "")
+        if listed.system and named != listed.system and (named or context.country != "CHN"):
+            return made
+        name = listed.names.get(context.local_code(listed.table, first["code"]), "")
+        if name:
+            there = {each.get("system") for each in made["coding"]}
+            made["coding"] += [each for each in listed.added(first["code"], context) if each["system"] not in there]
+            made.setdefault("text", name)
+        elif listed.system:
+            told_unknown(listed.table, first["code"], raw, context)
+        return made
 
-    def described_back(value: dict[str, Any], context: Context) -> str:
-        code = next((each.get("code", "") for each in value.get("coding", ())), "")
-        given = value.get("text", "")
-        return cwe_back(
-            {name: each for name, each in value.items() if name != "text"} if names.get(code) == given else value,
-            context,
-        )
+    def listed_back(value: dict[str, Any], context: Context) -> str:
+        codings = [each for each in value.get("coding", ()) if each.get("code")]
+        written = codings[0]["code"] if codings else ""
+        follows = listed.added(written, context)
+        kept = [codings[0], *(each for each in codings[1:] if each not in follows)] if codings else []
+        name = listed.names.get(context.local_code(listed.table, written), "")
+        if kept and name and name == value.get("text") and "display" not in kept[0]:
+            value = {key: each for key, each in value.items() if key != "text"}
+        return cwe_back({**value, "coding": kept}, context)
 
-    return Pair(described_into, described_back, fits=("CodeableConcept",), coded=True)
+    # what it makes depends on MSH-17 too, so it is not remembered by its text alone
+    return Pair(listed_into, listed_back, fits=("CodeableConcept",), coded=not listed.system)
 
 
 def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:

@@ -57,7 +57,8 @@ def test_both_codings_stay_with_names_versions_and_text() -> None:
     [
         ("x^^LN99", f"{LOCAL}:LN99"),
         ("J18.9^^I10", "http://hl7.org/fhir/sid/icd-10"),
-        ("01^汉族^GB/T3304", "urn:hutong:code:GB%2FT3304"),  # a national standard means the same at every member
+        ("01^汉族^GB/T3304", "urn:oid:2.16.156.10011.2.3.3.3"),
+        ("101^x^GB/T7408", "urn:hutong:code:GB%2FT7408"),  # a national standard means the same at every member
         ("M^^HL70001", "http://terminology.hl7.org/CodeSystem/v2-0001"),
         ("男^^HL70001", f"{LOCAL}:HL70001"),  # a code that the table does not hold
         ("PI^^HL70203", "http://terminology.hl7.org/CodeSystem/v2-0203"),
