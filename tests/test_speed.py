@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import cProfile
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from conformance.speed import growth, translation
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,3 +29,35 @@ def test_both_ways_side_by_side() -> None:
     caught = re.search(r"bundle\+check catches (\d+) of 17 faults and takes the good Bundle", printed)
     assert caught
     assert int(caught[1]) >= 14
+
+
+def test_long_reports_and_large_documents() -> None:
+    printed = speed("growth", "--rounds", "1", "--megabytes", "2")
+    assert re.search(r"^into FHIR, checked( +[\d.]+){4}$", printed, re.MULTILINE)
+    assert re.search(r"^back, checked( +[\d.]+){4}$", printed, re.MULTILINE)
+    assert re.search(r"a document of 2 MB: \d\.\d\d s .* times its base64 decoding; memory", printed)
+
+
+def calls(results: int) -> tuple[int, int]:
+    """How many functions are called for a report of so many results: into FHIR, checked, and back."""
+    formats, profile = translation.shipped()
+    body = growth.report(results)
+    made = translation.bundle(body, formats=formats, profile=profile, check=True)
+    translation.message(made, formats=formats, check=True)
+    counts = []
+    for run in (
+        lambda: translation.bundle(body, formats=formats, profile=profile, check=True),
+        lambda: translation.message(made, formats=formats, check=True),
+    ):
+        counter = cProfile.Profile()
+        counter.runcall(run)
+        counts.append(sum(each.callcount for each in counter.getstats()))
+    return counts[0], counts[1]
+
+
+def test_a_result_costs_the_same_in_a_long_report() -> None:
+    """Counted in calls, not timed: ten times the results are no more than twelve times the work."""
+    into_few, back_few = calls(30)
+    into_many, back_many = calls(300)
+    assert into_many < 12 * into_few
+    assert back_many < 12 * back_few

@@ -22,6 +22,7 @@ from gateway.codec.hl7v2_acknowledge import (
     wants_accept_acknowledgement,
     wants_application_acknowledgement,
 )
+from gateway.codec.hl7v2_aside import LARGE, put_back, set_aside
 from gateway.codec.hl7v2_dialects import Origins, mend
 from gateway.codec.hl7v2_escape import escape, unescape
 from gateway.codec.hl7v2_header import STANDARD, Header, Separators, header_of, separators, sniff_charset
@@ -142,6 +143,15 @@ def decode(body: bytes, rule: str = "", *, as_written: bool = False) -> Message:
     """The message in `body`; `rule` is the member's charset; `as_written` leaves fields and their places as the sender
     wrote them, for checking. Raises Permanent: code 100 without a readable MSH or with
     two messages in one frame, 103 for a charset that is unknown, 102 for bytes that are no text."""
+    if len(body) >= LARGE and len(body) <= charsets.SIZE_LIMIT:
+        shortened, runs = set_aside(body)
+        message = replace(_decoded(shortened, rule, as_written=as_written), body=body)
+        put_back(message.segments, runs)
+        return message
+    return _decoded(body, rule, as_written=as_written)
+
+
+def _decoded(body: bytes, rule: str, *, as_written: bool) -> Message:
     declared, charset_notes = sniff_charset(body)
     decoded = charsets.decode(body, rule, declared)
     if not declared and decoded.charset.startswith(("utf-16", "utf-32")):

@@ -10,6 +10,7 @@ import msgspec
 from gateway import errors
 
 MAXIMUM_DEPTH = 100
+_LARGE = 1 << 20  # bytes
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -29,7 +30,8 @@ def dumps(resource: Any) -> bytes:
             f"the resource cannot be written as JSON ({type(error).__name__})", place="JSON"
         ) from None
     # A Decimal that is not a number is written as the bare words NaN and Infinity, which no reader takes.
-    if (b"NaN" in body or b"Infinity" in body) and _has_no_number(resource):
+    suspect = len(body) > _LARGE or b"NaN" in body or b"Infinity" in body  # long texts are not searched, objects are
+    if suspect and _has_no_number(resource):
         raise errors.Permanent("a decimal is not a number", place="JSON", remedy="leave the element out")
     return body
 

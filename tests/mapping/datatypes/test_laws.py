@@ -55,8 +55,6 @@ def hosted(type_: str, value: Any) -> Resource:
     match type_:
         case "decimal":
             return {**observation, "valueQuantity": {"value": value}}
-        case "Period":
-            return {**observation, "effectivePeriod": value}
         case "BackboneElement" if "range" in value:
             definition = {"resourceType": "ObservationDefinition", "code": {"text": "x"}}
             return {**definition, "qualifiedInterval": [value]}
@@ -64,7 +62,7 @@ def hosted(type_: str, value: Any) -> Resource:
             return structured(value)
         case "instant":
             return {**observation, "issued": value}
-        case "code" | "url" | "Money" | "Duration":
+        case "code" | "url" | "Money" | "Duration" | "Period":
             return {**observation, "extension": [{"url": "urn:x", f"value{type_[0].upper()}{type_[1:]}": value}]}
         case "Coding":
             return {**observation, "meta": {"tag": [value]}}
