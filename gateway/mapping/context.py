@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.codec.hl7v2_escape import unescape
 from gateway.fhir import bundle as bundles
+from gateway.fhir import definitions
 from gateway.fhir.fragment import frozen
 from gateway.model import Profile, Resource
 
@@ -244,9 +245,10 @@ class Context:
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
     "Account", "AllergyIntolerance", "Appointment", "Basic", "CarePlan", "CareTeam", "ChargeItem", "Condition",
     "Consent", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag",
-    "ImagingStudy", "Immunization", "Location", "MedicationRequest", "Observation", "ObservationDefinition",
-    "Organization", "Patient", "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest",
-    "Specimen", "Task",
+    "ImagingStudy", "Immunization", "Location", "Medication", "MedicationAdministration", "MedicationDispense",
+    "MedicationRequest", "NutritionOrder", "Observation", "ObservationDefinition", "Organization", "Patient",
+    "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen", "SupplyRequest",
+    "Task",
 })  # fmt: skip
 
 
@@ -265,11 +267,19 @@ def unite(kept: Resource, other: Resource) -> None:
     order = kept["resourceType"] == "ServiceRequest"
     for name, value in other.items():
         if name not in kept:
-            kept[name] = value
+            if not _chosen(kept, name):
+                kept[name] = value
         elif isinstance(value, list) and (order or name == "identifier"):
             kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)
+
+
+def _chosen(resource: Resource, name: str) -> bool:
+    """Does the resource have another form of this choice (occurrenceTiming beside occurrenceDateTime)?"""
+    stems = (each[:-3] for each in definitions.children(resource["resourceType"]) if each.endswith("[x]"))
+    stem = next((each for each in stems if name.startswith(each) and name[len(each) :][:1].isupper()), "")
+    return bool(stem) and any(each.startswith(stem) for each in resource)
 
 
 def transaction(context: Context) -> Resource:

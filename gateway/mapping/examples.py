@@ -99,9 +99,9 @@ def _message_back(made: Translation, body: bytes, maps: Maps) -> bytes:
         profile=Profile(time_zone="Asia/Shanghai", charset=message.charset, version=message.header.version),
         facility=message.header.sending_facility, control_id="BACK", when=WHEN, event=message.header.trigger,
     )  # fmt: skip
-    lead = maps.library.structures[made.structure].lead
+    found = maps.library.structures[made.structure]
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
-    return maps.from_fhir(resources, leads_of(resources, lead), structure=made.structure, to=to)
+    return maps.from_fhir(resources, leads_of(resources, found.lead, *found.others), structure=made.structure, to=to)
 
 
 def _table(body: bytes, maps: Maps) -> Translation:

@@ -187,7 +187,7 @@ class Maps:
             raise Configuration(
                 f"no message structure is called {structure}",
                 place="subscription.message",
-                remedy="see mappings/hl7v2/structures.map",
+                remedy="see the message statements in mappings/hl7v2/",
             )
         own = {
             reference: envelope.own_first(resource, to.own)
@@ -331,9 +331,11 @@ def _kind(structure: Structure, event: str) -> tuple[str, str]:
     return code, event or first
 
 
-def leads_of(resources: Mapping[str, Resource], lead: str) -> list[str]:
-    """The references of what a document with this lead is about: of a merge the patient that stays, of a replaced
-    document the new one; the patients where there is no lead."""
+def leads_of(resources: Mapping[str, Resource], *types: str) -> list[str]:
+    """The references of what a document with this lead, or what stands for it, is about: of a merge the patient that
+    stays, of a replaced document the new one; the patients where there is nothing else."""
+    there = {each["resourceType"] for each in resources.values()}
+    lead = next((type_ for type_ in types if type_ in there), "Patient")
     found = [name for name, each in resources.items() if each["resourceType"] == lead]
     related = {each["target"].get("reference") for name in found for each in resources[name].get("relatesTo", ())}
     merged = {name for name in found if lead == "Patient" and resources[name].get("active") is False}

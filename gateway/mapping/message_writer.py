@@ -42,6 +42,7 @@ from gateway.mapping.written_lines import (
 )
 from gateway.model import Resource
 
+ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
 Known = dict[str, Resource]  # what the groups around are about, by type
 
 
@@ -117,10 +118,16 @@ class MessageWriter:
             if parent == 0 and number != group:
                 writing.below(root, number, above, own)
         head = dict(writing.done)
+        *around, inner = reversed(self.layout.chain(group)[:-1])
         for lead in writing.with_others(leads):
             writing.done = dict(head)  # a specimen of two reports is written with both
             writing.claims.clear()
-            writing.fill(root.open(group), {**above, type_: lead})
+            here, known = root, {**above, type_: lead}
+            for number in around:  # what is given stands in the group of what was ordered
+                here = here.open(number)
+                for target in self.groups[number]:
+                    writing.write(here, target, known, known)
+            writing.fill(here.open(inner), known)
 
 
 def _type(link: WrittenLink) -> str:
@@ -263,12 +270,14 @@ class _Writing:
 
     def _candidates(self, target: Target, known: Known) -> list[Resource]:
         """The resources for a block: those that known ones link to, else those that link to known ones."""
+        if not target.links and target.block.type in ALONE:
+            return [each for each in self.graph.resources.values() if each["resourceType"] == target.block.type]
         found, listed = self._linked(target.block.type, known)
         if (not found and not listed) or target.apart:
             for link in target.links:
                 if not link.every and link.type in known:
                     pointing = self.graph.pointing(known[link.type], link.path)
-                    found.extend(each for each in pointing if self._holds(each, target, known))
+                    found.extend(each for each in pointing if self._holds(each, target, known) and not _envelope(each))
         unique = {id(each): each for each in found}
         return [each for each in unique.values() if self._fits(target, each)]
 
@@ -326,6 +335,11 @@ def _in(resource: Resource, resources: Iterable[Resource]) -> bool:
     return any(each is resource for each in resources)
 
 
+def _envelope(resource: Resource) -> bool:
+    """Is it what the gateway says of a whole document: where it comes from?"""
+    return resource["resourceType"] == "Provenance" and "entity" in resource
+
+
 def _has_code(resource: Resource, code: str) -> bool:
     concept = resource.get("code")
     return isinstance(concept, dict) and any(each.get("code") == code for each in concept.get("coding", ()))
@@ -341,6 +355,8 @@ class Pen:
         self.graph = writing.graph
         self.later = writing.later
         self.own = writing.writer.layout.positions[instance.group]
+        self.homes = writing.writer.layout.homes
+        self.homes = writing.writer.layout.homes
         self.claims = Claims()
 
     def block(self, target: Target, resource: Resource) -> None:
@@ -415,4 +431,4 @@ class Pen:
             return self.fresh
         if name in self.own and name not in self.instance.segments:
             return new(self.instance, name)  # a result's OBX is not the OBX of its specimen
-        return nearest(self.instance, name)
+        return nearest(self.instance, name, self.homes.get(name, ()))

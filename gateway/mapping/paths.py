@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from gateway.errors import Configuration
@@ -123,6 +124,8 @@ def value_of(path: str, constant: Constant, line: Line | Block, systems: dict[st
 def _typed(type_: str, constant: Constant, line: Line | Block, systems: dict[str, str]) -> Any:
     if type_ == "boolean":
         return constant.text == "true"
+    if type_ == "decimal":
+        return Decimal(constant.text)
     if type_ not in ("Coding", "CodeableConcept"):
         return f"{constant.system}#{constant.text}" if constant.system else constant.text
     if not constant.system:

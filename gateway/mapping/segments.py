@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from gateway.mapping.runtime import component, first
 from gateway.mapping.structure import Instance, Segment
@@ -79,14 +79,17 @@ def _holds(condition: Condition, segment: Segment) -> bool:
     return first(text) in condition.values if condition.operator == "in" else bool(text)
 
 
-def nearest(instance: Instance, name: str) -> Segment:
-    """The segment of this name here or around, else a new one here."""
+def nearest(instance: Instance, name: str, homes: Container[int] = ()) -> Segment:
+    """The segment of this name here or around, else a new one in the innermost group that it belongs to."""
     here: Instance | None = instance
+    home = instance
     while here is not None:
         if name in here.segments:
             return here.segments[name][0]
+        if here.group in homes and home.group not in homes:
+            home = here
         here = here.parent
-    return new(instance, name)
+    return new(home, name)
 
 
 def there(instance: Instance, name: str) -> bool:
@@ -105,26 +108,25 @@ def new(instance: Instance, name: str) -> Segment:
 # segments with a set id in field 1
 NUMBERED = frozenset(
     {
-        "AIG",
-        "AIL",
-        "AIP",
-        "AIS",
-        "PID",
-        "NK1",
-        "PV1",
-        "AL1",
-        "IAM",
-        "DB1",
-        "DG1",
-        "PR1",
-        "FT1",
-        "GT1",
-        "IN1",
-        "IN3",
-        "OBR",
-        "OBX",
-        "NTE",
-        "SPM",
+        *(
+            "AIG",
+            "AIL",
+            "AIP",
+            "AIS",
+            "PID",
+            "NK1",
+            "PV1",
+            "AL1",
+            "IAM",
+            "DB1",
+            "DG1",
+            "PR1",
+            "FT1",
+            "GT1",
+            "IN1",
+            "IN3",
+        ),
+        *("OBR", "OBX", "NTE", "SPM", "TQ1", "BPO", "RQD"),
     }
 )
 

@@ -94,13 +94,29 @@ class TargetCode:
             return f"{path.leaf.name!r} not in r"
         outer = path.elements[0]
         if outer.many and not outer.repeats and not outer.slice:
-            return f"{outer.name!r} not in r"
+            return self._unset_inside(path)
         if any(element.many for element in path.elements[:-1]):
             return "True"
         here = "r"
         for element in path.elements[:-1]:
             here = f"{here}.get({element.name!r}, EMPTY)"
         return f"{path.leaf.name!r} not in {here}"
+
+    def _unset_inside(self, path: paths.Path) -> str:
+        """The same for an element that several lines fill together: `dosageInstruction.timing`."""
+        shared: list[str] = []
+        rest: list[str] = []
+        walked = ""
+        for element in path.elements[:-1]:
+            walked = f"{walked}.{element.name}"
+            if element.many:
+                shared.append(self.elements.get((walked, str(element.slice)), "None"))
+                rest = []
+            else:
+                rest.append(element.name)
+        here = shared[-1] + "".join(f".get({name!r}, EMPTY)" for name in rest)
+        inner = f"({shared[-1]} is None or {path.leaf.name!r} not in {here})"
+        return f"({path.elements[0].name!r} not in r if {shared[0]} is None else {inner})"
 
 
 def _shared_elements(filled: list[paths.Path]) -> dict[tuple[str, str], str]:

@@ -101,8 +101,15 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
             for name, value in each.items()
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
-    found = values_at(resource, written.path.elements)
-    return found if written.line.constant else claims.free(written.path.text, found)
+    values = values_at(resource, written.path.elements)
+    return values if written.line.constant else claims.free(claimed(written), values)
+
+
+def claimed(written: WrittenLine) -> str:
+    """What a line takes for itself: an element of a list from all lines, one that occurs once from those of its own
+    segment; ORC-7 and TQ1 both tell when."""
+    single = not any(each.many for each in written.path.elements)
+    return f"{written.path.text} {written.line.sources[0].segment}" if single else written.path.text
 
 
 def elements(
@@ -132,7 +139,7 @@ def written_texts(
         if any(found):
             made.append(found)
             if not written.line.constant:  # that something is there is no claim on it
-                claims.take(written.path.text, value)
+                claims.take(claimed(written), value)
             if not (source.repeats or source.every):
                 break
     return made

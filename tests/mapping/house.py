@@ -66,7 +66,8 @@ def by_reference(bundle: Resource) -> dict[str, Resource]:
 
 
 def leads_of(bundle: Resource, structure: str) -> list[str]:
-    return maps_module.leads_of(by_reference(bundle), maps().library.structures[structure].lead)
+    found = maps().library.structures[structure]
+    return maps_module.leads_of(by_reference(bundle), found.lead, *found.others)
 
 
 def back(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mapping.structure import Instance, Layout
@@ -82,6 +82,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES, max_size=30))
 def test_nothing_is_lost_or_doubled_in_any_order(names: list[str]) -> None:
     for structure in ("ORU_R01", "ORM_O01", "OMI_O23", "ADT_A01", "ADT_A39"):

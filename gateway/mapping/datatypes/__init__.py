@@ -51,13 +51,15 @@ def load() -> dict[str, Pair]:
         referrals,
         schedules,
         simple,
+        sites,
+        timing,
         values,
         visits,
     )
 
     kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters, queries)
     if not PAIRS:
-        for module in (*kinds, referrals, schedules, places, visits):
+        for module in (*kinds, referrals, schedules, places, visits, timing, sites):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

@@ -12,7 +12,7 @@ from gateway.fhir import v2tables
 from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts
-from gateway.mapping.datatypes.simple import one_code
+from gateway.mapping.datatypes.simple import clean, one_code
 
 LOINC = "http://loinc.org"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -290,6 +290,16 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
     return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)
 
 
+def wording_into(raw: str, context: Context) -> str | None:
+    """CWE of which only the words are meant (an instruction): its text, else its code."""
+    made = cwe_into(raw, context)
+    return clean(made.get("text") or made["coding"][0]["code"]) if made else None
+
+
+def wording_back(value: str, context: Context) -> str:
+    return joined("", value)
+
+
 def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
     """AL1-3: a stated absence becomes its own code; everything else stays the sender's."""
     made = cwe_into(raw, context)
@@ -322,4 +332,5 @@ PAIRS = {
     "CWE": Pair(cwe_into, cwe_back, fits=("CodeableConcept",), coded=True),
     "SPS": Pair(source_into, source_back, fits=("CodeableConcept",), coded=True),
     "allergy": Pair(allergy_into, allergy_back, fits=("CodeableConcept",), coded=True),
+    "wording": Pair(wording_into, wording_back, fits=("string", "markdown")),
 }

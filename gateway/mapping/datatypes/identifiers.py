@@ -125,29 +125,34 @@ def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
     return "^".join((*head, authority, escape(type_code(value)), "", *days)).rstrip("^")
 
 
-def ei_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """EI → Identifier. `id^namespace^universal id^type`."""
+def ei_into(raw: str, context: Context, kind: str = "") -> dict[str, Any] | None:
+    """EI → Identifier. `id^namespace^universal id^type`; `kind` is its type where the place alone tells it."""
     value, namespace, universal, universal_type = parts(raw, context, 4)
     if not value or value == '""':
         return None
-    return {**assigned((namespace, universal, universal_type), context), "value": value}
+    type_ = {"type": type_of(kind)} if kind else {}
+    return {**type_, **assigned((namespace, universal, universal_type), context), "value": value}
 
 
-def ei_back(value: dict[str, Any], context: Context) -> str:
+def ei_back(value: dict[str, Any], context: Context, kind: str = "") -> str:
     system, number = value.get("system", ""), value.get("value", "")
-    if system == KEY or not number:
+    if system == KEY or not number or (kind and type_code(value) != kind):
         return ""
     return "^".join(map(escape, (number, *authority_of(value, context)))).rstrip("^")
 
 
-def eip_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """EIP: placer's number `&`-parted, filler's behind `^`. Many senders write a plain EI here: `TM01^HIS`."""
+def eip_into(raw: str, context: Context, part: str = "") -> dict[str, Any] | None:
+    """EIP: placer's number `&`-parted, filler's behind `^`: the placer's, else the filler's; with part `filler`
+    that one. Many senders write a plain EI here: `TM01^HIS`."""
     placer, _, filler = raw.partition("^")
-    plain = "&" not in placer and filler and "&" not in filler and not any(map(str.isdecimal, filler))
+    named = "&" not in filler and not any(map(str.isdecimal, filler))  # the authority of a plain EI
+    if part == "filler":
+        return None if named else ei_into(filler.replace("&", "^"), context)
+    plain = "&" not in placer and filler and named
     return ei_into(raw if plain else (placer or filler).replace("&", "^"), context)
 
 
-def eip_back(value: dict[str, Any], context: Context) -> str:
+def eip_back(value: dict[str, Any], context: Context, part: str = "") -> str:
     return ei_back(value, context).replace("^", "&")
 
 

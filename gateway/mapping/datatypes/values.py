@@ -21,7 +21,7 @@ from gateway.mapping.datatypes.units import ucum
 
 UCUM = "http://unitsofmeasure.org"
 EXPLICIT = "\x1f"  # between code and name of a unit whose UCUM code the sender gave; no text holds this character
-_UCUM_NAMES = frozenset({"UCUM", "2.16.840.1.113883.6.8"})
+UCUM_NAMES = frozenset({"UCUM", "2.16.840.1.113883.6.8"})
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _COMPARATORS = {
     "<": "<",
@@ -64,7 +64,7 @@ def quantity(text: str, unit: str) -> dict[str, Any] | None:
     """Quantity with comparator, the unit as written and its UCUM code; None when the text is not one number."""
     value = number(text)
     if value is not None:
-        return _with_unit({"value": value}, unit)
+        return with_unit({"value": value}, unit)
     found = _COMPARED.fullmatch(unicodedata.normalize("NFKC", text).strip().replace("⩽", "≤"))
     value = number(found[2]) if found else None
     if not found or value is None:
@@ -72,10 +72,10 @@ def quantity(text: str, unit: str) -> dict[str, Any] | None:
     made: dict[str, Any] = {"value": value}
     if found[1]:
         made["comparator"] = _COMPARATORS[found[1]]
-    return _with_unit(made, unit)
+    return with_unit(made, unit)
 
 
-def _with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
+def with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
     """`unit` as written; `d^day^UCUM`, where the sender gives its own UCUM code, as unit_text() left it."""
     if unit:
         made.update(_unit(unit))
@@ -168,7 +168,7 @@ def _plain_unit_text(raw: str) -> str:
 
 
 def _unit_text(components: tuple[str, ...]) -> str:
-    if len(components) > 2 and components[2] in _UCUM_NAMES and components[0] and components[1]:
+    if len(components) > 2 and components[2] in UCUM_NAMES and components[0] and components[1]:
         code, name, *_ = components
         return name if ucum(name) == code else code if name == code else f"{code}{EXPLICIT}{name}"
     if re.fullmatch(r"[x×*]?10", components[0].strip()) and len(components) > 1 and re.match(r"\d+/", components[1]):
@@ -208,12 +208,12 @@ def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | 
     low, high = number(first), number(second)
     if low is not None and not separator and not second and comparator in ("", "=", *_COMPARATORS):
         compared = {"comparator": _COMPARATORS[comparator]} if comparator in _COMPARATORS else {}
-        return "Quantity", _with_unit({"value": low, **compared}, unit)
+        return "Quantity", with_unit({"value": low, **compared}, unit)
     if low is not None and high is not None and not comparator:
         if separator == "-":
-            return "Range", {"low": _with_unit({"value": low}, unit), "high": _with_unit({"value": high}, unit)}
+            return "Range", {"low": with_unit({"value": low}, unit), "high": with_unit({"value": high}, unit)}
         if separator in ("/", ":"):
-            return "Ratio", {"numerator": _with_unit({"value": low}, unit), "denominator": {"value": high}}
+            return "Ratio", {"numerator": with_unit({"value": low}, unit), "denominator": {"value": high}}
     text = "".join((comparator, first, separator, second))
     return ("String", text) if text else None
 
@@ -271,7 +271,7 @@ def reference_range(text: str, unit: str) -> dict[str, Any] | None:
     if found:
         low, high = number(found["low"]), number(found["high"])
         if low is not None and high is not None and low <= high:
-            made = {"low": _with_unit({"value": low}, unit), "high": _with_unit({"value": high}, unit)}
+            made = {"low": with_unit({"value": low}, unit), "high": with_unit({"value": high}, unit)}
     elif (compared := quantity(normal, unit)) and "comparator" in compared:
         comparator = compared.pop("comparator")
         made = {"high" if comparator.startswith("<") else "low": compared}

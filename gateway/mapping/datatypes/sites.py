@@ -1,0 +1,113 @@
+"""People, places and makers told in several fields or in a code: who with his address, where with its phone, of whose
+making (HL7 v2.5.1 §4.5.1 ORC-21 to 24, §4.14.7 RXA-11, RXA-17)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, unquote
+
+from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.identifiers import joined, parts, subparts
+from gateway.mapping.datatypes.people import xad_back, xad_into, xcn_back, xcn_into, xtn_back, xtn_into
+from gateway.mapping.datatypes.places import PLACE, pl_back, pl_into, xon_back, xon_into
+
+
+def _tell(found: dict[str, Any], context: Context, more: dict[str, Any]) -> None:
+    """More about a resource that was just made, in words of its own: what was made may be remembered as it is."""
+    resource = context.entries[found["reference"]].resource
+    identifier = dict(resource["identifier"][0])
+    context.make({"resourceType": resource["resourceType"], "identifier": [identifier], **more}, once=True)
+
+
+def placed_into(raw: str, address: str, context: Context) -> dict[str, Any] | None:
+    """PL or LA2 in one field, its address (XAD) in another → Reference(Location). A place may be known by its
+    institution alone, as vaccinations tell it (`^^^门诊部`)."""
+    found = pl_into(raw, context)
+    if found is None:
+        name = subparts(parts(raw, context, 4)[3])[0]
+        if not name:
+            return None
+        identifier = {"system": context.system(context.facility, kind=PLACE), "value": f"///{quote(name, safe='')}"}
+        resource = {"resourceType": "Location", "identifier": [identifier], "name": name}
+        found = {"reference": context.make(resource, once=True).full_url, "display": name}
+    where = xad_into(address.partition("~")[0], context) if address and address != '""' else None
+    if where:
+        _tell(found, context, {"address": where})
+    return found
+
+
+def placed_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    place = pl_back(value, context)
+    for identifier in value.get("identifier", ()):
+        if str(identifier.get("value", "")).startswith("///"):
+            place = joined("", "", "", unquote(identifier["value"][3:]))
+    return place, xad_back(value["address"], context) if "address" in value else ""
+
+
+def addressed_into(raw: str, address: str, context: Context) -> dict[str, Any] | None:
+    """XCN in one field, where he is found (XAD) in another → Reference(Practitioner)."""
+    found = xcn_into(raw, context)
+    where = xad_into(address.partition("~")[0], context) if found and address and address != '""' else None
+    if found and where and "reference" in found:
+        _tell(found, context, {"address": [where]})
+    return found
+
+
+def addressed_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    return xcn_back(value, context), next((xad_back(each, context) for each in value.get("address", ())), "")
+
+
+def site_into(raw: str, address: str, phone: str, context: Context) -> dict[str, Any] | None:
+    """XON that means a place, its address (XAD) and phone (XTN) in other fields → Reference(Location)."""
+    made = xon_into(raw, context)
+    name = (made or {}).get("display")
+    if made is None or not name:
+        return made
+    organization = context.entries[made["reference"]].resource if "reference" in made else {}
+    number = next(iter(organization.get("identifier", ())), None) or {
+        "system": context.system(context.facility, kind=PLACE), "value": f"///{quote(name, safe='')}"
+    }  # fmt: skip
+    resource: dict[str, Any] = {"resourceType": "Location", "identifier": [dict(number)], "name": name}
+    where = xad_into(address.partition("~")[0], context) if address and address != '""' else None
+    call = xtn_into(phone.partition("~")[0], context) if phone and phone != '""' else None
+    resource |= {"address": where} if where else {}
+    resource |= {"telecom": [call]} if call else {}
+    return {"reference": context.make(resource, once=True).full_url, "display": name}
+
+
+def site_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    numbered = [each for each in value.get("identifier", ()) if not str(each.get("value", "")).startswith("///")]
+    where = xad_back(value["address"], context) if "address" in value else ""
+    call = next((xtn_back(each, context) for each in value.get("telecom", ())), "")
+    return xon_back({**value, "identifier": numbered}, context), where, call
+
+
+def maker_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """CWE that names an organisation (a manufacturer, a department) → Reference(Organization)."""
+    code, name, system = parts(raw, context, 3)
+    display = {"display": name or code} if name or code else {}
+    if not code:
+        return display or None
+    uri = context.code_system(system) if system else context.own_code_system("organization")
+    uri = CHINESE_ORGANIZATION if CREDIT_CODE.fullmatch(code) else uri
+    resource: dict[str, Any] = {"resourceType": "Organization", "identifier": [{"system": uri, "value": code}]}
+    if name:
+        resource["name"] = name
+    return {"reference": context.make(resource, once=True).full_url, **display}
+
+
+def maker_back(value: dict[str, Any], context: Context) -> str:
+    identifier: dict[str, Any] = next(iter(value.get("identifier", ())), {})
+    system = identifier.get("system", "")
+    own = system in (context.own_code_system("organization"), CHINESE_ORGANIZATION)
+    named = "" if own else context.code_system_name(system)
+    return joined(identifier.get("value", ""), value.get("name") or value.get("display", ""), named)
+
+
+PAIRS = {
+    "placed": Pair(placed_into, placed_back, fields=1, makes="Location", fits=("Reference",)),
+    "addressed": Pair(addressed_into, addressed_back, fields=1, makes="Practitioner", fits=("Reference",)),
+    "site": Pair(site_into, site_back, fields=2, makes="Location", fits=("Reference",)),
+    "maker": Pair(maker_into, maker_back, makes="Organization", fits=("Reference",)),
+}
