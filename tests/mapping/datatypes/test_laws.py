@@ -55,9 +55,6 @@ def hosted(type_: str, value: Any) -> Resource:
     match type_:
         case "decimal":
             return {**observation, "valueQuantity": {"value": value}}
-        case "BackboneElement" if "range" in value:
-            definition = {"resourceType": "ObservationDefinition", "code": {"text": "x"}}
-            return {**definition, "qualifiedInterval": [value]}
         case "BackboneElement":
             return structured(value)
         case "instant":
