@@ -87,7 +87,7 @@ class Formats:
 
 def _sniffed(body: bytes) -> str:
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
-    if start.startswith((b"MSH", b"msh")) or not start:
+    if start.startswith((b"MSH", b"msh", b"FHS", b"BHS")) or not start:
         return "hl7v2"
     return "fhir" if start.startswith(b"{") else "delimited"
 
