@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.codec import hl7v2, hl7v2_xml_writer
 from gateway.db.engine import Transaction
 from gateway.errors import Transient
 from gateway.inbound import asked_for, patient_of
@@ -326,3 +327,14 @@ async def test_a_batch_that_comes_again_changes_nothing(house: House) -> None:
     assert await house.receive(body) != await house.receive(b"")
     await house.receive(body)
     assert [line.control_id for line in house.entries() if line.control_id] == ["L1", "L2"]
+
+
+async def test_a_message_in_xml_is_a_message(house: House) -> None:
+    """HL7 v2.xml: the same maps, and the bytes as they came in the journal."""
+    body = hl7v2_xml_writer.write(hl7v2.decode(community.result("L1", report="F1")).segments)
+    assert code(await house.receive(body)) == "AA"
+    found = house.ledger.entry(house.entries()[0].id)
+    assert found is not None
+    assert found[1].frame.body == body
+    house.process()
+    assert len(house.search("DiagnosticReport")) == 1
