@@ -17,6 +17,7 @@ from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
 from gateway.mapping.segments import (
+    completed,
     counted,
     filtered,
     fitting,
@@ -425,6 +426,8 @@ class Pen:
                 set_part(segment, found, text)
         elif not whole or found.repeats:
             set_field(segment, found.number, f"{whole}~{text}" if whole else text)
+        else:
+            set_field(segment, found.number, completed(whole, text))
 
     def _segment(self, name: str) -> Segment:
         if self.fresh is not None and self.fresh[0] == name:

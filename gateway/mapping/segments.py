@@ -43,6 +43,15 @@ def with_components(whole: str, found: Field, text: str) -> str:
     return "~".join(repetitions)
 
 
+def completed(whole: str, text: str) -> str:
+    """What stands in a field; where another line wrote none of the same components (the placer's number beside the
+    filler's, SPM-2), both."""
+    one, two = whole.split("^"), text.split("^")
+    if not one[0] and len(one) > len(two):
+        return "^".join(mine or theirs for mine, theirs in zip(one, [*two, *[""] * (len(one) - len(two))], strict=True))
+    return whole
+
+
 def fitting(instance: Instance, source: Field) -> Segment | None:
     """A segment that is there already, is of the kind that a filter asks for, and has the field free."""
     if source.where is None:

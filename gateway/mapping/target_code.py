@@ -37,6 +37,8 @@ class TargetCode:
         if leaf.choice:
             stem = leaf.name.removesuffix("[x]")
             write.add(f"{here}[{stem!r} + {value}[0]] = {value}[1]")
+            write.add(f"if len({value}) > 2:")
+            write.add(f"    {here}['_{stem}' + {value}[0]] = {value}[2]")
         elif leaf.many:
             for name, constant, _ in leaf.slice:
                 write.add(f"{value}.setdefault({name!r}, {self.constant(f'{path.text}.{name}', constant)})")

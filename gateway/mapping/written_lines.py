@@ -13,6 +13,7 @@ from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.values import hinted
 from gateway.mapping.emit import BUILT
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.library import Library
@@ -96,7 +97,7 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
         stem = leaf.name.removesuffix("[x]")
         holders = values_at(resource, written.path.elements[:-1]) if len(written.path.elements) > 1 else [resource]
         return [
-            (name[len(stem) :], value)
+            (name[len(stem) :], hinted(value, each.get(f"_{name}")))
             for each in holders
             for name, value in each.items()
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
@@ -147,20 +148,21 @@ def written_texts(
 
 def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
     """A FHIR value as raw texts: the field's own and one for each field argument."""
+    named = ""
     if written.pair.makes and isinstance(value, dict):
         resource = graph.resolve(value)
         if resource is not None and resource["resourceType"] != written.pair.makes:
             return ("",)
         if resource is None and value.get("type", written.pair.makes) != written.pair.makes:
             return ("",)
-        name = value.get("reference") or value.get("display", "")
-        if name and name in claims.people and written.path.leaf.many:
+        named = value.get("reference") or value.get("display", "")
+        if named and named in claims.people and written.path.leaf.many:
             return ("",)  # the same person was written by an earlier line of this block
-        if written.path.elements[0].name != "extension":
-            claims.people.add(name)
         value = {**value, **resource} if resource is not None else value
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
+    if first and named and written.path.elements[0].name != "extension":
+        claims.people.add(named)
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:
         first = first.replace("^", "&")  # a composite inside a component: its parts are subcomponents
     return (first, *others)

@@ -43,6 +43,7 @@ def load() -> dict[str, Pair]:
         codes,
         exports,
         identifiers,
+        laboratory,
         masters,
         money,
         people,
@@ -59,7 +60,7 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters, queries)
     if not PAIRS:
-        for module in (*kinds, referrals, schedules, places, visits, timing, sites):
+        for module in (*kinds, referrals, schedules, places, visits, timing, sites, laboratory):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

@@ -42,7 +42,7 @@ def place_back(value: str, context: Context) -> str:
 
 def old_place_into(raw: str, context: Context) -> str | None:
     """ELD `PID^1^3^101&…`: its first three components; the code behind them is a field of its own."""
-    where = "^".join(raw.split("^")[:3]).rstrip("^")
+    where = "^".join(raw.split("^")[:3]).rstrip("^ ")
     return place_into(where, context) if where else None
 
 

@@ -12,6 +12,7 @@ _CWE = "A01^甲名^L^B02^乙名^99ZZZ^1^2^原文^C03^丙名^HL70203^3^1.2.3.4^1.
 _EI = "E77^SENDER^1.2.156.77^ISO"
 _HD = "SENDER^1.2.156.77^ISO"
 _CX = "X300001^5^M11^HOSP&1.2.156.99&ISO^PI^WARD&1.2.156.98&ISO^20200103^20300104^J1&甲地&L^G1&乙局&L^13579^X"
+_RANGE = "20260102153000^20260103153000"
 _PERSON = "Doe&van&Own&de&Part^Jane^Quinn^Jr^Dr"
 _XPN = f"{_PERSON}^MD^D^A^C1&语境&L^20200101&20300102^G^20200103^20300104^PhD^Janie"
 _XCN = (
@@ -27,7 +28,6 @@ _PL = "PoC^Room^Bed^FAC&1.2.156.99&ISO^O^N^Building^Floor^Words^EI5&SENDER&1.2.3
 _NDL = "S88&Doe&Jane&Quinn&Jr&Dr&MD&SRC&HOSP&1.2.156.99&ISO^202601021530^202601031530^PoC^Room^Bed^FAC&1.2&ISO^O^N^B^F"
 _ED = "SRC^AP^PDF^Base64^aGVsbG8="
 _RP = "http://example.org/doc/1^APP&1.2.3&ISO^AP^PDF"
-_RANGE = "20260102153000^20260103153000"
 
 EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "text": (("words",),),
@@ -64,14 +64,26 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "allergy": ((_CWE,), ("A01^甲名^L",)),
     "switch": (
         ("5.60", "NM", "mmol/L"), ("5.60", "NM", "U1^unit^UCUM"), (">^5.60", "SN", "mg/L"),
-        ("^1.5^-^2.5", "SN", "mg/L"), ("^1^:^128", "SN", ""), ("words", "ST", ""), ("words", "TX", ""),
+        ("^1.5^-^2.5", "SN", "mg/L"), ("^1^:^128", "SN", "mg/L"), ("words", "ST", ""), ("words", "TX", ""),
         (_CWE, "CWE", ""), ("20260102153000+0800", "DTM", ""), ("20260102", "DT", ""), ("101500", "TM", ""),
         ("5.60^mg&milligram&UCUM", "CQ", ""), (_ED, "ED", ""), (_RP, "RP", ""), ("1^2^3", "NA", ""),
         (_RANGE, "DR", ""), ("1.5^2.5", "NR", "mg/L"), (_XAD, "XAD", ""), (_CX, "CX", ""), (_EI, "EI", ""),
     ),
-    "kind": (("TX", "words"),),
     "range": (("3.5-5.5", "mmol/L"), ("<7", "U1^unit^UCUM"), ("words", "")),
     "attachment": ((_ED, "ED", "D01^题名^LN"), (_RP, "RP", "D01^题名^LN")),
+    "repetition": (
+        ("5.60", "NM", "mmol/L", "A01^甲名^L", "5.60~7"), (_CWE, "CWE", "", "A01^甲名^L", "A~B"),
+        (">^5.60", "SN", "mg/L", "A01^甲名^L", "A~B"), ("^1.5^-^2.5", "SN", "mg/L", "A01^甲名^L", "A~B"),
+        ("^1^:^128", "SN", "mg/L", "A01^甲名^L", "A~B"), ("20260102153000+0800", "DTM", "", "A01^甲名^L", "A~B"),
+        ("101500", "TM", "", "A01^甲名^L", "A~B"), (_RANGE, "DR", "", "A01^甲名^L", "A~B"),
+        ("1.5^2.5", "NR", "mg/L", "A01^甲名^L", "A~B"), ("a^b", "VR", "", "A01^甲名^L", "A~B"),
+    ),
+    "measured": (("5.60", "mL"), ("5.60", "U1^unit^UCUM")),
+    "laboratory": ((_XON, _XAD), ("Org Name^D^12345", _XAD)),
+    "producer": ((_CWE,), ("A01^甲名^L",)),
+    "function": ((_NDL,), ("S88&罗&刚",)),
+    "filler": (("P77&SENDER&1.2.156.77&ISO^F88&FILLER&1.2.156.78&ISO",),),
+    "plainEI": ((_EI,),),
     "document": ((_EI,), ("E77^SENDER",)),
     "CQ": (("5.60^mg&milligram&UCUM",), ("5.60^mg",)),
     "SN": ((">^5.60",), ("^1.5^-^2.5",), ("^1^:^128",)),

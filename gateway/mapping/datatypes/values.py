@@ -16,7 +16,7 @@ from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import joined, parts
-from gateway.mapping.datatypes.simple import clean, number, number_back, time_back, time_into
+from gateway.mapping.datatypes.simple import clean, fhir_time, number, number_back, time_back, time_into
 from gateway.mapping.datatypes.units import ucum
 
 UCUM = "http://unitsofmeasure.org"
@@ -49,6 +49,12 @@ _QUALITATIVE = (
 _RANGE = re.compile(r"\s*(?P<low>[+-]?\d*\.?\d+)\s*(?:-{1,2}|~|～|—{1,2}|–|至)\s*(?P<high>[+-]?\d*\.?\d+)\s*")
 _TEXTS = {"ST", "TX", "FT"}
 _LONGEST_WORD = 60  # characters of a result in one word, with the blanks around it
+REPEATED = frozenset({  # types whose repetitions are several answers, not lines of one text
+    "NM", "SN", "CWE", "CE", "CNE", "CF", "IS", "ID", "DT", "TM", "TS", "DTM", "DR", "NR", "CQ", "VR", "SI",
+})  # fmt: skip
+WRITTEN = "urn:hutong:v2-value"  # extension of a value: OBX-2, with OBX-5 behind it, as the sender wrote them
+_PARTED = re.compile(r"[\\^~]")
+_CLOCK = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?")
 _LONG = 200  # ST holds up to 199 characters (v2.5.1 §2.A.73)
 
 
@@ -116,36 +122,83 @@ def worded(text: str) -> tuple[str, Any]:
 # --------------------------------------------------------------------------------------------- OBX-2/5/6
 
 
-def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[str, Any] | None:
-    """OBX-5 (all repetitions) by OBX-2 with the units of OBX-6 → value[x]."""
-    if raw == '""' or not raw.strip():
+def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[Any, ...] | None:
+    """OBX-5 (all repetitions) by OBX-2 with the units of OBX-6 → value[x], as (type name, value) or, where a primitive
+    would be written back otherwise, (type name, value, what extends it)."""
+    if raw == '""' or not raw.strip() or ("~" in raw and kind in REPEATED):
         return None
     unit = unit_text(units, context)
+    made = _read(raw, kind, unit, context)
+    if made is None or not kind or _as_it_is(raw, kind, made) or (kind == "NM" and made[0] != "Quantity"):
+        return made
+    return _hinted(made, raw, kind, context)
+
+
+def _read(raw: str, kind: str, unit: str, context: Context) -> tuple[str, Any] | None:
     match kind:
         case "NM" | "ST" | "TX" | "FT" | "" | "SI":
             return _texted(raw, kind, unit, context)
         case "SN":
             return structured_into(raw, unit, context)
         case "CWE" | "CE" | "CNE" | "CF" | "IS" | "ID":
-            concept = cwe_into(raw.partition("~")[0], context)
-            several = [text for each in raw.split("~") if (text := words(each, context))]
-            if concept and len(several) > 1:
-                concept["text"] = "; ".join(several)
+            concept = cwe_into(raw, context)
             return ("CodeableConcept", concept) if concept else None
         case "TS" | "DTM" | "DT":
             moment = time_into(raw, context)
             return ("DateTime", moment) if moment else _string(raw, context)
+        case "DR":
+            return _period(raw, context) or _string(raw, context)
+        case "NR":
+            return structured_into("^" + raw.replace("^", "^-^", 1), unit, context) or _string(raw, context)
         case "TM":
-            return (
-                ("Time", f"{raw[:2]}:{raw[2:4]}:{raw[4:6] or '00'}")
-                if re.fullmatch(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?", raw)
-                else _string(raw, context)
-            )
+            clock = _CLOCK.fullmatch(raw)
+            return ("Time", f"{clock[1]}:{clock[2]}:{clock[3] or '00'}") if clock else _string(raw, context)
         case "CQ":
             text, unit_of = (*raw.split("^", 1), "")[:2]
             return _texted(text, "NM", unit_text(unit_of.replace("&", "^"), context) or unit, context)
+        case "VR":
+            return _string(raw.replace("^", "-"), context)
         case _:
             return _string(raw, context)
+
+
+def _as_it_is(raw: str, kind: str, made: tuple[str, Any]) -> bool:
+    """A number with its digits, a short text without escapes: written as they came. Nearly all results are that."""
+    if kind == "NM":
+        return made[0] == "Quantity" and "comparator" not in made[1] and str(made[1]["value"]) == raw
+    return (
+        kind == "ST"
+        and made[0] != "Quantity"
+        and len(raw) < _LONG
+        and "\\" not in raw
+        and "^" not in raw
+        and "~" not in raw
+    )
+
+
+def _hinted(made: tuple[str, Any], raw: str, kind: str, context: Context) -> tuple[Any, ...]:
+    """The value with a note of OBX-2, and of OBX-5 too, where it would be written back otherwise."""
+    text, type_, _ = switch_back(made, context)
+    same = _settled(text) == _settled(raw)
+    if type_ == kind and same:
+        return made
+    hint = [{"url": WRITTEN, "valueString": kind if same else f"{kind}^{raw}"}]
+    if not hint[0]["valueString"].isprintable():
+        return made
+    name, value = made
+    return (name, {"extension": hint, **value}) if isinstance(value, dict) else (name, value, {"extension": hint})
+
+
+def _settled(text: str) -> str:
+    return text.strip().rstrip("^")
+
+
+def _period(raw: str, context: Context) -> tuple[str, Any] | None:
+    """DR, `from^to` (v2.5.1 §2A.20)."""
+    start, _, end = raw.partition("^")
+    ends = {"start": fhir_time(start, context.zone), "end": fhir_time(end, context.zone)}
+    made = {name: moment for name, moment in ends.items() if moment}
+    return ("Period", made) if made else None
 
 
 def words(raw: str, context: Context) -> str:
@@ -193,15 +246,6 @@ def _string(raw: str, context: Context) -> tuple[str, Any] | None:
     return ("String", text) if text else None
 
 
-def kind_into(raw: str, value: str, context: Context) -> str | None:
-    """OBX-2 as sent, where the value alone would be written back with another type: TX and FT that are short."""
-    return raw if raw in ("TX", "FT") and len(value) < _LONG and "~" not in value and "\\.br" not in value else None
-
-
-def kind_back(value: str, context: Context) -> tuple[str, str]:
-    return value, ""
-
-
 def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
     """SN `comparator^number^separator^number` → Quantity, Range, Ratio; what is none of these stays text."""
     comparator, first, separator, second = parts(raw, context, 4)
@@ -218,35 +262,82 @@ def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | 
     return ("String", text) if text else None
 
 
+class Hinted(str):
+    """A primitive value with what its extension says of how it was written."""
+
+    __slots__ = ("hint",)
+    hint: str
+
+
+def hinted(value: Any, element: dict[str, Any] | None) -> Any:
+    """A primitive together with what extends it (R4 json.html#primitive)."""
+    found = next((each for each in (element or {}).get("extension", ()) if each["url"] == WRITTEN), None)
+    if found is None or not isinstance(value, str):
+        return value
+    made = Hinted(value)
+    made.hint = str(found["valueString"])
+    return made
+
+
+def _hint_of(content: Any) -> str:
+    if isinstance(content, Hinted):
+        return content.hint
+    extensions = content.get("extension", ()) if isinstance(content, dict) else ()
+    return next((str(each["valueString"]) for each in extensions if each["url"] == WRITTEN), "")
+
+
 def switch_back(value: tuple[str, Any], context: Context) -> tuple[str, str, str]:
-    """value[x] → (OBX-5, OBX-2, OBX-6)."""
+    """value[x] → (OBX-5, OBX-2, OBX-6): as it was written, where the value still is what was read then."""
     kind, content = value
+    text, type_, unit = _written(kind, content, context)
+    hint, _, raw = _hint_of(content).partition("^")
+    if not hint:
+        return text, type_, unit
+    if not raw:
+        return text, hint, unit
+    if isinstance(content, dict):
+        content = {name: each for name, each in content.items() if name != "extension"}
+    again = _read(raw, hint, unit_text(unit, context), context)
+    if again != (kind, content):
+        return text, type_, unit
+    return raw, hint, "" if hint == "CQ" else unit  # CQ holds its own unit
+
+
+def _written(kind: str, content: Any, context: Context) -> tuple[str, str, str]:
+    """The value as it is written where nothing tells how it came."""
+    version = context.facts.get("VERSION", "")
     match kind:
-        case "Quantity":
-            unit = unit_back(content)
-            if content.get("comparator"):
-                return joined(content["comparator"], number_back(content.get("value", ""), context)), "SN", unit
-            return number_back(content.get("value", ""), context), "NM", unit
+        case "Quantity" | "Range" | "Ratio":
+            return _measured(kind, content, context)
         case "CodeableConcept":
             codings = content.get("coding", ())
             if codings and content.get("text") and all(each.get("system") == INTERPRETATION for each in codings):
                 return escape(content["text"]), "ST", ""  # 阴性(-): the coding was read out of the words
-            return cwe_back(content, context), "CWE", ""
-        case "Range":
-            low, high = content.get("low", {}), content.get("high", {})
-            return joined("", _digits(low, context), "-", _digits(high, context)), "SN", unit_back(low)
-        case "Ratio":
-            top, bottom = content.get("numerator", {}), content.get("denominator", {})
-            return joined("", _digits(top, context), "/", _digits(bottom, context)), "SN", unit_back(top)
+            return cwe_back(content, context), "CE" if "" < version < "2.5" else "CWE", ""
+        case "Period":
+            ends = (time_back(content[name], context) if name in content else "" for name in ("start", "end"))
+            return "^".join(ends).rstrip("^"), "DR", ""
         case "DateTime":
-            return time_back(content, context), "DT" if len(content) == len("2026-03-12") else "TS", ""
+            stamp = "DTM" if version >= "2.6" else "TS"
+            return time_back(content, context), "DT" if len(content) == len("2026-03-12") else stamp, ""
         case "Time":
             return content.replace(":", ""), "TM", ""
         case "Boolean":
             return ("Y" if content else "N"), "ID", ""
-        case _:
-            text = str(content)
-            return escape(text), "TX" if "\n" in text or len(text) >= _LONG else "ST", ""
+    text = str(content)
+    return escape(text), "TX" if "\n" in text or len(text) >= _LONG else "ST", ""
+
+
+def _measured(kind: str, content: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    """Numbers: NM, or SN with a comparator or two numbers (v2.5.1 §2.A.71)."""
+    if kind == "Quantity":
+        unit = unit_back(content)
+        if content.get("comparator"):
+            return joined(content["comparator"], number_back(content.get("value", ""), context)), "SN", unit
+        return number_back(content.get("value", ""), context), "NM", unit
+    first, separator, second = ("low", "-", "high") if kind == "Range" else ("numerator", "/", "denominator")
+    one, two = content.get(first, {}), content.get(second, {})
+    return joined("", _digits(one, context), separator, _digits(two, context)), "SN", unit_back(one)
 
 
 def _digits(value: dict[str, Any], context: Context) -> str:
@@ -294,6 +385,5 @@ def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 PAIRS = {
     "switch": Pair(switch_into, switch_back, fields=2, whole=True),
-    "kind": Pair(kind_into, kind_back, fields=1, fits=("code",)),
     "range": Pair(range_into, range_back, fields=1, fits=("BackboneElement",), coded=True),
 }

@@ -14,6 +14,7 @@ from gateway.fhir import bundle, validate
 from gateway.mapping.codetables import pair as pair_of
 from gateway.mapping.context import Context, transaction
 from gateway.mapping.datatypes import Pair, load
+from gateway.mapping.datatypes.values import REPEATED, hinted
 from gateway.mapping.paths import resolve
 from gateway.mapping.syntax import Field, Line, Place, Step
 from gateway.model import Resource
@@ -30,6 +31,8 @@ SUBJECT = {"subject": {"reference": "Patient/1"}, "status": "final", "code": {"t
 
 def structured(value: dict[str, Any]) -> Resource:
     """A resource with an element of several parts: of a query, of the definition of a test, of a result."""
+    if "code" in value:
+        return {"resourceType": "Observation", **SUBJECT, "component": [value]}
     if "part" in value or "valueString" in value:
         return {"resourceType": "Parameters", "parameter": [{"name": "n", **value}]}
     if "range" in value:
@@ -53,8 +56,8 @@ def hosted(type_: str, value: Any) -> Resource:
     if type_ in single:
         return {"resourceType": "Patient", single[type_]: value}
     match type_:
-        case "decimal":
-            return {**observation, "valueQuantity": {"value": value}}
+        case "decimal" | "Quantity":
+            return {**observation, "valueQuantity": value if type_ == "Quantity" else {"value": value}}
         case "BackboneElement":
             return structured(value)
         case "instant":
@@ -64,8 +67,9 @@ def hosted(type_: str, value: Any) -> Resource:
         case "Coding":
             return {**observation, "meta": {"tag": [value]}}
         case "choice":
-            kind, content = value
-            return {**observation, f"value{kind}": content}
+            kind, content, *extended = value
+            element = {f"_value{kind}": extended[0]} if extended else {}
+            return {**observation, f"value{kind}": content, **element}
     return {**observation, "note": [{"text": value}]}
 
 
@@ -142,16 +146,21 @@ def test_what_is_written_back_reads_the_same_again(name: str, raw: str, others: 
         others[0] = KINDS[len(others[0]) % len(KINDS)]
     if name == "attachment":
         others = ["RP" if others[0] else "ED", "T1^标题^L"]
+    if name == "repetition":
+        others = [KINDS[len(others[0]) % len(KINDS)], others[1], "T1^标题^L", "a~b"]
     raw = raw.replace("|", "")  # the field separator stands in no field
     value = made_by(pair, raw, others, word, context(), worded=worded)
     if value is None:
         return
     around = context()
+    if name == "switch":
+        value = (value[0], hinted(value[1], value[2] if len(value) > 2 else None))
     written = pair.back(resolved(value, pair, made_by, raw, others, word, worded), around, *words)
     first, *rest = written if isinstance(written, tuple) else (written,)
-    again = pair.into(first, *[*rest, "", ""][: pair.fields], context(), *words)
-    if name == "switch" and others[0] in ("CWE", "CE", "IS", "ID") and "~" in raw:
-        return  # several coded answers come back as one, with the text of all
+    if name == "repetition" and rest[0] not in REPEATED:
+        return  # an answer in words among coded ones: its type alone is lost
+    rest = [*rest, *others[len(rest) :]] if name == "repetition" else [*rest, "", ""]
+    again = pair.into(first, *rest[: pair.fields], context(), *words)
     assert same(normal(again), normal(value)), (raw, written, again, value)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.mapping.datatypes import load
 from gateway.mapping.datatypes.units import ucum
-from gateway.mapping.datatypes.values import qualitative, quantity, reference_range
+from gateway.mapping.datatypes.values import hinted, qualitative, quantity, reference_range
 from tests.mapping.house import context
 
 
@@ -98,7 +98,7 @@ def test_an_empty_result_is_none(raw: str) -> None:
 
 def test_a_number_that_is_none_is_noted() -> None:
     around = context()
-    assert load()["switch"].into("see note", "NM", "", around) == ("String", "see note")
+    assert load()["switch"].into("see note", "NM", "", around)[:2] == ("String", "see note")
     assert around.notes == ["a numeric result (OBX-2 NM) is no number; it was carried as text"]
 
 
@@ -197,9 +197,36 @@ def test_a_worded_result_is_written_as_the_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "kept"), [("TX", "short", "TX"), ("FT", "x", "FT"), ("ST", "x", None), ("TX", "x" * 300, None)]
-)
-def test_the_type_of_a_text_is_kept_only_where_it_would_be_guessed_wrong(
-    kind: str, value: str, kept: str | None
-) -> None:
-    assert load()["kind"].into(kind, value, context()) == kept
+    ("raw", "kind", "units", "hint"),
+    [
+        ("short", "TX", "", "TX"), ("x", "FT", "", "FT"), ("x", "ST", "", None), ("x" * 300, "TX", "", None),
+        ("5.60", "NM", "mmol/L", None),
+        ("5.60", "ST", "mmol/L", "ST"), ("<0.05", "NM", "mg/L", "NM^<0.05"),
+        ("+5", "NM", "", "NM^+5"),
+        ("<^0.05", "SN", "mg/L", None), ("^5", "SN", "", "SN^^5"), ("^1^:^128", "SN", "", "SN^^1^:^128"),
+        ("A^甲^L", "CWE", "", None), ("A^甲^L", "CE", "", "CE"), ("A^甲^L", "CNE", "", "CNE"),
+        ("20260312", "DT", "", None),
+        ("202603120810", "TS", "", "TS^202603120810"), ("20260312081000", "DTM", "", "DTM"),
+        ("0810", "TM", "", "TM^0810"),
+        ("20260312^20260313", "DR", "", None), ("1.5^2.5", "NR", "g/L", "NR^1.5^2.5"),
+        ("300001^^^COUNTY^PI", "CX", "", "CX^300001^^^COUNTY^PI"), ("1^2^3", "NA", "", "NA^1^2^3"),
+        ("张^伟", "XPN", "", "XPN^张^伟"), ("5^mg", "CQ", "", "CQ^5^mg"), ("阳性(+)", "ST", "", None),
+        ("↑", "ST", "", None),
+        ("**", "ST", "", None), ("5.60", "", "mmol/L", None),
+    ],
+)  # fmt: skip
+def test_a_result_comes_back_as_it_was_written(raw: str, kind: str, units: str, hint: str | None) -> None:
+    """Type, text and unit; a note of them only where they would be guessed otherwise."""
+    name, value, *rest = result(raw, kind, units)
+    extensions = (rest[0] if rest else value if isinstance(value, dict) else {}).get("extension", ())
+    assert [each["valueString"] for each in extensions] == ([hint] if hint else [])
+    text, type_, unit = load()["switch"].back((name, hinted(value, rest[0] if rest else None)), context())
+    assert (text, unit or units) == (raw, units)
+    assert type_ == (kind or "NM")
+
+
+def test_a_note_of_a_value_that_has_changed_since_is_not_believed() -> None:
+    name, value = result("<0.05", "NM", "mg/L")
+    assert load()["switch"].back((name, {**value, "value": 7}), context()) == ("<^7", "SN", "mg/L")
+    _, _, element = result("0810", "TM")
+    assert load()["switch"].back(("Time", hinted("09:30:00", element)), context()) == ("093000", "TM", "")
