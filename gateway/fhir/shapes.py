@@ -88,7 +88,7 @@ def _reference(item: Any, references: list[str]) -> bool:
     """A reference with its display, which nearly all are."""
     if item.__class__ is dict and "reference" in item and len(item) == 1 + ("display" in item):
         text, shown = item["reference"], item.get("display", "-")
-        if text.isprintable() and shown.isprintable() and not (text.isspace() or shown.isspace()) and text and shown:
+        if text.isprintable() and text[:1] > " " and shown.isprintable() and shown[:1] > " ":
             references.append(text)
             return True
     return _by_shape("Reference")(item, references)

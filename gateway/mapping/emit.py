@@ -330,7 +330,7 @@ class BlockEmitter:
 
     def _key_text(self, found: Field) -> str:
         raw = self.source.raw(found)
-        if not found.repeats:  # '*' takes the whole field
+        if found.number and not found.repeats:  # '*' takes the whole field
             raw = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
         return raw
 

@@ -15,7 +15,7 @@ from gateway.mapping import memory, paths, runtime
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
-from gateway.mapping.source_code import Writer
+from gateway.mapping.source_code import Writer, fields_of
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Block, Condition, Export, Structure
 from gateway.mapping.target_code import constants_of, steps_of
@@ -122,6 +122,7 @@ class StructureMap:
         functions = _compile(
             library, blocks, source="segments", explain=explain, once=structure.once, structure=structure.name
         )
+        self.widths = {} if explain else _widths(blocks)
         self.groups: list[list[CompiledBlock]] = [[] for _ in self.layout.parents]
         for block, function in zip(blocks, functions, strict=True):
             for group in homes(self.layout, block):
@@ -134,7 +135,12 @@ class StructureMap:
     def run(self, segments: list[Segment], context: Context) -> None:
         """Makes all resources of one message in the context."""
         astray: list[str] = []
-        root = self.layout.place(segments, astray)
+        widths = self.widths
+        wide = [
+            each if len(each) >= (width := widths.get(each[0], 0)) else each + [""] * (width - len(each))
+            for each in segments
+        ]
+        root = self.layout.place(wide, astray)
         if astray:
             context.note(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
         last: list[tuple[ListLink, Entry]] = []
@@ -196,6 +202,15 @@ _ONCE: tuple[Segment | None, ...] = (None,)
 def _with_company(compiled: CompiledBlock, group: list[CompiledBlock]) -> CompiledBlock:
     company = [each for each in group if each.repeated == compiled.repeated != ""]
     return replace(compiled, beside=len(company) > 1)
+
+
+def _widths(blocks: list[Block]) -> dict[str, int]:
+    """How long each segment must be, so that every field that a block reads is there."""
+    widths: dict[str, int] = {}
+    for block in blocks:
+        for found in fields_of(block):
+            widths[found.segment] = max(widths.get(found.segment, 0), found.number + 1)
+    return widths
 
 
 def homes(layout: Layout, block: Block) -> list[int]:

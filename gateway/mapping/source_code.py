@@ -52,7 +52,8 @@ class SourceCode:
         self.blanks: dict[str, str] = {}  # segment → name of the empty one that stands for it where it is absent
 
     def begin(self, block: Block, *, explain: bool) -> None:
-        """Each segment that the block reads becomes a local name, as long as the last field that is read."""
+        """Each segment that the block reads becomes a local name. It is as long as the last field that is read: made so
+        for the whole message at once (into_fhir.py), or here, where lineage needs the segments as they came."""
         write = self.writer
         fields = fields_of(block)
         for segment in (names := segments_of(block)):
@@ -63,14 +64,13 @@ class SourceCode:
         for segment in names:
             last = max((found.number for found in fields if found.segment == segment), default=0)
             blank = self.blanks[segment] = write.object([""] * (last + 1))
-            if explain:
-                write.add(f"{segment}_ = {segment} or ABSENT")
-            needed = block.segments == (segment,)
-            if not needed:
+            if block.segments != (segment,):
                 write.add(f"if {segment} is None:")
                 write.add(f"    {segment} = {blank}")
-            write.add(f"{'if' if needed else 'elif'} len({segment}) <= {last}:")
-            write.add(f"    {segment} = {segment} + {blank}")
+            if explain:
+                write.add(f"{segment}_ = ABSENT if {segment} is {blank} else {segment}")
+                write.add(f"if len({segment}) <= {last}:")
+                write.add(f"    {segment} = {segment} + {blank}")
 
     def raw(self, found: Field) -> str:
         """An expression for the whole field."""
