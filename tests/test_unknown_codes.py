@@ -169,3 +169,10 @@ async def test_the_command_lists_and_applies(house: House, tmp_path: Path) -> No
     assert "1 codes are known now; 1 messages wait" in done.output
     house.process()
     assert {each.code for each in found(house)} == {"110101199003077571"}
+
+
+def test_the_command_shows_what_a_code_may_be_mapped_to() -> None:
+    runner = CliRunner()
+    assert "sex\n" in runner.invoke(app, ["codes", "table"]).output
+    assert "F\tfemale\tFemale\n" in runner.invoke(app, ["codes", "table", "sex"]).output
+    assert runner.invoke(app, ["codes", "table", "sexx"]).exit_code == 1

@@ -63,6 +63,26 @@ def apply(
     typer.echo(f"{codes} codes are known now; {entries} messages wait to be translated again", err=True)
 
 
+@app.command("table")
+def table(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A code table; without it, their names.")] = "",
+) -> None:
+    """Show a code table of the shipped maps: the codes that a local code may be mapped to, and what they become."""
+    from gateway import errors
+    from gateway.mapping import guide, maps
+
+    tables = maps.load([maps.shipped()]).library.codes
+    if not name:
+        for each in sorted(tables):
+            typer.echo(each)
+        return
+    if name not in tables:
+        raise errors.Configuration(f"there is no code table {name}", remedy="see `hutong codes table`")
+    texts = {row.code: row.text for row in guide.of(name)}
+    for code, target in tables[name].into.items():
+        typer.echo(f"{code}\t{target}\t{texts.get(code, '')}".rstrip())
+
+
 def shown(code: str) -> str:
     """The code as a person may read it anywhere."""
     return code if len(code) <= LONGEST and not _LIKE_A_NUMBER.search(code) else f"({len(code)} characters)"
