@@ -55,6 +55,17 @@ def lint(
         raise typer.Exit(1)
 
 
+@app.command("explain")
+def explain(
+    asked: Annotated[str, typer.Argument(metavar="FIELD|ELEMENT", help="PID-5, PID-5.1, Observation.status, 姓名")],
+    config: Config = None,
+) -> None:
+    """Every line that touches a field or an element, both ways, with its file and line, in plain words."""
+    from gateway.mapping.inquiry import explain as lines
+
+    _print(lines(_library(config), asked))
+
+
 @app.command("waived")
 def waived() -> None:
     """The rows of HL7's V2-to-FHIR guide that are left out on purpose: map, field, element, reason."""
