@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from gateway.cli import app
@@ -196,6 +198,37 @@ def test_the_message_of_the_page_is_understood(own_maps: Maps) -> None:
     validate.check_bundle(made.bundle)
     (patient,) = (each["resource"] for each in made.bundle["entry"] if each["resource"]["resourceType"] == "Patient")
     assert (patient["name"][0]["text"], patient["birthDate"]) == ("王䶮", "1968-03-15")
+
+
+def test_the_z_segment_and_the_code_table_of_the_page_go_there_and_back(own_maps: Maps) -> None:
+    body = (
+        "MSH|^~\\&|H|F|||20260312||ADT^A28|1|P|2.5.1\rPID|1||7^^^F^PI||王䶮||19680315|M\r"
+        "ZJQ|C1^F|2|20260101\rZJQ|C2^F|8|20260102\r"
+    )
+    made = own_maps.to_fhir(hl7v2.decode(body.encode()), profile=Profile())
+    validate.check_bundle(made.bundle)
+    found = [each["resource"] for each in made.bundle["entry"] if each["resource"]["resourceType"] == "Observation"]
+    assert [each["valueCodeableConcept"]["coding"][0]["code"] for each in found] == ["enhanced", "basic"]
+    assert [each["effectiveDateTime"] for each in found] == ["2026-01-01", "2026-01-02"]
+    resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
+    leads = [url for url, each in resources.items() if each["resourceType"] == "Patient"]
+    to = Address(profile=Profile(), facility="F", control_id="1", when=datetime.now(UTC))
+    written = own_maps.from_fhir(resources, leads, structure="ADT_A05", to=to).decode()
+    assert [line for line in written.split("\r") if line.startswith("ZJQ")] == [
+        "ZJQ|C1^F|2|20260101",
+        "ZJQ|C2^F|1|20260102",
+    ]
+
+
+def test_the_profile_of_the_page_does_what_it_says(own_maps: Maps) -> None:
+    (text,) = blocks(LANGUAGE, "yaml")
+    profile = msgspec.convert(yaml.load(text, Loader=yaml.BaseLoader)["profile"], Profile)
+    body = "MSH|^~\\&|H|F|||20260312||ADT^A28|1|P|2.5.1\rPID|1|7^^^F^PI|||王䶮|||7||||||^WPN^PH^^^^5550100\r"
+    made = own_maps.of(profile).to_fhir(hl7v2.decode(body.encode()), profile=profile)
+    (patient,) = (each["resource"] for each in made.bundle["entry"] if each["resource"]["resourceType"] == "Patient")
+    assert patient["identifier"][0]["value"] == "7"
+    assert patient["gender"] == "male"
+    assert "telecom" not in patient
 
 
 def test_the_export_of_the_page_goes_there_and_back(own_maps: Maps) -> None:
