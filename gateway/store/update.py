@@ -43,6 +43,7 @@ _WRITTEN_AT = {"ServiceRequest": "authoredOn", "DiagnosticReport": "issued", "Ob
 # A late first message of these still tells what the newer, shorter one did not: an order that comes after its
 # cancellation, an admission that comes after the discharge. A late report or result tells nothing.
 _FILLED = frozenset({"ServiceRequest", "Encounter"})
+_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SERVER = frozenset({"versionId", "lastUpdated"})
 
@@ -135,6 +136,9 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
         news.pop("status", None)  # "unknown" is no news about something that is known
     for name in [name for name, value in news.items() if name[1:] in stored and _is_absent(name, value)]:
         del news[name]
+    known = {element_of(kind, name) for name, value in stored.items() if not says_nothing(value)}
+    for name in [name for name, value in news.items() if says_nothing(value) and element_of(kind, name) in known]:
+        del news[name]
     spoken = {element_of(kind, name) for name in news}
     result = {name: value for name, value in stored.items() if name in news or element_of(kind, name) not in spoken}
     for name, value in news.items():
@@ -149,6 +153,16 @@ def _is_absent(name: str, value: Any) -> bool:
     if not name.startswith("_") or not isinstance(value, dict) or set(value) != {"extension"}:
         return False
     return [each.get("url") for each in value["extension"]] == [_ABSENT_REASON]
+
+
+def says_nothing(value: Any) -> bool:
+    """An element that R4 demands and the source did not tell: `subject` of an answer that names no patient, a coded
+    element with data-absent-reason as its only code. It is no news about what is known."""
+    if not isinstance(value, dict):
+        return False
+    if set(value) == {"extension"}:
+        return all(each.get("url") == _ABSENT_REASON for each in value["extension"])
+    return set(value) == {"coding"} and all(each.get("system") == _ABSENT for each in value["coding"])
 
 
 def _is_status(kind: str, status: Any) -> bool:
@@ -177,9 +191,10 @@ def _other(link: Mapping[str, Any]) -> str:
 def _filled(stored: Resource, arriving: Resource) -> Resource:
     """Elements that the stored resource lacks, from an older statement; the missing ends of a period too."""
     kind = str(stored.get("resourceType"))
-    known = {element_of(kind, name) for name in stored}
+    known = {element_of(kind, name) for name, value in stored.items() if not says_nothing(value)}
     lacking = {name: value for name, value in arriving.items() if element_of(kind, name) not in known}
-    result = {**stored, **lacking}
+    told = {element_of(kind, name) for name in lacking}
+    result = {name: value for name, value in stored.items() if element_of(kind, name) not in told} | lacking
     if isinstance(period := arriving.get("period"), dict) and isinstance(stored.get("period"), dict):
         result["period"] = {**period, **stored["period"]}
     return result

@@ -158,6 +158,26 @@ def test_an_absent_reason_is_no_news_about_what_is_known() -> None:
     assert update.combine(stored, resource("Appointment", _start=other)) == resource("Appointment", _start=other)
 
 
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+UNTOLD = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
+UNCODED = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}]}
+
+
+def test_an_answer_that_names_no_patient_changes_the_state_alone() -> None:
+    stored = resource("ServiceRequest", status="active", subject={"reference": "Patient/1"}, code={"text": "CT"})
+    answer = resource("ServiceRequest", status="completed", subject=UNTOLD)
+    assert update.combine(stored, answer) == {**stored, "status": "completed"}
+    medicine = resource("MedicationRequest", status="active", medicationReference={"reference": "Medication/1"})
+    told = resource("MedicationRequest", status="cancelled", medicationCodeableConcept=UNCODED)
+    assert update.combine(medicine, told) == {**medicine, "status": "cancelled"}
+
+
+def test_an_order_after_its_answer_tells_what_the_answer_did_not() -> None:
+    answered = resource("ServiceRequest", status="revoked", subject=UNTOLD)
+    order = resource("ServiceRequest", status="active", subject={"reference": "Patient/1"})
+    assert update.combine(answered, order) == {**answered, "subject": {"reference": "Patient/1"}}
+
+
 @pytest.mark.parametrize(
     ("kind", "element"), [("DiagnosticReport", "issued"), ("Observation", "issued"), ("ServiceRequest", "authoredOn")]
 )
