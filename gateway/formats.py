@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from gateway.codec import delimited, hl7v2
+from gateway.codec import delimited, hl7v2, hl7v2_xml
 from gateway.codec import json as json_tree
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.fhir import json, validate
@@ -87,7 +87,7 @@ class Formats:
 
 def _sniffed(body: bytes) -> str:
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
-    if start.startswith((b"MSH", b"msh")) or not start:
+    if start.startswith((b"MSH", b"msh", b"FHS", b"BHS")) or not start or hl7v2_xml.is_xml(body):
         return "hl7v2"
     return "fhir" if start.startswith(b"{") else "delimited"
 
@@ -153,7 +153,7 @@ def _check_beginning(body: bytes, *, from_file: bool) -> None:
     """At the door a message begins with MSH (HL7 v2.5.1 §2.5.1); reading is more patient, so a person may replay it.
     What programs that write files put before it (marks, blanks, empty lines) is taken off with a note."""
     start = body[:64].lstrip(_BEFORE_MSH) if from_file else body.removeprefix(b"\xef\xbb\xbf")
-    if not start.startswith((b"MSH", b"msh")):
+    if not start.startswith((b"MSH", b"msh")) and not hl7v2_xml.is_xml(body):
         remedy = "let the sender begin with MSH; this one is kept and may be replayed"
         raise Permanent("something stands before the MSH segment", place="MSH", code="100", remedy=remedy)
 

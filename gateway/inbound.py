@@ -14,13 +14,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.codec import hl7v2
+from gateway import telemetry
+from gateway.codec import hl7v2, hl7v2_batch
 from gateway.db.engine import Transaction
-from gateway.errors import Configuration
+from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
 from gateway.formats import Formats, Look
 from gateway.identity.index import resolve
@@ -59,9 +60,41 @@ class Receiver:
 
     async def receive(self, frame: Frame) -> bytes:
         """Look at it, write it down, answer. Refused frames are written down too, with their cause."""
+        owner, channel = self.channels.get(frame.channel, (None, None))
+        if channel is None or channel.format == "hl7v2":
+            batch = await self._batch(frame, channel)
+            if batch is not None:
+                return await self._each(frame, channel, batch)
+        return await self._one(frame, owner, channel)
+
+    async def _batch(self, frame: Frame, channel: Channel | None) -> hl7v2_batch.Batch | None:
+        """The messages of a batch; over MLLP only where the sender says that it is one."""
+        over_mllp = channel is None or channel.transport == "mllp"
+        if over_mllp and not hl7v2_batch.enveloped(frame.body):
+            return None
+        try:
+            if len(frame.body) <= INLINE:
+                return hl7v2_batch.opened(frame.body)
+            return await asyncio.to_thread(hl7v2_batch.opened, frame.body)
+        except Permanent:
+            return None  # refused as a whole, with its cause
+
+    async def _each(self, frame: Frame, channel: Channel | None, batch: hl7v2_batch.Batch) -> bytes:
+        """Every message of a batch is an entry of its own, with its own answer: a bad one stops nobody."""
+        for note in batch.notes:
+            telemetry.logger().warning("batch", channel=frame.channel, peer=frame.peer, note=note)
+        owner = self.channels.get(frame.channel, (None, None))[0]
+        if not batch.messages:
+            return await self._one(frame, owner, channel)
+        answers = [
+            await self._one(replace(frame, body=body, peer=f"{frame.peer}#{number}"), owner, channel)
+            for number, body in enumerate(batch.messages, 1)
+        ]
+        return _together(answers, channel, batch)
+
+    async def _one(self, frame: Frame, owner: Member | None, channel: Channel | None) -> bytes:
         began = time.perf_counter()
         self.metrics.received(frame.channel)
-        owner, channel = self.channels.get(frame.channel, (None, None))
         if len(frame.body) <= INLINE:
             look = self.formats.look(frame, channel, owner)
         else:
@@ -99,6 +132,18 @@ def _answer(community: Community, channel: Channel | None, look: Look) -> bytes:
         issue = {"severity": "error", "code": "invalid", "diagnostics": str(look.error)}
         return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
     return b""
+
+
+def _together(answers: list[bytes], channel: Channel | None, batch: hl7v2_batch.Batch) -> bytes:
+    """The answer to a batch: for a folder what was refused, by its number; else the acknowledgements as a batch, in
+    the order of the messages (HL7 v2.5.1 §2.10.3.3)."""
+    if channel is not None and channel.transport == "files":
+        refused = [f"#{number}: {text.decode()}" for number, text in enumerate(answers, 1) if text]
+        head = f"{len(refused)} of {len(answers)} messages were refused, the others are taken"
+        return "\r\n".join([head, *refused, *batch.notes]).encode() if refused else b""
+    given = [each for each in answers if each]
+    head = f"BHS|^~\\&|{APPLICATION}||||||||||{batch.control_id}".rstrip("|")
+    return b"".join([head.encode() + b"\r", *given, f"BTS|{len(given)}\r".encode()])
 
 
 def acknowledgement(community: Community, look: Look) -> bytes:

@@ -218,7 +218,7 @@ def test_a_file_that_is_not_there(fake: FakeTranslation) -> None:
     ],
 )
 def test_the_messages_of_a_file(body: bytes, count: int) -> None:
-    found = messages.messages(body)
+    found, _ = messages.messages(body)
     assert len(found) == count
     assert all(part.startswith(b"MSH") and b"FTS" not in part for part in found) or count == 1
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.codec import hl7v2, hl7v2_xml_writer
 from gateway.db.engine import Transaction
 from gateway.errors import Transient
 from gateway.inbound import asked_for, patient_of
@@ -293,3 +294,47 @@ def test_what_routing_goes_by(house: House) -> None:
     assert patient_of({"resourceType": "Task", "for": {"reference": "Patient/p"}}) == "Patient/p"
     assert patient_of({"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/p"}}) == "Patient/p"
     assert patient_of({"resourceType": "Organization"}) == ""
+
+
+# ------------------------------------------------------------------------------------------------ batches
+
+
+async def test_every_message_of_a_batch_is_an_entry_with_an_answer(house: House) -> None:
+    """HL7 v2.5.1 §2.10.3: a bad message stops nobody, and each is acknowledged in its place."""
+    bad = community.result("L2").replace(b"PID|", b"PIX|")
+    body = (
+        b"BHS|^~\\&|LIS|LAB|||||||B7\r"
+        + community.result("L1", report="F1")
+        + bad
+        + community.result("L3", report="F3")
+        + b"BTS|4\r"
+    )
+    answer = await house.receive(body)
+    assert answer.startswith(b"BHS|^~\\&|HUTONG||||||||||B7\r")
+    assert answer.endswith(b"BTS|3\r")
+    assert [line[4:6] for line in answer.split(b"\r") if line.startswith(b"MSA")] == [b"AA", b"AE", b"AA"]
+    entries = house.entries()
+    assert states(entries) == ["waiting", "refused", "waiting"]
+    found = house.ledger.entry(entries[1].id)
+    assert found is not None
+    assert found[1].frame.body == bad
+    house.process()
+    assert len(house.search("DiagnosticReport")) == 2
+
+
+async def test_a_batch_that_comes_again_changes_nothing(house: House) -> None:
+    body = b"BHS|^~\\&|\r" + community.result("L1") + community.result("L2") + b"BTS|2\r"
+    assert await house.receive(body) != await house.receive(b"")
+    await house.receive(body)
+    assert [line.control_id for line in house.entries() if line.control_id] == ["L1", "L2"]
+
+
+async def test_a_message_in_xml_is_a_message(house: House) -> None:
+    """HL7 v2.xml: the same maps, and the bytes as they came in the journal."""
+    body = hl7v2_xml_writer.write(hl7v2.decode(community.result("L1", report="F1")).segments)
+    assert code(await house.receive(body)) == "AA"
+    found = house.ledger.entry(house.entries()[0].id)
+    assert found is not None
+    assert found[1].frame.body == body
+    house.process()
+    assert len(house.search("DiagnosticReport")) == 1

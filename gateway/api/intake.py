@@ -4,6 +4,7 @@
 |---|---|
 | an HL7 v2 acknowledgement AA, CA | 200, the acknowledgement as application/hl7-v2 |
 | AE, AR, CE, CR | 400, the acknowledgement (kept with its cause, except when the text says otherwise) |
+| a batch of acknowledgements (BHS …) | 200 when all are accepted, else 400: each says what became of its message |
 | an OperationOutcome without an error, or nothing | 202 |
 | an OperationOutcome with an error | 400 |
 | it cannot be written down now (Transient), or too much is arriving | 503 + Retry-After: send it again |
@@ -104,8 +105,8 @@ def declared(request: Request, limit: int) -> int:
 
 def answered(request: Request, body: bytes) -> Response:
     """The HTTP answer for what `receive` said; see the table above."""
-    if body.startswith((b"MSH", b"\x0bMSH")):
-        status = 200 if acknowledgement_code(body) in _ACCEPTED else 400
+    if body.startswith((b"MSH", b"\x0bMSH", b"BHS")):
+        status = 200 if acknowledgement_codes(body) <= _ACCEPTED else 400
         return Response(body, status, media_type=HL7_TYPE)
     if not body:
         return answer.fhir(request, _RECEIVED, status=202, lenient=True)
@@ -113,10 +114,9 @@ def answered(request: Request, body: bytes) -> Response:
     return answer.fhir(request, body, status=400 if refused else 202, lenient=True)
 
 
-def acknowledgement_code(body: bytes) -> bytes:
-    """MSA-1 of an acknowledgement that we wrote ourselves; b"" when it has none."""
-    segment = next((line for line in body.split(b"\r") if line.startswith(b"MSA")), b"")
-    return segment[4:6]
+def acknowledgement_codes(body: bytes) -> set[bytes]:
+    """MSA-1 of the acknowledgement that we wrote ourselves, of each in a batch."""
+    return {line[4:6] for line in body.split(b"\r") if line.startswith(b"MSA")}
 
 
 async def _arriving(request: Request) -> AsyncIterator[bytes]:

@@ -69,7 +69,9 @@ class Operations:
     async def health(self) -> Response:
         """200 once everything listens, 503 before and while stopping."""
         ready = self.services.ready()
-        body = msgspec.json.encode({"status": "ok" if ready else "starting", "version": self.services.version})
+        said: dict[str, object] = {"status": "ok" if ready else "starting", "version": self.services.version}
+        settings = self.services.settings()
+        body = msgspec.json.encode({**said, "settings": settings} if settings else said)
         return Response(body, 200 if ready else 503, media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -23,11 +23,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Services:
     """The rooms behind the door. `receive` answers once the frame is durable and raises Transient when it cannot be."""
 
-    community: Community
+    community: Community  # the one thing that may change while it runs: the settings of another edition
     record: Record
     overview: Overview
     tokens: Tokens
@@ -35,6 +35,7 @@ class Services:
     receive: Callable[[Frame], Awaitable[bytes]]
     ready: Callable[[], bool]  # whether everything listens
     version: str
+    settings: Callable[[], Mapping[str, object]] = dict  # the edition in use, and why a newer one was refused
     now: Callable[[], datetime] = _now
     intake_limit: int = INTAKE_LIMIT
     waiting_limit: int = WAITING_LIMIT

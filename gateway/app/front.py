@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import uvicorn
 
@@ -11,11 +12,12 @@ from gateway.api import Services, create
 from gateway.api.overview import Overview
 from gateway.api.security import Tokens
 from gateway.api.serving import configuration
-from gateway.app.rooms import SHARED, Rooms, version
+from gateway.app.editions import Edition
+from gateway.app.rooms import SHARED, Channels, Rooms, version
 from gateway.errors import Configuration
 from gateway.inbound import Receiver
 from gateway.journal.intake import Intake
-from gateway.model import Channel
+from gateway.model import Channel, Frame
 from gateway.store.record import Record
 from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
@@ -37,6 +39,8 @@ class Front:
         )
         self.mllp = MllpListener(mllp, channel=SHARED.id)
         self.ready = False
+        self.settings: dict[str, object] = {"edition": 1, "problem": ""}  # what /health says of them
+        self._services = self._rooms_behind_the_door()
         self._http = host_and_port(http, place="--http")
         self._listeners: list[Listener] = []  # those that listen
         self._server: uvicorn.Server | None = None
@@ -50,19 +54,32 @@ class Front:
         host, port = self._server.servers[0].sockets[0].getsockname()[:2]
         return host, port
 
+    async def receive(self, frame: Frame) -> bytes:
+        """One frame, by the settings of this moment."""
+        return await self.receiver.receive(frame)
+
+    def take(self, edition: Edition) -> None:
+        """Other settings and maps, from the next message on. Ports and folders stay as they were opened."""
+        formats = edition.formats
+        self.receiver = replace(self.receiver, community=formats.community, formats=formats, channels=edition.channels)
+        self._services.community = formats.community
+        listening, wanted = _doors(self.rooms.channels), _doors(edition.channels)
+        restart = sorted(name for name in listening.keys() | wanted.keys() if listening.get(name) != wanted.get(name))
+        self.settings = {"edition": edition.number, "problem": "", **({"restart for": restart} if restart else {})}
+
     async def start(self) -> None:
         """Raises Configuration when a port or folder cannot be opened."""
         self.intake.start()
         own = [channel for _, channel in self.rooms.channels.values() if _listens(channel)]
         for each in (self.mllp, *(listener(channel, self.rooms.data) for channel in own)):
-            await each.listen(self.receiver.receive)
+            await each.listen(self.receive)
             self._listeners.append(each)
         await self._open_web_door()
         self.ready = True
 
     async def _open_web_door(self) -> None:
         host, port = self._http
-        self._server = uvicorn.Server(configuration(create(self._services()), host=host, port=port))
+        self._server = uvicorn.Server(configuration(create(self._services), host=host, port=port))
         self._serving = asyncio.create_task(_quietly(self._server))
         while not self._server.started:
             if self._serving.done():
@@ -80,7 +97,7 @@ class Front:
             await self._serving
         await asyncio.to_thread(self.intake.close)
 
-    def _services(self) -> Services:
+    def _rooms_behind_the_door(self) -> Services:
         rooms = self.rooms
         return Services(
             community=rooms.community,
@@ -88,7 +105,8 @@ class Front:
             overview=Overview(rooms.journal, rooms.record),
             tokens=Tokens(rooms.record),
             metrics=rooms.metrics,
-            receive=self.receiver.receive,
+            receive=self.receive,
+            settings=lambda: self.settings,
             ready=lambda: self.ready,
             version=version(),
         )
@@ -97,6 +115,11 @@ class Front:
 def _listens(channel: Channel) -> bool:
     """An http channel is the web door's; an mllp channel without an address of its own uses the shared port."""
     return channel.transport == "files" or (channel.transport == "mllp" and bool(channel.listen))
+
+
+def _doors(channels: Channels) -> dict[str, Channel]:
+    """The channels that listen at a port or folder of their own."""
+    return {name: channel for name, (_, channel) in channels.items() if _listens(channel)}
 
 
 async def _quietly(server: uvicorn.Server) -> None:

@@ -21,14 +21,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway import telemetry
 from gateway.app import program
 from gateway.errors import Configuration
 
+if TYPE_CHECKING:
+    from gateway.app.editions import Editions
+    from gateway.app.front import Front
+
 STOPPING = 6.0  # seconds the worker may take to end by itself
 PAUSES = (0.2, 1.0, 5.0)  # seconds before the worker is started again: after its first, second, third fall in a row
 STEADY = 60.0  # seconds after which a fall counts as a first one
+LOOK_EVERY = 1.0  # seconds between two looks whether settings or maps have changed
 PATIENCE = 10.0  # seconds to wait for the worker of a front that has just died
 
 
@@ -48,11 +54,19 @@ def serve(*, config: Path | None, data: Path, http: str, mllp: str) -> None:
 
 
 async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: str, mllp: str) -> None:
+    from gateway.app.editions import Editions
     from gateway.app.front import Front
     from gateway.app.rooms import open_rooms
 
     stopped = asyncio.Event()
+    hurry = asyncio.Event()  # SIGHUP: look for new settings now
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hurry.set)
+    editions = Editions(config, data) if config else None
+    first = editions.first() if editions else None
+    if first is not None:
+        config = first.path
+        worker.use(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     with contextlib.closing(open_rooms(config=config, data=data, process="front")) as rooms:
@@ -63,10 +77,36 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
             settle_down()
             host, port = front.http_address
             telemetry.logger().info("serving", host=host, port=port)
+            watch = asyncio.create_task(_renew(editions, front, worker, hurry)) if editions and first else None
             await stopped.wait()
+            if watch is not None:
+                watch.cancel()
         finally:
             worker.tell()
             await front.stop()
+
+
+async def _renew(editions: Editions, front: Front, worker: Supervisor, hurry: asyncio.Event) -> None:
+    """New settings and maps while we run: the front takes them between two messages, the worker starts again over them.
+    What is wrong is refused, and everything goes on as it was."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await hurry.wait()
+        at_once = hurry.is_set()
+        hurry.clear()
+        try:
+            edition = await asyncio.to_thread(editions.next, at_once=at_once)
+        except Configuration as error:
+            count = len(error.cause.splitlines())
+            front.settings = {**front.settings, "problem": f"{count} mistakes in newer settings: see hutong status"}
+            continue
+        except OSError as error:  # a folder that is being moved: the next look sees it whole
+            telemetry.logger().warning("settings not read", cause=type(error).__name__)
+            continue
+        if edition is not None:
+            front.take(edition)
+            await asyncio.to_thread(worker.renew, edition.path)
 
 
 def work(*, config: Path | None, data: Path, fell: bool = False) -> None:
@@ -132,8 +172,10 @@ class Supervisor:
     """Keeps one worker process alive until it is told to stop."""
 
     def __init__(self, *, config: Path | None, data: Path) -> None:
-        chosen = ["--config", str(config)] if config else []
-        self._arguments = ["gateway", "work", "--data", str(data), *chosen]
+        self._data = data
+        self._renewed = threading.Event()  # it ends because it is to start again, over other settings
+        self._arguments: list[str] = []
+        self.use(config)
         self._stopping = threading.Event()
         self._lock = threading.Lock()  # held where a worker is started or told to end
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,6 +185,19 @@ class Supervisor:
     def process(self) -> int | None:
         """The worker's process id."""
         return self._process.pid if self._process else None
+
+    def use(self, config: Path | None) -> None:
+        """The settings that the worker is started with from now on."""
+        chosen = ["--config", str(config)] if config else []
+        self._arguments = ["gateway", "work", "--data", str(self._data), *chosen]
+
+    def renew(self, config: Path) -> None:
+        """Let the worker end what is under way and start again over these settings."""
+        with self._lock:
+            self.use(config)
+            if self._process is not None and not self._stopping.is_set():
+                self._renewed.set()
+                self._process.terminate()
 
     def start(self) -> None:
         """Start the worker, and watch over it from now on."""
@@ -184,6 +239,10 @@ class Supervisor:
                 return
             if process.stdin:
                 process.stdin.close()
+            if self._renewed.is_set():
+                self._renewed.clear()
+                self._spawn()
+                continue
             falls = 1 if time.monotonic() - began > STEADY else falls + 1
             telemetry.logger().error("worker fell", code=code, count=falls)
             self._stopping.wait(PAUSES[min(falls, len(PAUSES)) - 1])

@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway import errors
+from gateway.codec import hl7v2_batch
 
 if TYPE_CHECKING:
     from gateway.transport.mllp_sender import MllpSender
 
 STDIN = "-"
-_BATCH = re.compile(
-    rb"[\x0b\x1c]|(?:\A|(?<=[\r\n\x0b]))(?:FHS|BHS|BTS|FTS)\b[^\r\n]*[\r\n]*"
-)  # MLLP framing, batch envelopes
-_NEXT = re.compile(rb"(?<=[\r\n])(?=(?:MSH|msh)[^A-Za-z0-9\r\n])")
-_AFTER = re.compile(rb"(\r\n|[\r\n])[\r\n]*\Z")
 _CODE = re.compile(r"answered ([AC][AER])\b")
 
 
@@ -42,6 +38,7 @@ class Piece:
     source: str  # for people: the file's path, and '#2' for its second message
     name: str  # file name below --out, without the suffix
     body: bytes
+    notes: tuple[str, ...] = ()  # what the envelope of its batch says wrongly
 
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or folders; - is standard input.")]
@@ -81,6 +78,8 @@ def translate(
     failed = 0
     losses = Losses(report)
     for piece in pieces(files):
+        for line in piece.notes:
+            typer.echo(f"{piece.source}: {line}", err=True)
         try:
             made = stateless.translate(
                 piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain,
@@ -120,19 +119,18 @@ def pieces(files: list[str]) -> Iterator[Piece]:
         body = sys.stdin.buffer.read() if path is None else path.read_bytes()
         label = STDIN if path is None else str(path)
         stem = name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
-        parts = messages(body)
+        parts, notes = messages(body)
         for number, part in enumerate(parts, 1):
             mark = f"#{number}" if len(parts) > 1 else ""
-            yield Piece(label + mark, f"{stem.as_posix()}{mark.replace('#', '-')}", part)
+            below = f"{stem.as_posix()}{mark.replace('#', '-')}"
+            yield Piece(label + mark, below, part, notes if number == 1 else ())
 
 
-def messages(body: bytes) -> list[bytes]:
-    """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames); else the whole."""
-    if b"MSH" not in body[:4096] and b"msh" not in body[:4096]:
-        return [body]
-    parts = (part for part in _NEXT.split(_BATCH.sub(b"", body)) if part.strip(b"\r\n"))
-    split = [_AFTER.sub(rb"\1", part.lstrip(b"\r\n")) for part in parts]
-    return split if len(split) > 1 else [body]
+def messages(body: bytes) -> tuple[list[bytes], tuple[str, ...]]:
+    """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames), and what its
+    envelope says wrongly; else the whole."""
+    batch = hl7v2_batch.opened(body) if b"MSH" in body[:4096] or b"msh" in body[:4096] else None
+    return (list(batch.messages), batch.notes) if batch and batch.messages else ([body], ())
 
 
 def _sources(file: str) -> list[tuple[Path | None, PurePath]]:

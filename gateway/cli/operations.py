@@ -40,6 +40,20 @@ def status(data: Data, as_json: Annotated[bool, typer.Option("--json", help="For
             sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         else:
             _tables(found, overview)
+            _settings(data)
+
+
+def _settings(data: Path) -> None:
+    """Which edition of the settings is in use, and why a newer one was refused."""
+    path = data / "settings" / "state.json"
+    if not path.is_file():
+        return
+    import msgspec
+
+    state = msgspec.json.decode(path.read_bytes())
+    typer.echo(f"settings: edition {state['edition']}, {state['at']}")
+    if state["problem"]:
+        typer.echo(f"a newer one was refused:\n{state['problem']}")
 
 
 def replay(

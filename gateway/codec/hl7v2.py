@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.codec import charset as charsets
-from gateway.codec import hl7v2_lines
+from gateway.codec import hl7v2_lines, hl7v2_xml
 from gateway.codec.hl7v2_acknowledge import (
     acknowledge,
     check,
@@ -143,6 +143,8 @@ def decode(body: bytes, rule: str = "", *, as_written: bool = False) -> Message:
     """The message in `body`; `rule` is the member's charset; `as_written` leaves fields and their places as the sender
     wrote them, for checking. Raises Permanent: code 100 without a readable MSH or with
     two messages in one frame, 103 for a charset that is unknown, 102 for bytes that are no text."""
+    if hl7v2_xml.is_xml(body):
+        body = hl7v2_xml.er7(body)
     if len(body) >= LARGE and len(body) <= charsets.SIZE_LIMIT:
         shortened, runs = set_aside(body)
         message = replace(_decoded(shortened, rule, as_written=as_written), body=body)
@@ -175,6 +177,11 @@ def _batch_charset(body: bytes) -> str:
 def peek(body: bytes) -> Header | None:
     """The header as far as it can be read, for refusing a message that cannot be decoded; None when there is none.
     Never raises. Only ASCII is trusted: everything else reads as "?"."""
+    if hl7v2_xml.is_xml(body):
+        try:
+            body = hl7v2_xml.er7(body)
+        except HutongError:
+            return None
     text = body[:4096].translate(None, b"\x00").decode("ascii", "replace").replace("\ufffd", "?")
     start = text.find("MSH")
     start = start if start >= 0 else text.find("msh")

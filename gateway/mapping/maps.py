@@ -87,7 +87,7 @@ class Maps:
         if found not in self.library.structures:
             code = "200" if not any(name.startswith(f"{header.code}_") for name in self.library.events) else "201"
             raise Configuration(
-                f"message type {header.kind} is not mapped yet",
+                f"message type {header.kind} is not mapped yet" if header.trigger else "MSH-9 names no trigger event",
                 place="MSH-9", code=code,
                 remedy="it is kept; add a message statement and blocks to the maps, then replay it",
             )  # fmt: skip
