@@ -71,6 +71,7 @@ class Context:
         self.own = own  # assigning authorities of the receiver
         self.occasion = occasion or control_id  # this message and no other: control ids come again
         self.entries: dict[str, Entry] = {}
+        self.left: list[Entry] = []  # what could not be made whole
         self.notes: list[str] = []
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
         self.words: dict[tuple[str, str], str] = {}  # how the sender calls them
@@ -91,6 +92,12 @@ class Context:
     def text(self, raw: str) -> str:
         """A leaf value as a person reads it."""
         return unescape(raw, self.charset) if "\\" in raw else raw
+
+    def leave(self, entry: Entry, element: str) -> None:
+        """What lacks an element that R4 demands is not made, and said so; the raw message keeps it."""
+        self.entries.pop(entry.full_url, None)
+        self.left.append(entry)
+        self.note(f"no {entry.resource['resourceType']} was made: the message gives no {element}")
 
     def note(self, text: str) -> None:
         if text not in self.notes:

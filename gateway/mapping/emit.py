@@ -16,6 +16,7 @@ from gateway.mapping.syntax import Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, steps_of
 
 BUILT = frozenset({"coding", "concept", "code", "CWE"})  # their arguments went into the pair when it was built
+BREAK = "\\.br\\"
 TEXTS = ("string", "markdown")
 WITHOUT_SOURCE = ("MessageHeader", "Provenance")  # made though no field fills them
 
@@ -211,6 +212,10 @@ class BlockEmitter:
             write.add(f"if not ({self.source.condition(found.where, 's')}):")
             write.add("    continue")
         raw = f"field(s, {found.number})"
+        if found.repeats:
+            write.add(f"for x in {raw}.replace({BREAK!r}, '~').split('~'):")  # a line is written as a repetition is
+            write.depth += 1
+            raw = "x"
         raw = raw if pair.whole or line.datatype in SIMPLE else self.source.one(raw, found)
         value = write.name("f")
         write.add(f"{value} = {self.source.part(raw, found, composite=line.datatype not in SIMPLE)}")

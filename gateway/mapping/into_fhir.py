@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.errors import HutongError
+from gateway.fhir import definitions
 from gateway.mapping import memory, paths, runtime
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
@@ -40,12 +41,15 @@ class ListLink:
     constants: dict[str, Any] | None  # of the list element that each reference gets; None: the references are the list
     condition: Condition | None
     everywhere: bool = False
+    demanded: str = ""  # the element, where R4 demands it of the resource
 
     def set(self, entry: Entry, made: Made, context: Context) -> None:
         if self.condition and not runtime.possible(self.condition, context):
             return
         found = [each for each in dict.fromkeys(made.get(self.type, ())) if each is not entry]
         if not found:
+            if self.demanded and self.demanded not in entry.resource:
+                context.leave(entry, self.demanded)
             return
         if self.constants is None:
             runtime.link(entry.resource, self.steps, found)
@@ -100,15 +104,11 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
         applies = line.condition is None or runtime.settled(line.condition, structure)
         if line.into and line.link is not None and line.link.every and applies is not False:
             path = paths.resolve(block.path, line, library.systems)
-            made.append(
-                ListLink(
-                    line.link.type,
-                    steps_of(path),
-                    constants_of(path),
-                    None if applies else line.condition,
-                    line.link.everywhere,
-                )
-            )
+            first = "" if block.element else line.target[0].name
+            demanded = first if first and definitions.resolve(f"{block.type}.{first}").min else ""
+            condition = None if applies else line.condition
+            link = line.link
+            made.append(ListLink(link.type, steps_of(path), constants_of(path), condition, link.everywhere, demanded))
     return tuple(made)
 
 

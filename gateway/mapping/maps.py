@@ -139,7 +139,7 @@ class Maps:
     def _demand(self, structure: Structure, segments: list[list[str]], context: Context) -> None:
         """A message must tell of what it is about, and of whom. Raises Permanent naming what is missing."""
         made = {entry.resource["resourceType"] for entry in context.entries.values()}
-        if not made.isdisjoint((structure.lead, *structure.others)):
+        if not made.isdisjoint((structure.lead, *structure.others)) and not (context.left and "Patient" not in made):
             return
         kept = "it is kept; complete it at the sender and send it again"
         if "Patient" not in made and structure.holds("PID"):

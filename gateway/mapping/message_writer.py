@@ -376,8 +376,9 @@ class Pen:
             return
         source, *others = written.line.sources
         if source.every:
+            used: list[Segment] = []
             for made in several:
-                self._each(written.line, source, made)
+                self._each(written.line, source, made, used)
             return
         text = "~".join(each[0] for each in several)
         self._set(source, text)
@@ -385,13 +386,15 @@ class Pen:
         for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
             self._set(argument, each)
 
-    def _each(self, line: Line, source: Field, made: tuple[str, ...]) -> None:
+    def _each(self, line: Line, source: Field, made: tuple[str, ...], used: list[Segment]) -> None:
         """One value of `NTE[]-3` or `PRD[PRD-1.1 = RT]-2`, with its arguments, in a segment of its own kind: the first
-        one that the filter fits and whose field is free, else a new one. Lines of a text are several segments."""
+        one that the filter fits and whose field is free, or says the beginning of it already, else a new one; none
+        that this line has `used`. Lines of a text are several segments."""
         text, *rest = made
         once = not any(step.repeats for step in line.target)
         for each_text in text.split(escape("\n")) if once and not rest else [text]:
-            segment = fitting(self.instance, source) or filtered(self.instance, source)
+            segment = fitting(self.instance, source, each_text, used) or filtered(self.instance, source)
+            used.append(segment)
             set_part(segment, source, each_text)
             for argument, each in zip(line.arguments, rest, strict=False):
                 if argument.segment != source.segment:

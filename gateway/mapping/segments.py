@@ -52,12 +52,14 @@ def completed(whole: str, text: str) -> str:
     return whole
 
 
-def fitting(instance: Instance, source: Field) -> Segment | None:
-    """A segment that is there already, is of the kind that a filter asks for, and has the field free."""
-    if source.where is None:
-        return None
-    present = instance.segments.get(source.segment, ())
-    return next((each for each in present if _holds(source.where, each) and not part_of(each, source)), None)
+def fitting(instance: Instance, source: Field, text: str, used: list[Segment]) -> Segment | None:
+    """A segment that is there already, is of the kind that a filter asks for, and has the field free for a text, or
+    holds its beginning."""
+    for each in instance.segments.get(source.segment, ()) if source.where else ():
+        taken = any(each is other for other in used)
+        if source.where and not taken and _holds(source.where, each) and text.startswith(part_of(each, source)):
+            return each
+    return None
 
 
 def filtered(instance: Instance, source: Field) -> Segment:

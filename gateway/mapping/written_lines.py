@@ -151,6 +151,9 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
     named = ""
     if written.pair.makes and isinstance(value, dict):
         resource = graph.resolve(value)
+        if resource is not None and resource["resourceType"] == "PractitionerRole":  # somebody at some institution
+            value = resource.get(written.pair.makes.lower(), value)
+            resource = graph.resolve(value)
         if resource is not None and resource["resourceType"] != written.pair.makes:
             return ("",)
         if resource is None and value.get("type", written.pair.makes) != written.pair.makes:

@@ -27,7 +27,7 @@ def run(*arguments: str) -> Result:
 def test_nothing_of_the_fixtures_is_lost(path: Path) -> None:
     found = compare(path.read_bytes())
     assert [value for value in found.values if value.came is Came.LOST] == []
-    assert found.totals[Came.IDENTICAL] > 0.8 * len(found.values)
+    assert found.totals[Came.IDENTICAL] > 0.7 * len(found.values)
     assert all(value.form for value in found.values if value.came is Came.NORMALISED)
     assert len({value.place for value in found.values}) == len(found.values)
 

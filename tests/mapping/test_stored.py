@@ -78,7 +78,8 @@ def test_every_person_is_there_once_for_each_member(stored: Stored) -> None:
         for number in national(patient):
             by_id.setdefault(number, set()).add(patient["name"][0]["text"])
     for facts in EXPECTED.values():
-        wanted = facts.get("patient") or facts["survivor"]
+        if not (wanted := facts.get("patient") or facts.get("survivor")):
+            continue
         assert wanted["name"] in by_id[wanted["id"]]
     for wanted in LABORATORY["patients"]:
         for identifier in wanted["identifiers"]:
@@ -131,7 +132,8 @@ def test_a_merge_keeps_both_and_links_them(stored: Stored) -> None:
 
 
 def test_all_of_the_laboratory_file(stored: Stored) -> None:
-    reports = {numbers(each, "FILL")[0]: each for each in stored.all("DiagnosticReport")}
+    numbered = [each for each in stored.all("DiagnosticReport") if numbers(each, "FILL")]
+    reports = {numbers(each, "FILL")[0]: each for each in numbered}
     applications = {each["application"] for each in LABORATORY["reports"]}
     assert applications <= set(reports)
     results = {name: [stored.get(each) for each in reports[name]["result"]] for name in applications}

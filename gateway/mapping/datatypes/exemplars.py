@@ -138,6 +138,8 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "thing": ((_CWE,), ("^甲名",)),
     "provider": ((_XPN, "L123^MD^ST^20300101", _PL, _XAD, "13800138000^PRN^PH"), ("王^芳", "7", "", "", "")),
     "facility": ((_PL,), ("^^^A1&甲院",)),
+    "report": (("SQL202603120001",),),
+    "words": (("words",),),
     "referral": ((_EI,), ("ZZ529901202603100001^JCHIS",)),
     "PPN": ((_XCN + "^20260102153000",),),
 }  # fmt: skip

@@ -106,7 +106,20 @@ def referral_back(value: dict[str, Any], context: Context) -> str:
     return joined(value.get("value", ""), value.get("assigner", {}).get("display", ""))
 
 
+def report_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """A number of the sender's own report → a Reference by that number."""
+    value = parts(raw, context)[0]
+    identifier = {"system": context.system(context.facility, kind="REPORT"), "value": value}
+    return {"type": "DiagnosticReport", "identifier": identifier} if value else None
+
+
+def nothing_back(value: dict[str, Any], context: Context) -> str:
+    """Said by another field too."""
+    return ""
+
+
 PAIRS = {
+    "report": Pair(report_into, nothing_back, fits=("Reference",)),
     "provider": Pair(provider_into, provider_back, fields=4, makes="Practitioner", fits=("Reference",)),
     "facility": Pair(facility_into, facility_back, makes="Organization", fits=("Reference",)),
     "referral": Pair(referral_into, referral_back, fits=("Identifier",)),
