@@ -34,7 +34,7 @@ def header(
     return [
         "MSH", "|", "^~\\&", APPLICATION, escape(sender), escape(profile.application),
         escape(profile.facility or facility), when.astimezone(context.zone).strftime("%Y%m%d%H%M%S"), "",
-        "^".join(kind).rstrip("^"), control_id, "P", profile.version, "", "", *answers, "CHN",
+        "^".join(kind).rstrip("^"), control_id, "P", profile.version, "", "", *answers, profile.country or "CHN",
     ]  # fmt: skip
 
 

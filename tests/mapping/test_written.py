@@ -237,3 +237,11 @@ def test_quantities_go_out_to_the_digit() -> None:
     result = {name: each for name, each in RESULT.items() if name != "valueString"} | {"valueQuantity": value}
     body = write(PATIENT, ORDER, {**REPORT, "conclusion": ""}, result)
     assert (get(body, "OBX-2"), get(body, "OBX-5"), get(body, "OBX-6")) == (["SN"], ["<^5.20"], ["mmol/L"])
+
+
+def test_the_country_is_the_receivers() -> None:
+    resources = {"Patient/p": PATIENT}
+    for country, written in (("", "CHN"), ("SGP", "SGP")):
+        to = Address(profile=Profile(country=country), facility="COUNTY", control_id="B1", when=WHEN)
+        body = maps().from_fhir(resources, ["Patient/p"], structure="ADT_A01", to=to)
+        assert segments(body, "MSH")[0][17] == written
