@@ -46,15 +46,17 @@ class Mismatch:
 def run(folder: Path, *, accept: bool = False) -> list[Mismatch]:
     """Every example below a folder of maps, by the shipped maps and those of it. `accept` writes the answers."""
     folders = [shipped()] if folder.resolve() == shipped().resolve() else [shipped(), folder]
-    maps = load(folders)
-    found: list[Mismatch] = []
+    return list(differences(folder, load(folders), accept=accept))
+
+
+def differences(folder: Path, maps: Maps, *, accept: bool = False) -> Iterator[Mismatch]:
+    """What these maps make of the examples below a folder that is not as they say."""
     for path in inputs(folder):
         for answer, body in _answers(path, maps):
             if accept and isinstance(body, bytes):
                 answer.write_bytes(body)
             else:
-                found.extend(_compared(answer, body))
-    return found
+                yield from _compared(answer, body)
 
 
 def inputs(folder: Path) -> list[Path]:
