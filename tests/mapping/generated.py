@@ -4,6 +4,7 @@ conditions are made to hold, so that every line of every map can be seen at work
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -112,9 +113,9 @@ class Generator:
             return
         for shift, source in enumerate(line.sources):
             texts = values[(variant + shift) % len(values)]
-            first = texts[0]
+            first = _distinct(line, texts[0], variant + shift)
             if source.repeats and "~" not in first and not source.component:
-                first = f"{first}~{values[(variant + shift + 1) % len(values)][0]}"
+                first = f"{first}~{_distinct(line, values[(variant + shift + 1) % len(values)][0], variant + shift + 1)}"
             if source.component:
                 first = first.replace("^", "&") if not source.subcomponent else first.partition("^")[0]
             for each, text in zip((source, *fields), (first, *texts[1:]), strict=True):
@@ -123,6 +124,16 @@ class Generator:
 
 
 _NUMBERED = frozenset({"PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "IAM", "GT1", "PR1", "FT1"})
+
+
+# what names something: two of them are two things
+_NAMING = frozenset({"CX", "EI", "EIP", "XCN", "XON", "NDL", "PL", "CWE", "allergy", "SPS"})
+_NAME = re.compile(r"(?<![^^])([A-Z]+\d+)(?=[\^&]|$)")
+
+
+def _distinct(line: Line, text: str, number: int) -> str:
+    """The same value about another person or thing."""
+    return _NAME.sub(rf"\g<1>{number}", text, count=1) if line.datatype in _NAMING and not line.codes else text
 
 
 def _cell(found: Field) -> Cell:
