@@ -87,6 +87,13 @@ class Context:
     def _authorities(self) -> dict[str, str]:
         return {system: name for name, system in self.profile.authorities.items()}
 
+    def scratch(self) -> Context:
+        """One that knows the same and has made nothing: to try how a text is read."""
+        return Context(
+            profile=self.profile, facility=self.facility, control_id=self.control_id, charset=self.charset,
+            facts=self.facts, systems=self.systems, own=self.own, occasion=self.occasion, hidden=self.hidden,
+        )  # fmt: skip
+
     # -------------------------------------------------------------------------------------------- texts
 
     def text(self, raw: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import paths, runtime
+from gateway.mapping import paths, runtime, wording
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
@@ -239,6 +239,10 @@ class BlockEmitter:
             for each in line.arguments[: pair.fields]
         ]
         words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]
+        keeps = wording.applies(line, path, pair)
+        plain = pair
+        if keeps and path.leaf.type in wording.COMPLEX:
+            pair = wording.worded(pair, path)
         if pair.coded and not words:
             self._remembered(path, pair, made, [value, *given])
         else:
@@ -249,6 +253,14 @@ class BlockEmitter:
             write.add(f"{made} = dict({made})")
         self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
         self._trace(line, path, where)
+        if keeps and plain is pair:
+            spare = f"({', '.join(words)},)" if words else "()"
+            write.add(f"if {made} != {value}:")
+            write.add(f"    {made} = kept({value}, {made}, {write.object(plain)}, context, {spare})")
+            write.add(f"    if {made} is not None:")
+            write.depth += 2
+            self.target.set(wording.beside(path), made)
+            write.depth -= 2
         write.depth -= 1
 
     def _remembered(self, path: paths.Path, pair: Pair, made: str, given: list[str]) -> None:

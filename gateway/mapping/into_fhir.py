@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.errors import HutongError
 from gateway.fhir import definitions
-from gateway.mapping import memory, paths, runtime
+from gateway.mapping import memory, paths, runtime, wording
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
@@ -92,7 +92,12 @@ def _compile(
         emitter.emit(f"block{number}")
         lines.extend(writer.lines)
     names = {name: getattr(runtime, name) for name in _CALLED}
-    remembering = {"learned": memory.learned, "referred": memory.referred, "UNMADE": memory.UNMADE}
+    remembering = {
+        "learned": memory.learned,
+        "referred": memory.referred,
+        "UNMADE": memory.UNMADE,
+        "kept": wording.kept,
+    }
     space: dict[str, Any] = {**names, **remembering, **objects, "EMPTY": {}}
     exec(compile("\n".join(lines), f"<map of {blocks[0].place.file if blocks else ''}>", "exec"), space)  # noqa: S102 - made from checked maps only
     return [space[f"block{number}"] for number in range(len(blocks))]

@@ -359,22 +359,27 @@ class Pen:
         self.homes = writing.writer.layout.homes
         self.homes = writing.writer.layout.homes
         self.claims = Claims()
+        self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
 
     def block(self, target: Target, resource: Resource) -> None:
         for written in target.lines:
             if written.roots.isdisjoint(resource) or not written.applies(self.context) or self._full(written.line):
                 continue
-            self.put(written, leaf_values(resource, written, self.claims))
+            self.put(written, leaf_values(resource, written, self.claims), resource)
             if written.enters:
                 source = written.line.sources[0]
                 self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
 
-    def put(self, written: WrittenLine, values: list[Any]) -> None:
-        """The values of one line."""
-        several = written_texts(values, written, self.context, self.graph, self.claims)
-        if not several:
+    def put(self, written: WrittenLine, values: list[Any], resource: Resource | None = None) -> None:
+        """The values of one line, which are of this resource."""
+        claimed = written_texts(values, written, self.context, self.graph, self.claims)
+        if not claimed:
             return
+        several = [made for _, made in claimed]
         source, *others = written.line.sources
+        if resource is not None and source.repeats and written.listed:
+            self._listed(source, resource[written.path.leaf.name], claimed)
+            return
         if source.every:
             used: list[Segment] = []
             for made in several:
@@ -385,6 +390,14 @@ class Pen:
         self.later.extend((self, found, text) for found in others)
         for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
             self._set(argument, each)
+
+    def _listed(self, source: Field, elements: list[Any], claimed: list[tuple[Any, tuple[str, ...]]]) -> None:
+        """Elements of one list that several lines write into one field: in the order of the list."""
+        order = {id(each): number for number, each in enumerate(elements)}
+        segment = self._segment(source.segment)
+        placed = self.placed.setdefault((id(segment), source.number), [])
+        placed.extend((order[id(value)], made[0]) for value, made in claimed)
+        set_field(segment, source.number, "~".join(text for _, text in sorted(placed)))
 
     def _each(self, line: Line, source: Field, made: tuple[str, ...], used: list[Segment]) -> None:
         """One value of `NTE[]-3` or `PRD[PRD-1.1 = RT]-2`, with its arguments, in a segment of its own kind: the first

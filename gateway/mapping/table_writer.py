@@ -65,7 +65,7 @@ def _written(resource: Resource, target: Target, context: Context, graph: Graph)
 def _write_row(row: dict[str, str], target: Target, resource: Resource, context: Context, graph: Graph) -> None:
     claims = Claims()
     for written in target.lines:
-        for made in written_texts(leaf_values(resource, written, claims), written, context, graph, claims):
+        for _, made in written_texts(leaf_values(resource, written, claims), written, context, graph, claims):
             names = [
                 *(source.name for source in written.line.sources[:1]),
                 *(str(each) for each in written.line.arguments[: len(made) - 1]),

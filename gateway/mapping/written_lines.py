@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.fhir import definitions
-from gateway.mapping import paths
+from gateway.mapping import paths, wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.values import hinted
@@ -33,6 +33,8 @@ class WrittenLine:
     constants: tuple[str, ...]
     roots: frozenset[str]  # the JSON names of its first element: without any of them it writes nothing
     enters: bool  # a slice stands before its last element
+    listed: bool = False  # one of several lines that write elements of one list into one field
+    keeps: bool = False  # the wording of the value is written again, where it has one
 
     def applies(self, context: Context) -> bool:
         return self.line.condition is None or possible(self.line.condition, context)
@@ -48,8 +50,21 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         pair = _constant_pair(line.constant.text) if line.constant else library.pair(line, path)
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
         enters = any(element.slice for element in path.elements[:-1])
-        made.append(WrittenLine(line, path, pair, words, _roots(path), enters))
+        keeps = wording.applies(line, path, pair)
+        made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps))
     return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
+
+
+def _listed(line: Line, block: Block) -> bool:
+    """Do several lines write elements of one list into one field with repetitions?"""
+    alike = [
+        each
+        for each in block.lines
+        if each.back and each.sources == line.sources and each.path == line.path and not each.constant
+    ]
+    source = line.sources[0]
+    whole = len(line.sources) == 1 and len(line.target) == 1 and not (source.component or source.every)
+    return whole and source.repeats and line.target[0].repeats and not line.arguments and len(alike) > 1
 
 
 def _roots(path: paths.Path) -> frozenset[str]:
@@ -102,6 +117,9 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
             for name, value in each.items()
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
+    if written.keeps and leaf.type in wording.TEXTS:
+        around = values_at(resource, written.path.elements[:-1]) if len(written.path.elements) > 1 else [resource]
+        return wording.of_primitives(around, leaf)
     values = values_at(resource, written.path.elements)
     return values if written.line.constant else claims.free(claimed(written), values)
 
@@ -130,15 +148,15 @@ def elements(
 
 def written_texts(
     values: list[Any], written: WrittenLine, context: Context, graph: Graph, claims: Claims
-) -> list[tuple[str, ...]]:
-    """The texts of the values that can be written here, and are claimed by it: all of them where the field repeats,
-    else the first."""
+) -> list[tuple[Any, tuple[str, ...]]]:
+    """The values that can be written here with their texts, claimed by it: all of them where the field repeats, else
+    the first."""
     source = written.line.sources[0]
-    made: list[tuple[str, ...]] = []
+    made: list[tuple[Any, tuple[str, ...]]] = []
     for value in values:
         found = texts(value, written, context, graph, claims)
         if any(found):
-            made.append(found)
+            made.append((value, found))
             if not written.line.constant:  # that something is there is no claim on it
                 claims.take(claimed(written), value)
             if not (source.repeats or source.every):
@@ -149,6 +167,7 @@ def written_texts(
 def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
     """A FHIR value as raw texts: the field's own and one for each field argument."""
     named = ""
+    whole, resource = value, None
     if written.pair.makes and isinstance(value, dict):
         resource = graph.resolve(value)
         if resource is not None and resource["resourceType"] == "PractitionerRole":  # somebody at some institution
@@ -166,6 +185,8 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
     first, *others = made if isinstance(made, tuple) else (made,)
     if first and named and written.path.elements[0].name != "extension":
         claims.people.add(named)
+    if written.keeps and first:
+        first = wording.again(whole, resource, written.path, written.pair, context, written.constants) or first
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:
         first = first.replace("^", "&")  # a composite inside a component: its parts are subcomponents
     return (first, *others)

@@ -1,0 +1,174 @@
+"""How the sender wrote it, where we should write the same otherwise: kept beside the value, and written again as long
+as it still means the value to the receiver.
+
+An extension `urn:hutong:written` on the element holds the raw text. It is made only where our own way to write the
+value differs from what came (a number without its authority, a time without seconds, one of two codes that mean one
+status). Whoever changes the value makes the old wording void: it is read again before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.paths import Element, Path
+from gateway.mapping.syntax import Line
+from gateway.model import Resource
+
+WRITTEN = "urn:hutong:written"
+_LONGEST = 400  # characters: what is longer is text, and its form is ours
+_NOWHERE = ("extension", "system")  # what says itself how it is meant, and what is asked for to find things
+
+
+class Worded(str):
+    """A primitive with the text that it came as."""
+
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, value: str, written: str) -> Worded:
+        made = super().__new__(cls, value)
+        made.written = written
+        return made
+
+
+def applies(line: Line, path: Path, pair: Pair) -> bool:
+    """Does a line keep the wording? Lines of messages that go both ways, of one field, to an element of its own."""
+    plain = line.into and line.back and line.sources and line.sources[0].segment and not line.constant
+    return bool(
+        plain
+        and not pair.whole
+        and not pair.fields
+        and not line.sources[0].every
+        and not path.leaf.choice
+        and not any(element.name in _NOWHERE or element.name.startswith("_") for element in path.elements)
+        and (path.leaf.type in COMPLEX or _single(path))
+    )
+
+
+def _single(path: Path) -> bool:
+    """A text in a place of its own: its sibling is found again."""
+    return path.leaf.type in TEXTS and not path.leaf.many and not any(each.repeats for each in path.elements)
+
+
+TEXTS = frozenset({"string", "code", "date", "dateTime", "instant", "markdown"})
+COMPLEX = frozenset({
+    "Identifier", "HumanName", "Address", "ContactPoint", "CodeableConcept", "Coding", "Reference", "Quantity",
+    "Period", "Range", "Ratio", "Money", "Duration", "Age", "Timing",
+})  # fmt: skip
+
+
+def worded(pair: Pair, path: Path) -> Pair:
+    """The pair, with the wording kept on the element that it makes. What a slice adds to the element counts."""
+    constants = {name.partition(".")[0]: constant for name, constant, _ in path.leaf.slice}
+
+    def into(raw: str, context: Context, *words: str) -> Any:
+        value = pair.into(raw, context, *words)
+        if not isinstance(value, dict) or not _short(raw):
+            return value
+        if raw == _ours(pair, raw, {**constants, **value}, context, words):
+            return value
+        kept = {"url": WRITTEN, "valueString": raw}
+        return {**value, "extension": [*value.get("extension", ()), kept]}
+
+    made = _WORDED.get(pair.slot)
+    if made is None:
+        made = _WORDED[pair.slot] = Pair(into, pair.back, makes=pair.makes, fits=pair.fits, coded=pair.coded)
+    return made
+
+
+_WORDED: dict[int, Pair] = {}  # by the slot of the plain pair: one memory for all lines of a type
+
+
+def _ours(pair: Pair, raw: str, value: Mapping[str, Any], context: Context, words: tuple[str, ...]) -> str:
+    """The value as we write it by ourselves."""
+    if pair.makes:
+        around = context.scratch()
+        value = {**value, **(pair.into(raw, around, *words) or {})}
+        entry = around.entries.get(value.get("reference", ""))
+        value = {**value, **entry.resource} if entry else value
+    return _first(pair.back(value, context, *words))
+
+
+def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, ...]) -> dict[str, Any] | None:
+    """The sibling element (`_birthDate`) of a primitive that came in other words than ours."""
+    if raw == value or not _short(raw) or raw == _first(pair.back(value, context, *words)):
+        return None
+    return {"extension": [{"url": WRITTEN, "valueString": raw}]}
+
+
+def beside(path: Path) -> Path:
+    """The path of a primitive's sibling, which holds its extensions."""
+    leaf = replace(path.leaf, name=f"_{path.leaf.name}", many=False, slice=())
+    return replace(path, elements=(*path.elements[:-1], leaf))
+
+
+def _short(raw: str) -> bool:
+    return len(raw) <= _LONGEST and raw.isprintable() and raw == raw.strip()
+
+
+def _first(made: Any) -> str:
+    return str(made[0] if isinstance(made, tuple) else made)
+
+
+# ------------------------------------------------------------------------------------------------- back
+
+
+def of_primitives(holders: list[dict[str, Any]], leaf: Element) -> list[Any]:
+    """The values of a primitive element with their wordings."""
+    found = []
+    for each in holders:
+        value = each.get(leaf.name)
+        if value is not None:
+            written = _in(each.get(f"_{leaf.name}"))
+            found.append(Worded(value, written) if written and isinstance(value, str) else value)
+    return found
+
+
+def _in(element: Any) -> str:
+    """The wording that an element holds, "" for none."""
+    if isinstance(element, dict):
+        for each in element.get("extension", ()):
+            if each.get("url") == WRITTEN:
+                return str(each.get("valueString", ""))
+    return ""
+
+
+def again(
+    value: Any, resource: Resource | None, path: Path, pair: Pair, context: Context, words: tuple[str, ...]
+) -> str:
+    """The text that a value came as, where it means the same to the receiver; else ""."""
+    if isinstance(value, Worded):
+        return value.written if pair.into(value.written, context.scratch(), *words) == str(value) else ""
+    written = _in(value)
+    if not written:
+        return ""
+    around = context.scratch()
+    read = pair.into(written, around, *words)
+    if not isinstance(read, dict):
+        return ""
+    if pair.makes:
+        entry = around.entries.get(read.get("reference", ""))
+        same = within(entry.resource, resource) if entry and resource else read.get("display") == value.get("display")
+        return written if same else ""
+    bare = {name: each for name, each in value.items() if name != "extension"}
+    others = [each for each in value["extension"] if each.get("url") != WRITTEN]
+    if others:
+        bare["extension"] = others
+    for name, _, _ in path.leaf.slice:
+        outer = name.partition(".")[0]
+        if outer in bare:
+            read = {outer: bare[outer], **read}
+    return written if read == bare else ""
+
+
+def within(part: Any, whole: Any) -> bool:
+    """Does the whole say everything that the part says?"""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(within(each, whole.get(name)) for name, each in part.items())
+    if isinstance(part, list):
+        return isinstance(whole, list) and all(any(within(one, other) for other in whole) for one in part)
+    return bool(part == whole)
