@@ -172,3 +172,13 @@ def within(part: Any, whole: Any) -> bool:
     if isinstance(part, list):
         return isinstance(whole, list) and all(any(within(one, other) for other in whole) for one in part)
     return bool(part == whole)
+
+
+def unworded(value: Any) -> Any:
+    """A copy without any wording: what is said, not how."""
+    if isinstance(value, list):
+        return [unworded(each) for each in value if not (isinstance(each, dict) and each.get("url") == WRITTEN)]
+    if isinstance(value, dict):
+        made = {name: unworded(each) for name, each in value.items()}
+        return {name: each for name, each in made.items() if each not in ([], {})}
+    return value

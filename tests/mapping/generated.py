@@ -19,7 +19,8 @@ from tests.mapping.house import SHANGHAI, WHEN
 Cell = tuple[str, int, int, int]  # segment, field, component, subcomponent (0: the whole)
 Wanted = dict[Cell, str]
 MSH = {
-    (3, 0): "LIS", (4, 0): "EXAMPLE", (5, 0): "GW", (6, 0): "HUB", (7, 0): "20260312142500+0800", (10, 0): "M1", (11, 0): "P",
+    (3, 0): "LIS", (4, 0): "EXAMPLE", (5, 0): "GW", (6, 0): "HUB", (7, 0): "20260312142500+0800", (10, 0): "M1",
+    (11, 0): "P",
 }  # fmt: skip
 REPEATED = 2  # how often a segment stands that may repeat
 
@@ -63,11 +64,16 @@ class Generator:
             for each in line.sources[:number]:
                 recipe.wanted[_cell(each)] = ""
             holds = [each for each in (line.condition, block.condition) if each]
-            if all(_hold(each, True, recipe) for each in holds) and (source is None or source.segment in ("", *self.used)):
-                event = next((each for each in events if each.partition("_")[2] == recipe.facts.get("EVENT")), recipe.event)
-                if "EVENT" not in recipe.facts or event.partition("_")[2] == recipe.facts["EVENT"]:
-                    if recipe.facts.get("STRUCTURE", self.structure.name) == self.structure.name:
-                        yield replace(recipe, event=event)
+            here = source is None or source.segment in ("", *self.used)
+            if here and all(_hold(each, True, recipe) for each in holds):
+                yield from self._of_event(recipe, events)
+
+    def _of_event(self, recipe: Recipe, events: list[str]) -> Iterator[Recipe]:
+        """The recipe with the event that it needs, where this structure is what it needs."""
+        wanted = recipe.facts.get("EVENT", recipe.event.partition("_")[2])
+        event = next((each for each in events if each.partition("_")[2] == wanted), "")
+        if event and recipe.facts.get("STRUCTURE", self.structure.name) == self.structure.name:
+            yield replace(recipe, event=event)
 
     def message(self, recipe: Recipe) -> bytes:
         """The message of a recipe."""
@@ -90,20 +96,21 @@ class Generator:
 
     def _segment(self, name: str, recipe: Recipe, repetition: int) -> str:
         cells: dict[Cell, str] = {(name, 1, 0, 0): str(repetition + 1)} if name in _NUMBERED else {}
-        for block in self.blocks:
-            for part in block.key:
-                if not isinstance(part, Link):
-                    for each in part:
-                        if each.segment == name and each.number > 1:
-                            cells.setdefault(_whole(each), f"K{repetition}^键{repetition}^L")
+        for cell in self._named(name):
+            cells.setdefault(cell, f"K{repetition}^键{repetition}^L")
         for block in self.blocks:
             for line in block.lines:
                 for cell, text in self._filled(line, name, recipe.variant):
                     cells.setdefault(cell, text)
-        for cell, value in recipe.wanted.items():
-            if cell[0] == name:
-                cells[cell] = value
+        cells.update((cell, value) for cell, value in recipe.wanted.items() if cell[0] == name)
         return _written(name, cells)
+
+    def _named(self, name: str) -> Iterator[Cell]:
+        """The fields of a segment by which resources are found again."""
+        for block in self.blocks:
+            for part in block.key:
+                fields = () if isinstance(part, Link) else part if isinstance(part, tuple) else (part.field,)
+                yield from (_whole(each) for each in fields if each.segment == name and each.number > 1)
 
     def _filled(self, line: Line, name: str, variant: int) -> Iterator[tuple[Cell, str]]:
         table = self.library.codes[line.codes].into if line.codes else None
@@ -115,7 +122,8 @@ class Generator:
             texts = values[(variant + shift) % len(values)]
             first = _distinct(line, texts[0], variant + shift)
             if source.repeats and "~" not in first and not source.component:
-                first = f"{first}~{_distinct(line, values[(variant + shift + 1) % len(values)][0], variant + shift + 1)}"
+                other = values[(variant + shift + 1) % len(values)][0]
+                first = f"{first}~{_distinct(line, other, variant + shift + 1)}"
             if source.component:
                 first = first.replace("^", "&") if not source.subcomponent else first.partition("^")[0]
             for each, text in zip((source, *fields), (first, *texts[1:]), strict=True):
@@ -123,7 +131,9 @@ class Generator:
                     yield _cell(each), text
 
 
-_NUMBERED = frozenset({"PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "IAM", "GT1", "PR1", "FT1"})
+_NUMBERED = frozenset(
+    {"PID", "NK1", "PV1", "AL1", "DG1", "IN1", "OBR", "OBX", "NTE", "SPM", "IAM", "GT1", "PR1", "FT1"}
+)
 
 
 # what names something: two of them are two things

@@ -64,7 +64,7 @@ def test_a_place_is_the_one_where_visits_are() -> None:
     number = place_number_into("内科^^3床", context())
     made = into(told("MFN^M05^MFN_M05", "MFI|LOC", "MFE|MDC|1||内科^^3床|PL"))
     place = only(made, "Location")
-    assert place["identifier"] == [number]
+    assert [{name: each[name] for name in ("system", "value")} for each in place["identifier"]] == [number]
     assert place["status"] == "inactive"
     visited = all_of(into(message("ADT^A01^ADT_A01", PV1)), "Location")
     assert number is not None

@@ -33,13 +33,18 @@ def test_nothing_of_the_fixtures_is_lost(path: Path) -> None:
 
 
 def test_a_normal_form_has_its_name() -> None:
-    body = message(
-        "ADT^A08", "PV1|1|I|||||||||||||||||V1^^^COUNTY^VN^", pid="PID|1||300001^^^COUNTY^PI^||张^伟||19750618|m"
-    )
+    pid = f"PID|1||300001^^^COUNTY^PI||张^伟||19750618|M{'|' * 16}是"
+    body = message("ADT^A08", "PV1|1|I|||||||||||||||||V1^^^COUNTY^VN", pid=pid)
     forms = {value.place: (value.came, value.form) for value in compare(body).values}
-    assert forms["PID-3"] == (Came.NORMALISED, "as CX is written")
-    assert forms["PID-8"] == (Came.NORMALISED, "as the code table is written")
+    assert forms["PID-24"] == (Came.NORMALISED, "as yn is written")
     assert forms["PID-7"] == (Came.IDENTICAL, "")
+
+
+def test_what_is_written_otherwise_by_habit_comes_back_as_it_was() -> None:
+    body = message("ADT^A08", pid="PID|1||300001^^^COUNTY^PI^~300002||张^伟^||197506180000|m|||||5551234~^NET^^a@b.cn")
+    forms = {value.place: value.came for value in compare(body).values}
+    for place in ("PID-3", "PID-5", "PID-7", "PID-8", "PID-13"):
+        assert forms[place] is Came.IDENTICAL, place
 
 
 def test_what_does_not_come_back_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

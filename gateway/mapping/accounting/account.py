@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from gateway.mapping.accounting.changing import Changes
 from gateway.mapping.accounting.places import Labels, Place, places, text_at
 from gateway.mapping.accounting.reasons import Reasons
 from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.structure import Segment
+from gateway.mapping.wording import WRITTEN
 
 ENVELOPE = frozenset({"MSH", "EVN"})
 
@@ -64,16 +66,38 @@ def account_of_message(trial: Trial) -> Account | None:
     carried = Changes(trial, made).of(read, [place for place in found if not reasons.read(place)])
     again = trial.again(made)
     written = aligned(segments, again.segments) if again else {}
+    wordings = set(_wordings(made.bundle))
     rows = []
     for place, text in found.items():
         if place in carried:
             rows.append(Row(label(place), State.CARRIED, "the Bundle says it"))
+        elif not wordings.isdisjoint(_around(segments, place)):
+            why = f"as it was written, beside the value ({WRITTEN}); {reasons.of(place)[1]}"
+            rows.append(Row(label(place), State.KEPT, why))
         elif _stands(written.get(place.segment), place, text):
             rows.append(Row(label(place), State.CARRIED, "it follows from the rest: the message back has it"))
         else:
             dropped, reason = reasons.of(place)
             rows.append(Row(label(place), State.DROPPED if dropped else State.KEPT, reason))
     return Account(tuple(rows))
+
+
+def _wordings(value: Any) -> Iterator[str]:
+    """The wordings of all elements."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _wordings(each)
+    elif isinstance(value, dict) and value.get("url") == WRITTEN:
+        yield value["valueString"]
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _wordings(each)
+
+
+def _around(segments: Sequence[Segment], place: Place) -> Iterator[str]:
+    """The repetition in which a value stands, and its component."""
+    yield text_at(segments, replace(place, component=0, subcomponent=0))
+    yield text_at(segments, replace(place, subcomponent=0)).replace("&", "^")
 
 
 def aligned(one: Sequence[Segment], two: Sequence[Segment]) -> dict[int, Segment]:

@@ -14,6 +14,7 @@ from gateway.mapping.accounting.elements import by_url
 from gateway.mapping.accounting.places import Place, put
 from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.maps import Translation
+from gateway.mapping.wording import unworded
 from gateway.model import Resource
 
 FEW = 6  # as many are sooner tried one by one
@@ -25,8 +26,8 @@ class Changes:
     def __init__(self, trial: Trial, made: Translation) -> None:
         self.trial = trial
         self.segments = trial.message.segments
-        self.bundle = made.bundle
-        self.resources = by_url(made.bundle)
+        self.bundle = unworded(made.bundle)
+        self.resources = by_url(self.bundle)
         touched: dict[str, set[int]] = {}
         for each in made.lineage:
             touched.setdefault(each.resource, set()).add(each.segment)
@@ -53,7 +54,7 @@ class Changes:
         for place in places:
             segments = put(segments, place, "")
         made = self.trial.into(segments)
-        return made.bundle if made else None
+        return unworded(made.bundle) if made else None
 
     def _groups(self, places: Iterable[Place]) -> Iterable[list[Place]]:
         """The same value of all segments of one name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gateway.mapping.wording import WRITTEN
 from gateway.model import Resource
 
 Step = str | int
@@ -52,9 +53,9 @@ def renamed(resources: Mapping[str, Resource], before: Mapping[str, str]) -> dic
 
 
 def leaves(value: Any, way: Leaf = ()) -> Iterator[tuple[Leaf, Any]]:
-    """The leaves of a resource, without its type."""
+    """The leaves of a resource, without its type, and without the wording of elements: it is not what they say."""
     if isinstance(value, dict):
-        for name, each in value.items():
+        for name, each in value.items() if value.get("url") != WRITTEN else ():
             if way or name != "resourceType":
                 yield from leaves(each, (*way, name))
     elif isinstance(value, list):
