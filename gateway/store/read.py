@@ -37,6 +37,7 @@ FOLLOWED = (
     *("requester", "imagingStudy", "focus", "owner", "resultsInterpreter", "serviceProvider", "individual"),
     *("location", "reasonReference", "supportingInfo", "managingOrganization", "organization", "practitioner"),
     *("author", "custodian", "derivedFrom", "endpoint", "diagnosis", "condition", "collector", "media", "link"),
+    *("authenticator", "context", "relatesTo", "device"),
     *("participant", "collection", "parent", "request", "partOf", "replaces", "generalPractitioner", "insurance"),
 )
 
@@ -126,7 +127,13 @@ def _followed(resource: Resource) -> list[str]:
         if (value := resource.get(name)) is not None:
             pointers = [value] if isinstance(value, dict) and reference.is_reference(value) else reference.find(value)
             found += [str(pointer["reference"]) for pointer in pointers if "reference" in pointer]
-    return found
+    return found + _attached(resource)
+
+
+def _attached(resource: Resource) -> list[str]:
+    """The Binaries of a report's or a document's attachments."""
+    listed = [*resource.get("presentedForm", ()), *(each.get("attachment", {}) for each in resource.get("content", ()))]
+    return [each["url"] for each in listed if str(each.get("url", "")).startswith("Binary/")]
 
 
 def statistics(reader: Reader) -> dict[str, int]:
