@@ -139,6 +139,8 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
     known = {element_of(kind, name) for name, value in stored.items() if not says_nothing(value)}
     for name in [name for name, value in news.items() if says_nothing(value) and element_of(kind, name) in known]:
         del news[name]
+    if _no_content(news.get("content")) and stored.get("content"):
+        del news["content"]  # a document whose state is told without its content keeps what it has
     spoken = {element_of(kind, name) for name in news}
     result = {name: value for name, value in stored.items() if name in news or element_of(kind, name) not in spoken}
     for name, value in news.items():
@@ -163,6 +165,12 @@ def says_nothing(value: Any) -> bool:
     if set(value) == {"extension"}:
         return all(each.get("url") == _ABSENT_REASON for each in value["extension"])
     return set(value) == {"coding"} and all(each.get("system") == _ABSENT for each in value["coding"])
+
+
+def _no_content(value: Any) -> bool:
+    """DocumentReference.content is mandatory: attachments that only state that nothing is known say nothing."""
+    attachments = [each.get("attachment", {}) for each in value] if isinstance(value, list) else []
+    return bool(attachments) and all(each.keys() == {"extension"} for each in attachments)
 
 
 def _is_status(kind: str, status: Any) -> bool:
