@@ -142,14 +142,14 @@ async def test_a_training_message_never_enters_the_record(house: House, processi
 
 
 async def test_a_message_type_without_a_map_flows_once_it_has_one(house: House, tmp_path: Path) -> None:
-    unknown = community.result("L1", report="F1", kind="ORU^R30^ORU_R30")
+    unknown = community.result("L1", report="F1", kind="ORU^R99^ORU_R99")
     assert code(await house.receive(unknown)) == "AR"
     house.process()
     assert states(house.entries()) == ["refused"]
     own = tmp_path / "maps"
     own.mkdir()
     (own / "point_of_care.map").write_text(
-        "message ORU_R30 for Patient once Practitioner Organization\n  events ORU_R30\n"
+        "message ORU_R99 for Patient once Practitioner Organization\n  events ORU_R99\n"
         "  : MSH SFT* PID [PD1] [PV1] ([ORC] OBR NTE* (OBX NTE*)*)*\n",
         "utf-8",
     )

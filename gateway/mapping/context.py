@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
@@ -241,12 +242,17 @@ class Context:
         self._counts[type_] = self._counts.get(type_, 0) + 1
         return self._counts[type_]
 
-    def spare(self, type_: str, parts: tuple[str, ...]) -> str:
+    def spare(self, type_: str, parts: tuple[str, ...], content: Sequence[str] = ()) -> str:
         """The key of a resource without a number. Where a part of it is not said nothing could find it again without
-        mistaking it for another one: it belongs to this message alone."""
+        mistaking it for another one: it belongs to this message alone. `content`: the segment of one that is only
+        created if absent; then it belongs to what is said of it, so that a result sent again has no second visit."""
         if all(parts):
             return "/".join((self.facility, *parts))
-        key = f"{self.facility}/{self.occasion}/{type_}/{self._next(type_)}"
+        if content:
+            told = hashlib.sha256("|".join(content).rstrip("|").encode()).hexdigest()[:24]
+            key = "/".join((self.facility, *filter(None, parts), type_, told))
+        else:
+            key = f"{self.facility}/{self.occasion}/{type_}/{self._next(type_)}"
         self._passing.add(key)
         return key
 

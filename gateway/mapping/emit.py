@@ -337,7 +337,8 @@ class BlockEmitter:
             else:
                 parts.append(f"({' or '.join(map(self._key_part, part))})")
         if self.block.spare:
-            return f"context.spare({self.block.type!r}, ({', '.join(parts)},))"
+            content = f", {self.block.segments[-1]}" if self.once and self.source.source == "segments" else ""
+            return f"context.spare({self.block.type!r}, ({', '.join(parts)},){content})"
         return "context.ordinal('/'.join((context.facility, " + ", ".join(parts) + ")))"
 
     def _key_part(self, found: Link | Field) -> str:
