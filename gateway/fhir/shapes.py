@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -246,11 +247,19 @@ def _members(path: str, names: tuple[str, ...]) -> list[Element | None] | None:
         if name == "resourceType" and path in definitions.resource_types():
             found.append(None)
             continue
-        element = below.get(name) or _chosen(path, name)
+        element = below.get(name) or _chosen(path, name) or (_extending(path, name) if name[1:] in names else None)
         if element is None or (element.choice and name.endswith("[x]")) or name == "contained":
             return None
         found.append(element)
     return found
+
+
+def _extending(path: str, name: str) -> Element | None:
+    """`_birthDate`: id and extensions of a primitive that occurs once and stands there (R4 json.html#primitive)."""
+    bare = definitions.children(path).get(name[1:]) or _chosen(path, name[1:])
+    if not name.startswith("_") or bare is None or bare.many or bare.types[0] not in PRIMITIVES:
+        return None
+    return replace(bare, name=name, path=f"{path}.{name}", types=("Element",), inside="Element", codes=None, min=0)
 
 
 @functools.cache
