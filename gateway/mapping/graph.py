@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.mapping import paths
@@ -22,6 +22,8 @@ class Graph:
 
     def follow(self, resource: Resource, path: paths.Path, type_: str) -> list[Resource]:
         """The resources of a type that a path of references leads to."""
+        if path.elements[0].name not in resource:
+            return []
         found = [self.resolve(each) for each in values_at(resource, path.elements) if isinstance(each, dict)]
         return [each for each in found if each is not None and each["resourceType"] == type_]
 
@@ -42,31 +44,38 @@ class Graph:
         return found
 
 
-def values_at(value: Any, elements: Iterable[paths.Element]) -> list[Any]:
+def values_at(value: Any, elements: Sequence[paths.Element]) -> list[Any]:
     """All values at a path, slices heeded."""
     here = [value]
     for element in elements:
-        if len(here) == 1 and not element.slice and isinstance(here[0], dict):  # nearly always
-            only = here[0].get(element.name)
-            here = list(only) if isinstance(only, list) else [] if only is None else [only]
-            continue
-        below: list[Any] = []
-        for each in here:
-            found = each.get(element.name) if isinstance(each, dict) else None
-            below.extend(found if isinstance(found, list) else [] if found is None else [found])
+        name = element.name
+        if len(here) == 1 and isinstance(here[0], dict):  # nearly always
+            only = here[0].get(name)
+            if only is None:
+                return []
+            below = only if isinstance(only, list) else [only]
+        else:
+            below = []
+            for each in here:
+                found = each.get(name) if isinstance(each, dict) else None
+                if found is not None:
+                    below.extend(found if isinstance(found, list) else [found])
         here = [each for each in below if matches(each, element)] if element.slice else below
-    return here
+    return list(here)
 
 
 def matches(value: Any, element: paths.Element) -> bool:
     """Does a list element fit the slice that a line asks for?"""
-    return all(_admitted(value.get(name.partition(".")[0]), constant, codes) for name, constant, codes in element.slice)
+    for name, constant, codes in element.slice:
+        found = value.get(name.partition(".")[0])
+        if found is None or not _admitted(found, constant, codes):
+            return False
+    return True
 
 
 def _admitted(value: Any, constant: Any, codes: tuple[str, ...]) -> bool:
+    if isinstance(value, dict):
+        return any(each.get("code") in codes for each in value.get("coding", (value,)))
     if isinstance(value, list):
         return any(_admitted(each, constant[0] if isinstance(constant, list) else constant, codes) for each in value)
-    if isinstance(value, dict):
-        listed = value.get("coding", [value])
-        return any(each.get("code") in codes for each in listed)
     return value in codes or value == constant

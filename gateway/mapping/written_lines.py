@@ -6,7 +6,7 @@ An element is written by the first line that its slice fits; alternatives (`ORC-
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.fhir import definitions
@@ -35,6 +35,10 @@ class WrittenLine:
     enters: bool  # a slice stands before its last element
     listed: bool = False  # one of several lines that write elements of one list into one field
     keeps: bool = False  # the wording of the value is written again, where it has one
+    claim: str = field(init=False)  # what the line takes for itself
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "claim", _claimed(self.path, self.line))
 
     def applies(self, context: Context) -> bool:
         return self.line.condition is None or possible(self.line.condition, context)
@@ -87,7 +91,9 @@ class Claims:
         self.people: set[str] = set()
 
     def free(self, path: str, values: list[Any]) -> list[Any]:
-        taken = self._taken.get(path, ())
+        taken = self._taken.get(path)
+        if taken is None:
+            return values
         return [each for each in values if not (isinstance(each, dict) and id(each) in taken)]
 
     def take(self, path: str, value: Any) -> None:
@@ -121,14 +127,14 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
         around = values_at(resource, written.path.elements[:-1]) if len(written.path.elements) > 1 else [resource]
         return wording.of_primitives(around, leaf)
     values = values_at(resource, written.path.elements)
-    return values if written.line.constant else claims.free(claimed(written), values)
+    return values if written.line.constant else claims.free(written.claim, values)
 
 
-def claimed(written: WrittenLine) -> str:
+def _claimed(path: paths.Path, line: Line) -> str:
     """What a line takes for itself: an element of a list from all lines, one that occurs once from those of its own
     segment; ORC-7 and TQ1 both tell when."""
-    single = not any(each.many for each in written.path.elements)
-    return f"{written.path.text} {written.line.sources[0].segment}" if single else written.path.text
+    single = not any(each.many for each in path.elements)
+    return f"{path.text} {line.sources[0].segment}" if single else path.text
 
 
 def elements(
@@ -158,7 +164,7 @@ def written_texts(
         if any(found):
             made.append((value, found))
             if not written.line.constant:  # that something is there is no claim on it
-                claims.take(claimed(written), value)
+                claims.take(written.claim, value)
             if not (source.repeats or source.every):
                 break
     return made
