@@ -251,16 +251,14 @@ class BlockEmitter:
         write.depth += 1
         if pair.coded and path.leaf.slice:
             write.add(f"{made} = dict({made})")
-        self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
+        holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
         self._trace(line, path, where)
         if keeps and plain is pair:
             spare = f"({', '.join(words)},)" if words else "()"
             write.add(f"if {made} != {value}:")
             write.add(f"    {made} = kept({value}, {made}, {write.object(plain)}, context, {spare})")
             write.add(f"    if {made} is not None:")
-            write.depth += 2
-            self.target.set(wording.beside(path), made)
-            write.depth -= 2
+            write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
         write.depth -= 1
 
     def _remembered(self, path: paths.Path, pair: Pair, made: str, given: list[str]) -> None:

@@ -25,8 +25,9 @@ class TargetCode:
         for name in self.elements.values():
             self.writer.add(f"{name} = None")
 
-    def set(self, path: paths.Path, value: str, *, adds: bool = False) -> None:
-        """Puts a value at a path; `adds`: as a further line of the text that stands there."""
+    def set(self, path: paths.Path, value: str, *, adds: bool = False) -> str:
+        """Puts a value at a path; `adds`: as a further line of the text that stands there. Gives the name of what
+        holds it."""
         write = self.writer
         here = "r"
         walked = ""
@@ -49,6 +50,7 @@ class TargetCode:
             for name, constant, _ in leaf.slice:
                 write.add(f"{value}.setdefault({name!r}, {write.literal(constant)})")
             write.add(f"{here}[{leaf.name!r}] = {value}")
+        return here
 
     def _descend(self, here: str, walked: str, element: paths.Element) -> str:
         write = self.writer

@@ -9,7 +9,6 @@ status). Whoever changes the value makes the old wording void: it is read again 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from gateway.mapping.context import Context
@@ -20,7 +19,7 @@ from gateway.model import Resource
 
 WRITTEN = "urn:hutong:written"
 _LONGEST = 400  # characters: what is longer is text, and its form is ours
-_NOWHERE = ("extension", "system")  # what says itself how it is meant, and what is asked for to find things
+_NOWHERE = ("system",)  # what is asked for to find things
 
 
 class Worded(str):
@@ -41,17 +40,11 @@ def applies(line: Line, path: Path, pair: Pair) -> bool:
     return bool(
         plain
         and not pair.whole
-        and not pair.fields
         and not line.sources[0].every
         and not path.leaf.choice
         and not any(element.name in _NOWHERE or element.name.startswith("_") for element in path.elements)
-        and (path.leaf.type in COMPLEX or _single(path))
+        and (path.leaf.type in COMPLEX or (path.leaf.type in TEXTS and not path.leaf.many and not pair.fields))
     )
-
-
-def _single(path: Path) -> bool:
-    """A text in a place of its own: its sibling is found again."""
-    return path.leaf.type in TEXTS and not path.leaf.many and not any(each.repeats for each in path.elements)
 
 
 TEXTS = frozenset({"string", "code", "date", "dateTime", "instant", "markdown"})
@@ -65,29 +58,34 @@ def worded(pair: Pair, path: Path) -> Pair:
     """The pair, with the wording kept on the element that it makes. What a slice adds to the element counts."""
     constants = {name.partition(".")[0]: constant for name, constant, _ in path.leaf.slice}
 
-    def into(raw: str, context: Context, *words: str) -> Any:
-        value = pair.into(raw, context, *words)
+    def into(raw: str, *others: Any) -> Any:
+        """`others`: the field arguments, the context, the words."""
+        value = pair.into(raw, *others)
         if not isinstance(value, dict) or not _short(raw):
             return value
-        if raw == _ours(pair, raw, {**constants, **value}, context, words):
+        if raw == _ours(pair, (raw, *others), {**constants, **value}):
             return value
         kept = {"url": WRITTEN, "valueString": raw}
         return {**value, "extension": [*value.get("extension", ()), kept]}
 
-    made = _WORDED.get(pair.slot)
+    key = (pair.slot, repr(constants))
+    made = _WORDED.get(key)
     if made is None:
-        made = _WORDED[pair.slot] = Pair(into, pair.back, makes=pair.makes, fits=pair.fits, coded=pair.coded)
+        made = _WORDED[key] = Pair(
+            into, pair.back, fields=pair.fields, makes=pair.makes, fits=pair.fits, coded=pair.coded
+        )
     return made
 
 
-_WORDED: dict[int, Pair] = {}  # by the slot of the plain pair: one memory for all lines of a type
+_WORDED: dict[tuple[int, str], Pair] = {}  # by the slot of the plain pair: one memory for all lines of a type and slice
 
 
-def _ours(pair: Pair, raw: str, value: Mapping[str, Any], context: Context, words: tuple[str, ...]) -> str:
+def _ours(pair: Pair, given: tuple[Any, ...], value: Mapping[str, Any]) -> str:
     """The value as we write it by ourselves."""
+    texts, context, words = given[: 1 + pair.fields], given[1 + pair.fields], given[2 + pair.fields :]
     if pair.makes:
         around = context.scratch()
-        value = {**value, **(pair.into(raw, around, *words) or {})}
+        value = {**value, **(pair.into(*texts, around, *words) or {})}
         entry = around.entries.get(value.get("reference", ""))
         value = {**value, **entry.resource} if entry else value
     return _first(pair.back(value, context, *words))
@@ -98,12 +96,6 @@ def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, .
     if raw == value or not _short(raw) or raw == _first(pair.back(value, context, *words)):
         return None
     return {"extension": [{"url": WRITTEN, "valueString": raw}]}
-
-
-def beside(path: Path) -> Path:
-    """The path of a primitive's sibling, which holds its extensions."""
-    leaf = replace(path.leaf, name=f"_{path.leaf.name}", many=False, slice=())
-    return replace(path, elements=(*path.elements[:-1], leaf))
 
 
 def _short(raw: str) -> bool:
@@ -138,16 +130,23 @@ def _in(element: Any) -> str:
 
 
 def again(
-    value: Any, resource: Resource | None, path: Path, pair: Pair, context: Context, words: tuple[str, ...]
+    value: Any,
+    resource: Resource | None,
+    path: Path,
+    pair: Pair,
+    context: Context,
+    words: tuple[str, ...],
+    others: tuple[str, ...] = (),
 ) -> str:
-    """The text that a value came as, where it means the same to the receiver; else ""."""
+    """The text that a value came as, where it means the same to the receiver; else "". `others`: what stands in the
+    other fields of the line."""
     if isinstance(value, Worded):
         return value.written if pair.into(value.written, context.scratch(), *words) == str(value) else ""
     written = _in(value)
     if not written:
         return ""
     around = context.scratch()
-    read = pair.into(written, around, *words)
+    read = pair.into(written, *others[: pair.fields], *[""] * (pair.fields - len(others)), around, *words)
     if not isinstance(read, dict):
         return ""
     if pair.makes:

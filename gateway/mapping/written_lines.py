@@ -191,8 +191,9 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
     first, *others = made if isinstance(made, tuple) else (made,)
     if first and named and written.path.elements[0].name != "extension":
         claims.people.add(named)
-    if written.keeps and first:
-        first = wording.again(whole, resource, written.path, written.pair, context, written.constants) or first
+    if written.keeps and (first or isinstance(whole, wording.Worded)):
+        again = wording.again(whole, resource, written.path, written.pair, context, written.constants, tuple(others))
+        first = again or first
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:
         first = first.replace("^", "&")  # a composite inside a component: its parts are subcomponents
     return (first, *others)
