@@ -99,7 +99,7 @@ def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, .
 
 
 def _short(raw: str) -> bool:
-    return len(raw) <= _LONGEST and raw.isprintable() and raw == raw.strip()
+    return len(raw) <= _LONGEST and raw.isprintable() and not raw.isspace()
 
 
 def _first(made: Any) -> str:
@@ -154,9 +154,9 @@ def again(
         same = within(entry.resource, resource) if entry and resource else read.get("display") == value.get("display")
         return written if same else ""
     bare = {name: each for name, each in value.items() if name != "extension"}
-    others = [each for each in value["extension"] if each.get("url") != WRITTEN]
-    if others:
-        bare["extension"] = others
+    further = [each for each in value["extension"] if each.get("url") != WRITTEN]
+    if further:
+        bare["extension"] = further
     for name, _, _ in path.leaf.slice:
         outer = name.partition(".")[0]
         if outer in bare:

@@ -101,17 +101,25 @@ def _around(segments: Sequence[Segment], place: Place) -> Iterator[str]:
 
 
 def aligned(one: Sequence[Segment], two: Sequence[Segment]) -> dict[int, Segment]:
-    """For each segment of a message the same one in another: in order where there are as many, else the most alike."""
+    """For each segment of a message the same one in another: the equal one in order, else the most alike that is
+    left, else the nearest."""
     found: dict[int, Segment] = {}
     for name in dict.fromkeys(segment[0] for segment in one):
-        mine = [(index, segment) for index, segment in enumerate(one) if segment[0] == name]
+        mine = [index for index, segment in enumerate(one) if segment[0] == name]
         theirs = [segment for segment in two if segment[0] == name]
-        for index, segment in mine:
-            if len(mine) == len(theirs):
-                found[index] = theirs[len([each for each, _ in mine if each < index])]
-            elif theirs:
-                found[index] = max(theirs, key=lambda other: _alike(segment, other))
-                theirs = [other for other in theirs if other is not found[index]]
+        left = list(range(len(theirs)))
+        for index in mine:
+            equal = next((each for each in left if theirs[each][2:] == one[index][2:]), None)
+            if equal is not None:
+                found[index] = theirs[equal]
+                left.remove(equal)
+        rest = [(at, index) for at, index in enumerate(mine) if index not in found]
+        pairs = sorted((-_alike(one[index], theirs[other]), abs(at - other), index, other) for at, index in rest
+                       for other in left)  # fmt: skip
+        for _, _, index, other in pairs:
+            if index not in found and other in left:
+                found[index] = theirs[other]
+                left.remove(other)
     return found
 
 
