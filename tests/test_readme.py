@@ -154,7 +154,7 @@ def test_the_chinese_readme_shows_the_same_commands() -> None:
 def test_the_table_of_commands_is_complete(path: Path) -> None:
     shown = {words.split()[0] for words in re.findall(r"^\| `hutong ([^`]+)`", path.read_text("utf-8"), re.MULTILINE)}
     helped = CliRunner().invoke(app, ["--help"]).stdout
-    assert shown == set(re.findall(r"^  ([a-z-]+)  ", helped, re.MULTILINE))
+    assert shown == set(re.findall(r"^  ([a-z][a-z-]*)  ", helped, re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", [README, CHINESE, LANGUAGE])
