@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from gateway import config, telemetry
@@ -92,15 +93,17 @@ class Editions:
 
     def _files(self) -> Iterator[Path]:
         """The community.yaml, and every settings, map and code list below its folder; nothing of the data directory."""
+        found = (file for folder in self._folders() for file in sorted(folder.iterdir()))
+        yield from islice((file for file in found if self._matters(file) and file.is_file()), LIMIT)
+
+    def _folders(self) -> Iterator[Path]:
+        """The community's folder and all below it, but for hidden ones and the data directory."""
         waiting = [self.home]
-        count = 0
         while waiting:
-            for file in sorted(waiting.pop().iterdir()):
-                if file.is_dir() and not file.name.startswith(".") and file != self._data:
-                    waiting.append(file)
-                elif self._matters(file) and count < LIMIT:
-                    count += 1
-                    yield file
+            folder = waiting.pop()
+            yield folder
+            inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.name.startswith("."))
+            waiting.extend(each for each in inside if each != self._data)
 
     def _matters(self, file: Path) -> bool:
         """Settings, maps, code lists; what members drop into folders here is none of these."""
@@ -112,6 +115,8 @@ class Editions:
         number = self._number + 1
         folder = self.kept / str(number)
         shutil.rmtree(folder, ignore_errors=True)
+        for each in self._folders():  # an empty one is named in the settings too
+            (folder / each.relative_to(self.home)).mkdir(parents=True, exist_ok=True)
         for name, _, _ in signature:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.home / name, folder / name)

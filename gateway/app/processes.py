@@ -87,8 +87,8 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
 
 
 async def _renew(editions: Editions, front: Front, worker: Supervisor, hurry: asyncio.Event) -> None:
-    """New settings and maps while we run: the front takes them between two messages, the worker starts again over them.
-    What is wrong is refused, and everything goes on as it was."""
+    """New settings and maps while we run: the worker starts again over them, then the front takes them between two
+    messages. What is wrong is refused, and everything goes on as it was."""
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY):
@@ -105,8 +105,8 @@ async def _renew(editions: Editions, front: Front, worker: Supervisor, hurry: as
             telemetry.logger().warning("settings not read", cause=type(error).__name__)
             continue
         if edition is not None:
-            front.take(edition)
             await asyncio.to_thread(worker.renew, edition.path)
+            front.take(edition)  # only now: nothing that it lets in meets a worker over older maps
 
 
 def work(*, config: Path | None, data: Path, fell: bool = False) -> None:
@@ -192,12 +192,19 @@ class Supervisor:
         self._arguments = ["gateway", "work", "--data", str(self._data), *chosen]
 
     def renew(self, config: Path) -> None:
-        """Let the worker end what is under way and start again over these settings."""
+        """The worker has ended what was under way when this returns, and starts again over these settings."""
         with self._lock:
             self.use(config)
-            if self._process is not None and not self._stopping.is_set():
-                self._renewed.set()
-                self._process.terminate()
+            process = self._process
+            if process is None or self._stopping.is_set():
+                return
+            self._renewed.set()
+            process.terminate()
+        try:
+            process.wait(timeout=STOPPING)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def start(self) -> None:
         """Start the worker, and watch over it from now on."""
