@@ -7,6 +7,7 @@
     into_fhir   compiled: document → Bundle        runtime         what compiled blocks call
     graph       resources with their references    written_lines   lines read from right to left
     message_writer  resources → segments           table_writer    resources → rows
+    pen             a block's lines → a group's segments
     context     what one translation knows         datatypes/      pairs: v2 data type ↔ FHIR data type
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples

@@ -203,6 +203,7 @@ class Maps:
         context = Context(
             profile=to.profile, facility=to.facility, control_id=to.control_id, own=to.own,
             systems=self.library.coding_systems,
+            memory=self._memory.of(to.profile, "\n".join((to.facility, event, *sorted(to.own)))),
             facts={"EVENT": event, "STRUCTURE": structure, "MESSAGE": code, "VERSION": to.profile.version},
         )  # fmt: skip
         if structure not in self._writers:

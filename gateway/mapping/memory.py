@@ -43,7 +43,8 @@ class Memory:
         return made
 
 
-def _keep(table: Table, key: Any, made: Any) -> None:
+def keep(table: Table, key: Any, made: Any) -> None:
+    """Remembers what was made of a text, or the texts that were made of a value (as JSON)."""
     if len(table) >= _KEPT:
         table.clear()
     table[key] = made
@@ -66,7 +67,7 @@ def learned(table: Table, key: Any, into: Into, inside: str, context: Context) -
         if not shapes.valid_as(inside, plain):
             return plain
         made = frozen(plain, inside)
-    _keep(table, key, made)
+    keep(table, key, made)
     return made
 
 
@@ -107,5 +108,5 @@ def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
     if told == (len(context.notes), len(context.unknown)) and _plain(raw) and len(made) == 1:
         resource, entry, once = made[0]
         if once and entry.keyed is not None and entry.keyed[0] != KEY and shapes.valid(thawed(resource)):
-            _keep(table, raw, Known(entry.full_url, entry.keyed, resource, dict(reference)))
+            keep(table, raw, Known(entry.full_url, entry.keyed, resource, dict(reference)))
     return reference

@@ -7,30 +7,20 @@ where the results of a report are found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import chain, groupby
 from typing import Any
 
-from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import KEY, Context
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
+from gateway.mapping.pen import Pen
 from gateway.mapping.segments import (
-    completed,
     counted,
-    filtered,
-    fitting,
-    nearest,
     new,
-    part_of,
-    set_field,
-    set_part,
-    there,
-    with_components,
 )
 from gateway.mapping.structure import Instance, Layout, Segment
-from gateway.mapping.syntax import Field, Line, Structure
+from gateway.mapping.syntax import Field, Structure
 from gateway.mapping.written_lines import (
     Claims,
     Target,
@@ -39,11 +29,11 @@ from gateway.mapping.written_lines import (
     elements,
     leaf_values,
     target_of,
-    written_texts,
 )
 from gateway.model import Resource
 
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
+_PLANS = 4096
 Known = dict[str, Resource]  # what the groups around are about, by type
 
 
@@ -55,6 +45,7 @@ class MessageWriter:
         self.layout = Layout(structure.root)
         self.groups: list[list[Target]] = [[] for _ in self.layout.parents]
         self.linking: dict[str, list[tuple[str, tuple[WrittenLink, ...]]]] = {}  # type → who links to it, lead first
+        self.plans: dict[tuple[Any, ...], tuple[WrittenLine, ...]] = {}  # which lines a resource of a shape asks for
         self.keyed: set[str] = set()  # types that are made by a block with a key and by one without
         blocks = library.blocks_of(structure.name)
         for block in blocks:
@@ -89,7 +80,7 @@ class MessageWriter:
     def run(self, leads: list[Resource], graph: Graph, context: Context) -> list[Segment]:
         """The segments of one message about these lead resources, without MSH."""
         root = Instance(0, None)
-        writing = _Writing(self, graph, context)
+        writing = Writing(self, graph, context)
         type_ = leads[0]["resourceType"]
         group = self._group_of(type_)
         if group == 0:
@@ -108,7 +99,7 @@ class MessageWriter:
         own = (number for number, targets in enumerate(self.groups) if any(_makes(each, type_) for each in targets))
         return next(own, 0)
 
-    def _groups(self, root: Instance, leads: list[Resource], writing: _Writing, group: int) -> None:
+    def _groups(self, root: Instance, leads: list[Resource], writing: Writing, group: int) -> None:
         """The head is what the first lead points at: patient, visit and the like; then a group for each lead."""
         above: Known = {}
         type_ = leads[0]["resourceType"]
@@ -139,7 +130,7 @@ def _makes(target: Target, type_: str) -> bool:
     return target.block.type == type_ and target.block.into and not target.list
 
 
-class _Writing:
+class Writing:
     """One message being written: in the group of a lead every resource is written once."""
 
     def __init__(self, writer: MessageWriter, graph: Graph, context: Context) -> None:
@@ -149,6 +140,7 @@ class _Writing:
         self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
+        self.facts = tuple(context.facts.values())
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
 
     def with_others(self, leads: list[Resource]) -> list[Resource]:
@@ -160,6 +152,24 @@ class _Writing:
                 if link.path.resource == lead["resourceType"] and link.applies(self.context):
                     others = self.graph.follow(lead, link.path, link.type)
                     found.extend(each for each in others if not _in(each, found))
+        return found
+
+    def plan(self, target: Target, resource: Resource) -> tuple[WrittenLine, ...]:
+        """The lines of a block that can write anything of a resource with these elements."""
+        shape = (id(target), self.facts, *resource)
+        extensions = resource.get("extension", ())
+        urls = [str(each.get("url")) for each in extensions]
+        plans = self.writer.plans
+        found = plans.get((*shape, None, *urls) if urls else shape)
+        if found is None:
+            if len(plans) >= _PLANS:
+                plans.clear()
+            found = tuple(
+                each
+                for each in target.lines
+                if not each.roots.isdisjoint(resource) and each.applies(self.context) and each.extends(urls)
+            )
+            plans[(*shape, None, *urls) if urls else shape] = found
         return found
 
     def fill(self, instance: Instance, known: Known) -> None:
@@ -344,110 +354,3 @@ def _envelope(resource: Resource) -> bool:
 def _has_code(resource: Resource, code: str) -> bool:
     concept = resource.get("code")
     return isinstance(concept, dict) and any(each.get("code") == code for each in concept.get("coding", ()))
-
-
-class Pen:
-    """Writes the lines of one block into the segments of one group."""
-
-    def __init__(self, instance: Instance, fresh: Segment | None, writing: _Writing) -> None:
-        self.instance = instance
-        self.fresh = fresh  # the block's own occurrence of a segment that repeats
-        self.context = writing.context
-        self.graph = writing.graph
-        self.later = writing.later
-        self.own = writing.writer.layout.positions[instance.group]
-        self.homes = writing.writer.layout.homes
-        self.homes = writing.writer.layout.homes
-        self.claims = Claims()
-        self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
-
-    def block(self, target: Target, resource: Resource) -> None:
-        for written in target.lines:
-            if written.roots.isdisjoint(resource) or not written.applies(self.context) or self._full(written.line):
-                continue
-            self.put(written, leaf_values(resource, written, self.claims), resource)
-            if written.enters:
-                source = written.line.sources[0]
-                self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
-
-    def put(self, written: WrittenLine, values: list[Any], resource: Resource | None = None) -> None:
-        """The values of one line, which are of this resource."""
-        claimed = written_texts(values, written, self.context, self.graph, self.claims)
-        if not claimed:
-            return
-        several = [made for _, made in claimed]
-        source, *others = written.line.sources
-        if resource is not None and source.repeats and written.listed:
-            self._listed(source, resource[written.path.leaf.name], claimed)
-            return
-        if source.every:
-            used: list[Segment] = []
-            for made in several:
-                self._each(written.line, source, made, used)
-            return
-        text = "~".join(each[0] for each in several)
-        self._set(source, text)
-        self.later.extend((self, found, text) for found in others)
-        for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
-            self._set(argument, each)
-
-    def _listed(self, source: Field, elements: list[Any], claimed: list[tuple[Any, tuple[str, ...]]]) -> None:
-        """Elements of one list that several lines write into one field: in the order of the list."""
-        order = {id(each): number for number, each in enumerate(elements)}
-        segment = self._segment(source.segment)
-        placed = self.placed.setdefault((id(segment), source.number), [])
-        placed.extend((order[id(value)], made[0]) for value, made in claimed)
-        set_field(segment, source.number, "~".join(text for _, text in sorted(placed)))
-
-    def _each(self, line: Line, source: Field, made: tuple[str, ...], used: list[Segment]) -> None:
-        """One value of `NTE[]-3` or `PRD[PRD-1.1 = RT]-2`, with its arguments, in a segment of its own kind: the first
-        one that the filter fits and whose field is free, or says the beginning of it already, else a new one; none
-        that this line has `used`. Lines of a text are several segments."""
-        text, *rest = made
-        once = not any(step.repeats for step in line.target)
-        for each_text in text.split(escape("\n")) if once and not rest else [text]:
-            segment = fitting(self.instance, source, each_text, used) or filtered(self.instance, source)
-            used.append(segment)
-            set_part(segment, source, each_text)
-            for argument, each in zip(line.arguments, rest, strict=False):
-                if argument.segment != source.segment:
-                    self._set(argument, each)
-                elif each and not part_of(segment, argument):
-                    set_part(segment, argument, each)
-
-    def _full(self, line: Line) -> bool:
-        """An earlier line wrote the one field of this one: its value is left to others."""
-        source = line.sources[0]
-        if len(line.sources) > 1 or line.arguments or source.repeats or source.every or source.component:
-            return False
-        own = self.fresh is not None and self.fresh[0] == source.segment
-        segment = self.fresh if own else next(iter(self.instance.segments.get(source.segment, ())), None)
-        return bool(segment and len(segment) > source.number and segment[source.number])
-
-    def alternative(self, found: Field, text: str) -> None:
-        """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""
-        if there(self.instance, found.segment):
-            self._set(replace(found, repeats=False), text)
-
-    def _set(self, found: Field, text: str) -> None:
-        """What an earlier line wrote stays; repetitions follow it."""
-        if not text or found.segment == "MSH":  # the envelope writes MSH
-            return
-        segment = self._segment(found.segment)
-        whole = segment[found.number] if len(segment) > found.number else ""
-        if found.component and found.repeats:
-            set_field(segment, found.number, with_components(whole, found, text))
-        elif found.component:
-            if not part_of(segment, found):
-                set_part(segment, found, text)
-        elif not whole or found.repeats:
-            set_field(segment, found.number, f"{whole}~{text}" if whole else text)
-        else:
-            set_field(segment, found.number, completed(whole, text))
-
-    def _segment(self, name: str) -> Segment:
-        if self.fresh is not None and self.fresh[0] == name:
-            return self.fresh
-        if name in self.own and name not in self.instance.segments:
-            return new(self.instance, name)  # a result's OBX is not the OBX of its specimen
-        return nearest(self.instance, name, self.homes.get(name, ()))

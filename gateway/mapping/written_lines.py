@@ -9,18 +9,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.fhir import definitions
+from gateway.fhir import definitions, json
 from gateway.mapping import paths, wording
 from gateway.mapping.context import Context
-from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes import SLOTS, Pair
 from gateway.mapping.datatypes.values import hinted
 from gateway.mapping.emit import BUILT
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.library import Library
+from gateway.mapping.memory import keep
 from gateway.mapping.runtime import possible
 from gateway.mapping.source_code import SIMPLE
 from gateway.mapping.syntax import Block, Condition, Line
 from gateway.model import Resource
+
+_LONGEST = 600  # bytes of a value whose texts are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,25 @@ class WrittenLine:
     listed: bool = False  # one of several lines that write elements of one list into one field
     keeps: bool = False  # the wording of the value is written again, where it has one
     claim: str = field(init=False)  # what the line takes for itself
+    single: bool = field(init=False)  # its one field, which it writes whole
+    slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)  # of the memory
 
     def __post_init__(self) -> None:
+        source = self.line.sources[0]
+        several = len(self.line.sources) > 1 or self.line.arguments or source.repeats or source.every
+        object.__setattr__(self, "single", not several and not source.component)
         object.__setattr__(self, "claim", _claimed(self.path, self.line))
 
     def applies(self, context: Context) -> bool:
         return self.line.condition is None or possible(self.line.condition, context)
+
+    def extends(self, urls: Iterable[str]) -> bool:
+        """Is one of a resource's extensions its own? Yes for a line that writes something else."""
+        first = self.path.elements[0]
+        if first.name != "extension":
+            return True
+        asked = [(url, codes) for name, url, codes in first.slice if name == "url"]
+        return all(any(each == url or each in codes for each in urls) for url, codes in asked)
 
 
 def written_lines(library: Library, block: Block) -> list[WrittenLine]:
@@ -171,7 +187,22 @@ def written_texts(
 
 
 def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
-    """A FHIR value as raw texts: the field's own and one for each field argument."""
+    """A FHIR value as raw texts: the field's own and one for each field argument. Those of coded values are remembered,
+    as going in (memory.py): a unit, a test's code."""
+    if not written.pair.coded or written.pair.makes or value.__class__ is not dict:
+        return _texts(value, written, context, graph, claims)
+    table = context.memory[written.slot]
+    content = json.dumps(value)
+    found: tuple[str, ...] | None = table.get(content)
+    if found is None:
+        told = len(context.notes)
+        found = _texts(value, written, context, graph, claims)
+        if told == len(context.notes) and len(content) <= _LONGEST:
+            keep(table, content, found)
+    return found
+
+
+def _texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
     named = ""
     whole, resource = value, None
     if written.pair.makes and isinstance(value, dict):

@@ -14,6 +14,7 @@ from typing import Any
 
 Into = Callable[..., Any]
 Back = Callable[..., Any]
+SLOTS = count()  # each pair and each line that writes has its own table in the memory (memory.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Pair:
     # Coded fields, staff and places, never patients: what it makes follows from the raw text, the profile and the
     # sending facility alone, so it is made once and remembered (memory.py).
     coded: bool = False
-    slot: int = field(default_factory=count().__next__, compare=False, repr=False)
+    slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)
 
 
 PAIRS: dict[str, Pair] = {}

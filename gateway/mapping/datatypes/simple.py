@@ -221,10 +221,12 @@ def _timed(made: str | None, context: Context) -> str | None:
 def time_back(value: str, context: Context) -> str:
     """DTM in the receiver's zone, as it reads its own clock: without an offset. Seconds are always written."""
     day, _, rest = value.partition("T")
-    if not rest:
-        return day.replace("-", "")
-    moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    local = moment.astimezone(context.zone).isoformat()
+    return _local(str(value), context.zone) if rest else day.replace("-", "")
+
+
+@lru_cache(maxsize=8192)
+def _local(value: str, zone: ZoneInfo) -> str:
+    local = datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(zone).isoformat()
     fraction = re.search(r"T[\d:]+(\.\d+)", value) if "." in value else None
     return local[:19].translate(_SIGNS) + (fraction[1][:5] if fraction else "")
 

@@ -1,0 +1,132 @@
+"""The lines of one block, written into the segments of one group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gateway.codec.hl7v2_escape import escape
+from gateway.mapping.segments import (
+    completed,
+    filtered,
+    fitting,
+    nearest,
+    new,
+    part_of,
+    set_field,
+    set_part,
+    there,
+    with_components,
+)
+from gateway.mapping.structure import Instance, Segment
+from gateway.mapping.syntax import Field, Line
+from gateway.mapping.written_lines import Claims, Target, WrittenLine, leaf_values, written_texts
+from gateway.model import Resource
+
+if TYPE_CHECKING:
+    from gateway.mapping.message_writer import Writing
+
+
+class Pen:
+    """Writes the lines of one block into the segments of one group."""
+
+    def __init__(self, instance: Instance, fresh: Segment | None, writing: Writing) -> None:
+        self.instance = instance
+        self.fresh = fresh  # the block's own occurrence of a segment that repeats
+        self.context = writing.context
+        self.graph = writing.graph
+        self.writing = writing
+        self.later = writing.later
+        self.own = writing.writer.layout.positions[instance.group]
+        self.homes = writing.writer.layout.homes
+        self.claims = Claims()
+        self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
+
+    def block(self, target: Target, resource: Resource) -> None:
+        for written in self.writing.plan(target, resource):
+            if written.single and self._full(written.line.sources[0]):
+                continue
+            self.put(written, leaf_values(resource, written, self.claims), resource)
+            if written.enters:
+                source = written.line.sources[0]
+                self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
+
+    def put(self, written: WrittenLine, values: list[Any], resource: Resource | None = None) -> None:
+        """The values of one line, which are of this resource."""
+        claimed = written_texts(values, written, self.context, self.graph, self.claims)
+        if not claimed:
+            return
+        several = [made for _, made in claimed]
+        source, *others = written.line.sources
+        if resource is not None and source.repeats and written.listed:
+            self._listed(source, resource[written.path.leaf.name], claimed)
+            return
+        if source.every:
+            used: list[Segment] = []
+            for made in several:
+                self._each(written.line, source, made, used)
+            return
+        text = "~".join(each[0] for each in several)
+        self._set(source, text)
+        self.later.extend((self, found, text) for found in others)
+        for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
+            self._set(argument, each)
+
+    def _listed(self, source: Field, elements: list[Any], claimed: list[tuple[Any, tuple[str, ...]]]) -> None:
+        """Elements of one list that several lines write into one field: in the order of the list."""
+        order = {id(each): number for number, each in enumerate(elements)}
+        segment = self._segment(source.segment)
+        placed = self.placed.setdefault((id(segment), source.number), [])
+        placed.extend((order[id(value)], made[0]) for value, made in claimed)
+        set_field(segment, source.number, "~".join(text for _, text in sorted(placed)))
+
+    def _each(self, line: Line, source: Field, made: tuple[str, ...], used: list[Segment]) -> None:
+        """One value of `NTE[]-3` or `PRD[PRD-1.1 = RT]-2`, with its arguments, in a segment of its own kind: the first
+        one that the filter fits and whose field is free, or says the beginning of it already, else a new one; none
+        that this line has `used`. Lines of a text are several segments."""
+        text, *rest = made
+        once = not any(step.repeats for step in line.target)
+        for each_text in text.split(escape("\n")) if once and not rest else [text]:
+            segment = fitting(self.instance, source, each_text, used) or filtered(self.instance, source)
+            used.append(segment)
+            set_part(segment, source, each_text)
+            for argument, each in zip(line.arguments, rest, strict=False):
+                if argument.segment != source.segment:
+                    self._set(argument, each)
+                elif each and not part_of(segment, argument):
+                    set_part(segment, argument, each)
+
+    def _full(self, source: Field) -> bool:
+        """An earlier line wrote the one field of this one: its value is left to others."""
+        segment = self.fresh
+        if segment is None or segment[0] != source.segment:
+            segment = next(iter(self.instance.segments.get(source.segment, ())), None)
+        return bool(segment and len(segment) > source.number and segment[source.number])
+
+    def alternative(self, found: Field, text: str) -> None:
+        """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""
+        if there(self.instance, found.segment):
+            self._set(replace(found, repeats=False), text)
+
+    def _set(self, found: Field, text: str) -> None:
+        """What an earlier line wrote stays; repetitions follow it."""
+        if not text or found.segment == "MSH":  # the envelope writes MSH
+            return
+        segment = self._segment(found.segment)
+        whole = segment[found.number] if len(segment) > found.number else ""
+        if found.component and found.repeats:
+            set_field(segment, found.number, with_components(whole, found, text))
+        elif found.component:
+            if not part_of(segment, found):
+                set_part(segment, found, text)
+        elif not whole or found.repeats:
+            set_field(segment, found.number, f"{whole}~{text}" if whole else text)
+        else:
+            set_field(segment, found.number, completed(whole, text))
+
+    def _segment(self, name: str) -> Segment:
+        if self.fresh is not None and self.fresh[0] == name:
+            return self.fresh
+        if name in self.own and name not in self.instance.segments:
+            return new(self.instance, name)  # a result's OBX is not the OBX of its specimen
+        return nearest(self.instance, name, self.homes.get(name, ()))
