@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.mapping.context import Context, Entry
@@ -42,8 +42,8 @@ def field(segment: Segment, number: int) -> str:
     return segment[number] if len(segment) > number else ""
 
 
-def chosen(instance: Instance, name: str) -> Iterator[Segment]:
-    return instance.every(name)
+def chosen(instance: Instance, name: str) -> Iterable[Segment]:
+    return instance.every(name) if instance.children else instance.segments.get(name, ())
 
 
 def settled(condition: Condition, structure: str) -> bool | None:

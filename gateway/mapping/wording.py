@@ -18,6 +18,8 @@ from gateway.mapping.syntax import Line
 from gateway.model import Resource
 
 WRITTEN = "urn:hutong:written"
+ALIKE = -2  # the table of the memory for texts of coded primitives: would we write the same?
+_KNOWN = 4096
 _LONGEST = 400  # characters: what is longer is text, and its form is ours
 _NOWHERE = ("system",)  # what is asked for to find things
 
@@ -93,9 +95,21 @@ def _ours(pair: Pair, given: tuple[Any, ...], value: Mapping[str, Any]) -> str:
 
 def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, ...]) -> dict[str, Any] | None:
     """The sibling element (`_birthDate`) of a primitive that came in other words than ours."""
-    if raw == value or not _short(raw) or raw == _first(pair.back(value, context, *words)):
-        return None
-    return {"extension": [{"url": WRITTEN, "valueString": raw}]}
+    if pair.coded and not words and "\\" not in raw:
+        known = context.memory[ALIKE]
+        alike = known.get((pair.slot, raw))
+        if alike is None:
+            if len(known) >= _KNOWN:
+                known.clear()
+            alike = known[pair.slot, raw] = _alike(raw, value, pair, context, words)
+    else:
+        alike = _alike(raw, value, pair, context, words)
+    return None if alike else {"extension": [{"url": WRITTEN, "valueString": raw}]}
+
+
+def _alike(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, ...]) -> bool:
+    """Is it how we should write it, or nothing that can be kept?"""
+    return raw == value or not _short(raw) or raw == _first(pair.back(value, context, *words))
 
 
 def _short(raw: str) -> bool:

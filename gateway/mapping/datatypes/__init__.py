@@ -27,8 +27,8 @@ class Pair:
     whole: bool = False  # takes the field with all its repetitions
     makes: str = ""  # the resource type that it makes, where the element is a Reference
     fits: tuple[str, ...] = ()  # the FHIR types that it makes; () = an open choice, by its own type name
-    # Coded fields, staff and places, never patients: what it makes follows from the raw text, the profile and the
-    # sending facility alone, so it is made once and remembered (memory.py).
+    # Coded fields, times of day, staff and places, never patients: what it makes follows from the raw text, the profile
+    # and the sending facility alone, so it is made once and remembered (memory.py).
     coded: bool = False
     slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)
 

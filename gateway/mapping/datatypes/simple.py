@@ -208,7 +208,7 @@ def with_time(pair: Pair) -> Pair:
         made: str | None = pair.into(raw, context)
         return _timed(made, context)
 
-    return Pair(timed_into, pair.back, fits=("instant",))
+    return Pair(timed_into, pair.back, fits=("instant",), coded=pair.coded)
 
 
 def _timed(made: str | None, context: Context) -> str | None:
@@ -237,8 +237,8 @@ PAIRS = {
     "number": Pair(number_into, number_back, fits=("decimal",)),
     "integer": Pair(integer_into, number_back, fits=("integer", "positiveInt", "unsignedInt")),
     "yn": Pair(yes_into, yes_back, fits=("boolean",)),
-    "dtm": Pair(time_into, time_back, fits=("dateTime",)),
-    "timed": Pair(timed_into, time_back, fits=("dateTime",)),
+    "dtm": Pair(time_into, time_back, fits=("dateTime",), coded=True),
+    "timed": Pair(timed_into, time_back, fits=("dateTime",), coded=True),
     "date": Pair(date_into, time_back, fits=("date",)),
-    "instant": Pair(instant_into, time_back, fits=("instant",)),
+    "instant": Pair(instant_into, time_back, fits=("instant",), coded=True),
 }
