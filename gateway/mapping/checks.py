@@ -12,7 +12,7 @@ from gateway.mapping import codetables, paths
 from gateway.mapping.datatypes import load
 from gateway.mapping.grammar import FACTS
 from gateway.mapping.source_code import fields_of
-from gateway.mapping.syntax import Block, Export, Field, Group, KeyValue, Line, Structure
+from gateway.mapping.syntax import WHOLE, Block, Export, Field, Group, KeyValue, Line, Structure
 
 if TYPE_CHECKING:
     from gateway.mapping.library import Library
@@ -155,7 +155,9 @@ def _line(library: Library, block: Block, line: Line, made: set[str]) -> None:
     """Raises Configuration with the line's place."""
     path = paths.resolve(block.path, line, library.systems)
     if line.link:
-        if line.link.type not in made:
+        if line.link.type == WHOLE and not line.link.everywhere:
+            raise Configuration(f"{line.place}: everything of a message is @@@{WHOLE}")
+        if line.link.type not in made and line.link.type != WHOLE:
             raise Configuration(f"{line.place}: no block makes a {line.link.type}{nearest(line.link.type, made)}")
     elif line.constant and not line.into:
         return  # a text that is only written

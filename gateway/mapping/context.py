@@ -19,6 +19,7 @@ from gateway.model import Profile, Resource
 
 IDENTIFIER = "urn:hutong:id:"  # urn:hutong:id:{authority}[:{type}]: numbers of an assigning authority without an OID
 CODE = "urn:hutong:code:"  # urn:hutong:code:{facility}:{name}: a sender's local code system
+MESSAGE = "urn:hutong:message"  # message control ids, as Provenance.entity names them
 KEY = "urn:hutong:key"  # numbers that the gateway derives for resources that have none of their own
 CHINESE_ID = "urn:oid:2.16.156.10011.1.3"  # 居民身份证 (GB 11643)
 CHINESE_ORGANIZATION = "urn:oid:2.16.156.10011.1.5"  # 医疗机构: 统一社会信用代码 (GB 32100)
@@ -73,6 +74,7 @@ class Context:
         self.occasion = occasion or control_id  # this message and no other: control ids come again
         self.entries: dict[str, Entry] = {}
         self.left: list[Entry] = []  # what could not be made whole
+        self.whole: Entry | None = None  # what says of all of it where it comes from
         self.notes: list[str] = []
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
         self.words: dict[tuple[str, str], str] = {}  # how the sender calls them

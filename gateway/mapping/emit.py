@@ -12,7 +12,7 @@ from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import SIMPLE, SourceCode, Writer
-from gateway.mapping.syntax import Block, Constant, Field, KeyValue, Line, Link
+from gateway.mapping.syntax import WHOLE, Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, steps_of
 
 BUILT = frozenset({"coding", "concept", "code", "CWE"})  # their arguments went into the pair when it was built
@@ -103,6 +103,9 @@ class BlockEmitter:
             for name, constant, _ in paths.list_of(self.block, self.library.systems).slice:
                 write.add(f"r.setdefault({name!r}, {write.literal(constant)})")
         exact = tuple(name for name in exact if name not in self._later())
+        whole = any(line.link and line.link.type == WHOLE for line in self.block.lines)
+        if whole:  # it is completed when all has been made
+            exact, stems = (), ()
         if exact or stems:
             named = f"{write.object(exact)}, {write.object(stems)}, {self.block.path!r}"
             there = " and ".join(f"{name!r} in r" for name in exact) if not stems else "False"
@@ -114,7 +117,8 @@ class BlockEmitter:
             return
         reopen = self.source.condition(self.block.reopen) if self.block.reopen else "False"
         options = f"once={self.once}, key={self._key()}, spare={self.block.spare}, deletes=deletes, reopen={reopen}"
-        write.add(f"return context.make(r, {options})")
+        write.add(f"{'context.whole = ' if whole else ''}made = context.make(r, {options})")
+        write.add("return made")
 
     def _later(self) -> set[str]:
         """Elements that are filled when all is made: by links to everything, by blocks that make elements."""

@@ -8,12 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.codec.hl7v2_escape import escape
-from gateway.mapping.context import CODE, IDENTIFIER, Context
+from gateway.mapping.context import CODE, IDENTIFIER, MESSAGE, Context
 from gateway.mapping.structure import Segment
 from gateway.model import Profile, Resource
 
 APPLICATION = "HUTONG"
-MESSAGE = "urn:hutong:message"  # identifier system of message control ids in Provenance.entity
 
 
 def header(

@@ -18,7 +18,7 @@ from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import Writer, fields_of
 from gateway.mapping.structure import Instance, Layout, Segment
-from gateway.mapping.syntax import Block, Condition, Export, Structure
+from gateway.mapping.syntax import WHOLE, Block, Condition, Export, Structure
 from gateway.mapping.target_code import constants_of, steps_of
 
 Near = dict[str, Segment]  # the first segment of each name, here and around
@@ -107,7 +107,7 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
     made = []
     for line in block.lines:
         applies = line.condition is None or runtime.settled(line.condition, structure)
-        if line.into and line.link is not None and line.link.every and applies is not False:
+        if line.into and line.link is not None and line.link.every and applies is not False and line.link.type != WHOLE:
             path = paths.resolve(block.path, line, library.systems)
             first = "" if block.element else line.target[0].name
             demanded = first if first and definitions.resolve(f"{block.type}.{first}").min else ""

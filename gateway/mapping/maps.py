@@ -13,7 +13,7 @@ from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import envelope
-from gateway.mapping.context import Context, transaction
+from gateway.mapping.context import MESSAGE, Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
@@ -357,28 +357,36 @@ def shipped() -> Path:
 
 
 def _provenance(context: Context, time: str, when: datetime | None) -> None:
-    """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made."""
+    """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made. What the maps
+    say of it (`= @@@Resource`) is kept."""
     from gateway.mapping.datatypes.simple import fhir_time
 
-    recorded = fhir_time(time, context.zone) if time else None
+    entries, entry = context.entries, context.whole
+    said: Resource = entry.resource if entry else {}
+    if entry is not None:
+        entries.pop(entry.full_url)
+    recorded = said.get("recorded") or (fhir_time(time, context.zone) if time else None)
     if recorded is None or "T" not in recorded:
         recorded = when.isoformat(timespec="milliseconds") if when else None
-    if recorded is None or not context.entries:
+    if recorded is None or not entries:
         return
-    organization = next(
-        (entry for entry in context.entries.values() if entry.resource["resourceType"] == "Organization"), None
-    )
-    who: dict[str, Any] = {"reference": organization.full_url} if organization else {"display": context.facility}
-    resource = {
-        "resourceType": "Provenance",
-        "target": [{"reference": entry.full_url} for entry in context.entries.values()],
+    told = {
+        "target": [{"reference": each} for each in entries],
         "recorded": recorded,
-        "agent": [{"who": who}],
-        "entity": [
-            {"role": "source", "what": {"identifier": {"system": envelope.MESSAGE, "value": context.control_id or "-"}}}
-        ],
+        "agent": said.get("agent") or [{"who": _author(context)}],
+        "entity": [{"role": "source", "what": {"identifier": {"system": MESSAGE, "value": context.control_id or "-"}}}],
     }
-    context.make(resource, key=f"provenance/{time}")
+    if entry is None:
+        context.make({"resourceType": "Provenance", **told}, key=f"provenance/{time}")
+    else:
+        said.update(told)
+        entries[entry.full_url] = entry
+
+
+def _author(context: Context) -> dict[str, Any]:
+    organizations = (each for each in context.entries.values() if each.resource["resourceType"] == "Organization")
+    organization = next(organizations, None)
+    return {"reference": organization.full_url} if organization else {"display": context.facility}
 
 
 def _lineage(

@@ -156,12 +156,19 @@ def link_each(
     (outer, _), *rest = path
     listed = resource.setdefault(outer, [])
     for entry in entries:
-        element = dict(constants)
+        element = _fresh(constants)
         link(element, tuple(rest), [entry])
         if element not in listed:
             listed.append(element)
     if not listed:
         del resource[outer]
+
+
+def _fresh(value: Any) -> Any:
+    """A copy that shares nothing."""
+    if isinstance(value, dict):
+        return {name: _fresh(each) for name, each in value.items()}
+    return list(map(_fresh, value)) if isinstance(value, list) else value
 
 
 SHOWN = frozenset({"Patient", "Practitioner", "Organization", "Location", "Condition"})  # with a name in references

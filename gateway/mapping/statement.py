@@ -151,10 +151,18 @@ def _constant(block: Block, line: Line, path: paths.Path) -> Iterator[tuple[Fact
     for place in places:
         for source in sources:
             yield _at(source, (), place), line.into, line.back or line.link is not None
-    if line.into and line.constant:
-        for tested in of_condition(line.condition):  # PV1-45 says that the visit is finished
+    if line.into:
+        for tested in (*of_condition(line.condition), *_facts_of(line.condition)):  # PV1-45 says: the visit is finished
             if tested.segment:
-                yield _at(tested, (), path.text), True, False
+                yield from ((_at(tested, (), place), True, False) for place in places)
+
+
+def _facts_of(condition: Condition | None) -> Iterator[Field]:
+    """Where a message says what a condition asks of its event: in MSH-9."""
+    if condition is not None and condition.fact in ("EVENT", "MESSAGE", "STRUCTURE"):
+        yield Field(segment="MSH", number=9)
+    for part in condition.parts if condition else ():
+        yield from _facts_of(part)
 
 
 def _at(source: Field, parts: tuple[int, ...], target: str) -> Fact:

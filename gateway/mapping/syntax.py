@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+WHOLE = "Resource"  # `= @@@Resource`: everything that the message became
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -43,6 +43,7 @@ def load() -> dict[str, Pair]:
         attachments,
         codes,
         exports,
+        headers,
         identifiers,
         laboratory,
         masters,
@@ -61,7 +62,7 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters, queries)
     if not PAIRS:
-        for module in (*kinds, referrals, schedules, places, visits, timing, sites, laboratory):
+        for module in (*kinds, referrals, schedules, places, visits, timing, sites, laboratory, headers):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

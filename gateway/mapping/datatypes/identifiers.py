@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 from gateway.codec.hl7v2_escape import escape
 from gateway.fhir import v2tables
@@ -164,17 +163,6 @@ def national_into(raw: str, context: Context) -> dict[str, Any] | None:
     return {"type": type_of("SS"), "system": context.system("SSA", kind="SS"), "value": value} if value else None
 
 
-def application_into(raw: str, context: Context) -> str | None:
-    """The endpoint of an application, which MessageHeader requires: `urn:hutong:application:{facility}:{name}`."""
-    name = parts(raw, context)[0]
-    return f"urn:hutong:application:{quote(context.facility, safe='')}:{quote(name, safe='')}" if name else None
-
-
-def nothing_back(value: Any, context: Context) -> str:
-    """Written by the envelope of the message, not by a line of a map."""
-    return ""
-
-
 def uid_into(raw: str, context: Context) -> dict[str, Any] | None:
     """A DICOM UID → Identifier (R4 imagingstudy.html: system urn:dicom:uid, value urn:oid:…)."""
     value = parts(raw, context)[0]
@@ -202,7 +190,6 @@ PAIRS = {
     "EI": Pair(ei_into, ei_back, fits=("Identifier",)),
     "EIP": Pair(eip_into, eip_back, fits=("Identifier",)),
     "national": Pair(national_into, cx_back, fits=("Identifier",)),
-    "endpoint": Pair(application_into, nothing_back, fits=("url", "uri")),
     "uid": Pair(uid_into, uid_back, fits=("Identifier",)),
     "organization": Pair(organization_number_into, organization_number_back, fits=("Identifier",)),
 }

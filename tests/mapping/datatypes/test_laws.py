@@ -134,6 +134,8 @@ KINDS = ["NM", "ST", "TX", "FT", "SN", "CWE", "CE", "IS", "ID", "TS", "DT", "TM"
 PLAIN = st.text(st.sampled_from("张伟欧阳abcXYZ019 .-·&^~|\\"), max_size=8)
 ONE_WAY = {
     "endpoint",
+    "MSG",
+    "universal",
     "birth",
     "organization",
     "national",
