@@ -207,7 +207,8 @@ def _flatten(resource: str, path: str, value: Any, made: Facts) -> None:
         if value.get("system") == KEY:
             return  # derived: no component of its own
         for name, each in value.items():
-            _flatten(resource, path if name == "reference" else f"{path}.{name}", each, made)
+            below = path if name == "reference" else f"{path}.{name.removeprefix('_')}"
+            _flatten(resource, below, each, made)
     elif isinstance(value, list):
         for each in value:
             _flatten(resource, path, each, made)
@@ -245,7 +246,7 @@ def _walk(value: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 
 def _named(steps: tuple[Any, ...]) -> str:
-    return ".".join(each for each in steps if isinstance(each, str) and each != "reference")
+    return ".".join(each.removeprefix("_") for each in steps if isinstance(each, str) and each != "reference")
 
 
 def _changes(leaf: Any) -> Iterator[Any]:

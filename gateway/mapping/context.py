@@ -291,10 +291,25 @@ def unite(kept: Resource, other: Resource) -> None:
         if name not in kept:
             if not _chosen(kept, name):
                 kept[name] = value
-        elif isinstance(value, list) and (order or name == "identifier"):
+        elif name == "identifier" and isinstance(value, list):
+            kept[name] = _numbers(kept[name], value)
+        elif isinstance(value, list) and order:
             kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)
+
+
+def _numbers(kept: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The identifiers of both; one number that both know tells what either says of it."""
+    made = list(kept)
+    for other in others:
+        known = (other.get("system"), other.get("value"))
+        same = next((index for index, each in enumerate(made) if (each.get("system"), each.get("value")) == known), -1)
+        if same < 0:
+            made.append(other)
+        elif other.keys() - made[same].keys():
+            made[same] = {**other, **made[same]}
+    return made
 
 
 def _chosen(resource: Resource, name: str) -> bool:

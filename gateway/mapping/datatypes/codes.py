@@ -70,13 +70,16 @@ def icd_stem(code: str) -> str:
 
 
 def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """CWE → CodeableConcept: both codings and the original text; what the sender wrote is never replaced."""
+    """CWE → CodeableConcept: all codings and the original text; what the sender wrote is never replaced."""
     code, text, system, alternate, alternate_text, alternate_system, *rest = parts(raw, context, 9)
     if code == '""':
         return None
     version, alternate_version, original = rest
     codings = coding(code, text, system, context, version)
     codings += coding(alternate, alternate_text, alternate_system, context, alternate_version)
+    if raw.count("^") > 8:
+        third, third_text, third_system, third_version = parts(raw, context, 13)[9:]
+        codings += coding(third, third_text, third_system, context, third_version)
     if context.profile.concepts:
         codings += standard_codings(codings, ((code, system), (alternate, alternate_system)), raw, context)
     made: dict[str, Any] = {"coding": codings} if codings else {}
@@ -127,14 +130,14 @@ def cwe_back(value: dict[str, Any], context: Context) -> str:
     codings = [each for each in value.get("coding", ()) if each.get("code")]
     if context.profile.concepts:
         codings = local_codings(codings, context)
-    chosen = _preferred(codings, context)[:2]
+    chosen = _preferred(codings, context)[:3]
     if not chosen:
         return joined("", text)
-    written = [""] * 9  # code, text, system; alternate code, text, system; both versions; original text
-    for index, each in enumerate(chosen):
+    written = [""] * 13  # code, text, system; the same alternate; both versions; original text; the same once more
+    for each, (place, version) in zip(chosen, ((0, 6), (3, 7), (9, 12)), strict=False):
         name = context.code_system_name(each["system"]) if each.get("system") else ""
-        written[index * 3 : index * 3 + 3] = each["code"], each.get("display", ""), name
-        written[6 + index] = each.get("version", "")
+        written[place : place + 3] = each["code"], each.get("display", ""), name
+        written[version] = each.get("version", "")
     if not written[1] and len(chosen) == 1:
         written[1] = text
     if text != written[1]:

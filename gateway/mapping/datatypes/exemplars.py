@@ -50,7 +50,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "uid": (("1.2.840.113619.2.55^APP^TYPE^DICOM",),),
     "organization": ((_HD,), ("SENDER",)),
     "XPN": ((_XPN,), ("张^伟",), ("Doe^Jane",)),
-    "XAD": ((_XAD,), ("县^路1号^县城^省^123456^CHN^H^^区",)),
+    "XAD": ((_XAD,), ("县^路1号^县城^省^123456^CHN^H^^区",), ("High St^^Town^^^^M",), ("High St^^Town^^^^V",)),
     "XTN": (
         ("13800138000^PRN^FX^^86^21^5551234^12^any^9^55^5559^20200101^20300101^E1^P1^ID1^1",),
         ("^NET^Internet^a@example.org^^^^^^^^^20200101^20300101^E1^P1^ID1^1",),

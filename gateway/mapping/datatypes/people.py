@@ -12,13 +12,40 @@ from typing import Any
 from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.identifiers import assigned, authority_of, joined, parts, subparts
+from gateway.mapping.datatypes.extensions import (
+    ADDRESS_USE,
+    ASSEMBLY,
+    CARE_OF,
+    CENSUS_TRACT,
+    FAMILY,
+    PHONE_PARTS,
+    ends,
+    period,
+    said,
+    strings,
+)
+from gateway.mapping.datatypes.identifiers import (
+    assigned,
+    authority_of,
+    checked,
+    checked_back,
+    joined,
+    parts,
+    subparts,
+    type_code,
+    type_of,
+)
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-NAME_USES = {"L": "official", "D": "usual", "M": "maiden", "N": "nickname", "S": "anonymous"}
+NAME_USES = {  # HL7 0200
+    "L": "official", "D": "usual", "M": "maiden", "N": "nickname", "S": "anonymous", "NOUSE": "old", "BAD": "old",
+    "TEMP": "temp", "NAV": "temp", "R": "official", "MSK": "anonymous",
+}  # fmt: skip
 ADDRESS_USES = {  # HL7 0190
     "H": "home", "B": "work", "O": "work", "C": "temp", "L": "home", "P": "home", "BA": "old", "BI": "billing",
 }  # fmt: skip
+POSTAL = ("M", "SH")
+VACATION = ("V", "HV")  # HL7 0190 and ISO 21090
 EQUIPMENT = {
     "PH": "phone",
     "CP": "phone",
@@ -77,38 +104,91 @@ def name_parts(name: dict[str, Any]) -> tuple[str, str, str, str, str]:
     )
 
 
+def suffixes(name: dict[str, Any], count: int) -> list[str]:
+    """The suffixes of a name in the components that hold them: what is more stands in the last."""
+    found = [*name.get("suffix", ()), *("",) * count]
+    return [*found[: count - 1], " ".join(filter(None, found[count - 1 :]))]
+
+
+def further(
+    name: dict[str, Any], suffix: tuple[str, ...], order: str, valid: dict[str, Any], use: str = ""
+) -> dict[str, Any]:
+    """The name with its later suffixes (degrees), its use, the order of its parts (HL7 0444) and when it holds."""
+    made: dict[str, Any] = {"use": NAME_USES[use]} if use in NAME_USES else {}
+    if order in ("F", "G"):
+        made["extension"] = [{"url": ASSEMBLY, "valueCode": order}]
+    made |= name
+    if later := [each for each in suffix if each]:
+        made["suffix"] = [*name.get("suffix", ()), *later]
+    return made | valid
+
+
+def family_told(raw: str, index: int, context: Context) -> tuple[str, ...]:
+    """FN, a family name in subcomponents: whole, own prefix and own name, prefix and name of the partner."""
+    family = raw.split("^")[index].split("&") if raw.count("^") >= index else []
+    return tuple([*(context.text(each).strip() for each in family), *("",) * 5][:5])
+
+
+def with_family(name: dict[str, Any], told: tuple[str, ...]) -> dict[str, Any]:
+    """The name with the parts of its family name beside it."""
+    kept = strings(FAMILY, told[1:]) if "family" in name else []
+    return {**name, "_family": {"extension": kept}} if kept else name
+
+
+def family_back(name: dict[str, Any]) -> str:
+    """FN: the way back."""
+    beside = name.get("_family")
+    told = said(beside, *FAMILY) if beside else ()
+    return "&".join(map(escape, (name_parts(name)[0], *told))).rstrip("&")
+
+
 def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
-    family, given, second, suffix, prefix, _, use = parts(raw, context, 7)
-    family = family.partition("&")[0].strip() if "&" in raw else family
+    family, given, second, suffix, prefix, degree, use = parts(raw, context, 7)
+    if "&" in raw:
+        family = family_told(raw, 0, context)[0]
     if not (family or given or second):
         return None
     made = human_name(family, given, second, suffix, prefix)
-    return {"use": NAME_USES[use], **made} if use in NAME_USES else made
+    if use in NAME_USES:
+        made = {"use": NAME_USES[use], **made}
+    if degree or raw.count("^") > 6:
+        _, _, span, order, start, end, professional = parts(raw, context, 14)[7:]
+        made = further(made, (degree, professional), order, period(span, start, end, context))
+    return with_family(made, family_told(raw, 0, context)) if "&" in raw else made
 
 
 def xpn_back(value: dict[str, Any], context: Context) -> str:
-    return joined(*name_parts(value), "", _NAME_CODES.get(value.get("use", ""), ""))
+    _, given, second, _, prefix = name_parts(value)
+    suffix, degree, professional = suffixes(value, 3)
+    use, order, valid = _NAME_CODES.get(value.get("use", ""), ""), said(value, ASSEMBLY)[0], ends(value, context)
+    rest = (given, second, suffix, prefix, degree, use, "", "", "", order, *valid, professional)
+    return "^".join((family_back(value), *map(escape, rest))).rstrip("^")
 
 
 # -------------------------------------------------------------------------------------------- addresses
 
 
 def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
-    street, other, city, state, postal, country, use, _, county = parts(raw, context, 9)
+    street, other, city, state, postal, country, use, _, county, *rest = parts(raw, context, 19)
     street = " ".join(filter(None, map(str.strip, street.split("&")))) if "&" in raw else street
     if not any((street, other, city, state, postal, country, county)):
         return None
     chinese = _HAN.search(street + other + city + state + county)
     made: dict[str, Any] = (
-        {"use": ADDRESS_USES[use]} if use in ADDRESS_USES else {"type": "postal"} if use == "M" else {}
+        {"use": ADDRESS_USES[use]} if use in ADDRESS_USES else {"type": "postal"} if use in POSTAL else {}
     )
+    tract, _, span, start, end, *_, care = rest
     made["text"] = (
         f"{state}{city}{county}{street}{other}"
         if chinese
         else ", ".join(filter(None, (street, other, city, state, postal, country)))
     )
-    made["line"] = [line for line in (street, other) if line]
+    made["line"] = [line for line in (street, other, care) if line]
     made |= {"city": city, "district": county, "state": state, "postalCode": postal, "country": country}
+    if use in VACATION or any(rest):
+        vacation = [{"url": ADDRESS_USE, "valueCode": "HV"}] if use in VACATION else []
+        made = {"extension": vacation + strings((CENSUS_TRACT, CARE_OF), (tract, care)), **made}
+        made |= period(span, start, end, context)
     return {name: value for name, value in made.items() if value}
 
 
@@ -117,84 +197,142 @@ def xad_back(value: dict[str, Any], context: Context) -> str:
     rest = [value.get(name, "") for name in ("city", "state", "postalCode", "country")]
     if not any((*lines, *rest)):
         lines = [value.get("text", ""), ""]
+    vacation, tract, care = said(value, ADDRESS_USE, CENSUS_TRACT, CARE_OF)
+    if care in lines:  # the last of them
+        lines.reverse()
+        lines.remove(care)
+        lines = [*reversed(lines), ""]
     use = "M" if value.get("type") == "postal" else _ADDRESS_CODES.get(value.get("use", ""), "")
-    return joined(lines[0], " ".join(filter(None, lines[1:])), *rest, use, "", value.get("district", ""))
+    use = use or ("V" if vacation == "HV" else "")
+    head = (lines[0], " ".join(filter(None, lines[1:])), *rest, use, "", value.get("district", ""), tract)
+    return joined(*head, "", "", *ends(value, context), *("",) * 4, care)
 
 
 # ------------------------------------------------------------------------------------------------ phones
 
 
 def xtn_into(raw: str, context: Context) -> dict[str, Any] | None:
-    number, use, equipment, email, country, area, local, extension, *rest = parts(raw, context, 12)
+    """XTN → ContactPoint. Where country or area stand apart, all the parts stand beside the number as well."""
+    number, use, equipment, email, country, area, local, extension, *rest = parts(raw, context, 18)
     if number and "@" not in email and use != "NET":
         email = ""
-    value = (
-        email
-        or number
-        or "".join(filter(None, (f"+{country}-" if country else "", f"{area}-" if area else "", local)))
-        or rest[3]
-    )
+    value = email or number or _dialled(country, area, local) or rest[3]
     if not value:
         return None
-    made = {"system": "email" if email or use == "NET" else EQUIPMENT.get(equipment.upper(), "phone")}
+    made: dict[str, Any] = {"system": "email" if email or use == "NET" else EQUIPMENT.get(equipment.upper(), "phone")}
     made["value"] = f"{value} x{extension}" if extension and not email else value
-    found = "mobile" if equipment.upper() == "CP" else PHONE_USES.get(use, "")
-    return {**made, "use": found} if found else made
+    if country or area or extension:
+        apart = local if country or area else ""
+        made = {"extension": strings(PHONE_PARTS, (country, area, apart, extension)), **made}
+    if found := "mobile" if equipment.upper() == "CP" else PHONE_USES.get(use, ""):
+        made["use"] = found
+    if any(rest):
+        made |= _preference(rest[9]) | period("", rest[4], rest[5], context)
+    return made
+
+
+def _dialled(country: str, area: str, local: str) -> str:
+    return "".join(filter(None, (f"+{country}-" if country else "", f"{area}-" if area else "", local)))
+
+
+def _preference(text: str) -> dict[str, Any]:
+    """ContactPoint.rank, a positiveInt."""
+    rank = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    return {"rank": rank} if rank else {}
 
 
 def xtn_back(value: dict[str, Any], context: Context) -> str:
     number = value.get("value", "")
     if not number:
         return ""
+    apart = said(value, *PHONE_PARTS)
+    later = ("", "", "", *ends(value, context), "", "", "", str(value.get("rank", "")))
     if value.get("system") == "email":
-        return joined("", "NET", "Internet", number)
-    use = {"home": "PRN", "mobile": "PRN", "work": "WPN"}.get(value.get("use", ""), "")
+        return joined("", "NET", "Internet", number, *apart, "", *later)
+    use = {"home": "PRN", "mobile": "PRN", "work": "WPN", "temp": "EMR"}.get(value.get("use", ""), "")
     equipment = (
         "CP"
         if value.get("use") == "mobile"
         else {"fax": "FX", "pager": "BP"}.get(value.get("system", ""), "PH" if use else "")
     )
-    return joined("", use, equipment, "", "", "", number) if number.isdecimal() else joined(number, use, equipment)
+    *dialled, extension = apart
+    plain = number.removesuffix(f" x{extension}") if extension else number
+    if not any(dialled) and plain.isdecimal():
+        dialled[2] = plain
+    whole = "" if plain == _dialled(*dialled) else plain
+    return joined(whole, use, equipment, "", *dialled, extension, "", *later)
 
 
 # ----------------------------------------------------------------------------------------- practitioners
 
 
 def _practitioner(
-    number: str, name: dict[str, Any] | None, authority: tuple[str, str, str], context: Context
+    number: str,
+    name: dict[str, Any] | None,
+    authority: tuple[str, str, str],
+    context: Context,
+    identified: dict[str, Any] | None = None,
+    degree: str = "",
 ) -> dict[str, Any] | None:
     """A Reference: to a Practitioner resource where there is a staff number, else only the name."""
     display = {"display": name["text"]} if name else {}
     if not number:
         return display or None
-    identifier = {**assigned(authority, context, STAFF), "value": number}
+    identifier = {**(identified or {}), **assigned(authority, context, STAFF), "value": number}
     resource: dict[str, Any] = {"resourceType": "Practitioner", "identifier": [identifier]}
     if name:
         resource["name"] = [name]
+    if degree:
+        resource["qualification"] = [{"code": {"text": degree}}]  # R4 has no HL7 0360
     return {"reference": context.make(resource, once=True).full_url, **display}
 
 
 def xcn_into(raw: str, context: Context) -> dict[str, Any] | None:
-    number, family, given, second, suffix, prefix, _, _, authority = parts(raw, context, 9)
+    number, family, given, second, suffix, prefix, degree, _, authority = parts(raw, context, 9)
+    if "&" in raw:
+        family = family_told(raw, 1, context)[0]
     name = human_name(family, given, second, suffix, prefix) if family or given else None
-    return _practitioner(number, name, subparts(authority), context)
+    if name and "&" in raw:
+        name = with_family(name, family_told(raw, 1, context))
+    if raw.count("^") < 9:
+        return _practitioner(number, name, subparts(authority), context, None, degree)
+    use, digit, scheme, kind, _, _, _, span, order, start, end, professional = parts(raw, context, 21)[9:]
+    if name:
+        name = further(name, (professional,), order, period(span, start, end, context), use)
+    identified = {**checked(digit, scheme), **({"type": type_of(kind)} if kind else {})}
+    return _practitioner(number, name, subparts(authority), context, identified, degree)
 
 
 def xcn_back(value: dict[str, Any], context: Context) -> str:
     """`value` is the Practitioner resource, or the Reference where there is none."""
-    number, name, authority = _staff(value, context)
-    person = joined(number, *name, "", "", "-").removesuffix("-")  # up to the authority, whose parts are subcomponents
-    return f"{person}{'&'.join(map(escape, authority))}".rstrip("^&")
+    identifier, name, authority = _staff(value, context)
+    _, given, second, _, prefix = name_parts(name)
+    suffix, professional = suffixes(name, 2)
+    use, order = _NAME_CODES.get(name.get("use", ""), ""), said(name, ASSEMBLY)[0]
+    kind = (*checked_back(identifier), type_code(identifier))
+    later = (use, *kind, "", "", "", "", order, *ends(name, context), professional)
+    number = escape(identifier.get("value", ""))
+    person = (number, family_back(name), *map(escape, (given, second, suffix, prefix, _degree(value), "")))
+    return "^".join((*person, "&".join(map(escape, authority)).rstrip("&"), *map(escape, later))).rstrip("^")
 
 
-def _staff(value: dict[str, Any], context: Context) -> tuple[str, tuple[str, ...], tuple[str, str, str]]:
-    """(number, parts of the name, who gave the number; nobody where it is the receiver's own)."""
-    name = name_parts(value["name"][0]) if value.get("name") else (value.get("display", ""), "", "", "", "")
+def _degree(value: dict[str, Any]) -> str:
+    """The first qualification: its text, or else its code."""
+    for each in value.get("qualification", ()):
+        code = each.get("code", {})
+        coded = (coding["code"] for coding in code.get("coding", ()) if coding.get("code"))
+        return str(code.get("text") or next(coded, ""))
+    return ""
+
+
+def _staff(value: dict[str, Any], context: Context) -> tuple[dict[str, Any], dict[str, Any], tuple[str, str, str]]:
+    """(identifier, name, who gave the number; nobody where it is the receiver's own)."""
+    name = value["name"][0] if value.get("name") else {"text": value.get("display", "")}
     identifiers = value.get("identifier", ())
     own = [each for each in identifiers if each.get("system", "").endswith(f":{STAFF}")]
     identifier: dict[str, Any] = next(iter((*own, *identifiers)), {})
     authority = authority_of(identifier, context)
-    return identifier.get("value", ""), name, ("", "", "") if authority[0] == context.facility else authority
+    return identifier, name, ("", "", "") if authority[0] == context.facility else authority
 
 
 def ndl_into(raw: str, context: Context) -> dict[str, Any] | None:
@@ -202,14 +340,16 @@ def ndl_into(raw: str, context: Context) -> dict[str, Any] | None:
     first, _, rest = raw.partition("^")
     if "&" not in first:
         return xcn_into(raw if not rest[:8].isdecimal() else first, context)
-    number, family, given, second, suffix, prefix, _, _, *authority = parts(first.replace("&", "^"), context, 11)
+    pieces = parts(first.replace("&", "^"), context, 11)
+    number, family, given, second, suffix, prefix, degree, _, *authority = pieces
     name = human_name(family, given, second, suffix, prefix) if family or given else None
-    return _practitioner(number, name, (authority[0], authority[1], authority[2]), context)
+    return _practitioner(number, name, (authority[0], authority[1], authority[2]), context, None, degree)
 
 
 def ndl_back(value: dict[str, Any], context: Context) -> str:
-    number, name, authority = _staff(value, context)
-    return joined(number, *name, "", "", *authority).replace("^", "&")
+    identifier, name, authority = _staff(value, context)
+    written = joined(identifier.get("value", ""), *name_parts(name), _degree(value), "", *authority)
+    return written.replace("^", "&")
 
 
 PAIRS = {

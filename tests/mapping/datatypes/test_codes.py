@@ -52,6 +52,13 @@ def test_both_codings_stay_with_names_versions_and_text() -> None:
     assert written(concept) == "020301^钾^L^2823-3^Potassium^LN^7^2.78^血清钾"
 
 
+def test_a_third_coding_goes_both_ways() -> None:
+    raw = "K1^钾^L^2823-3^Potassium^LN^7^2.78^血清钾^312468003^钾测定^SCT^2025"
+    third = {"system": "http://snomed.info/sct", "version": "2025", "code": "312468003", "display": "钾测定"}
+    assert cwe(raw)["coding"][2] == third
+    assert written(cwe(raw)) == raw
+
+
 @pytest.mark.parametrize(
     ("raw", "system"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import load
+from gateway.mapping.datatypes.extensions import STANDARD
 from tests.mapping.house import context
 
 
@@ -37,7 +38,32 @@ def there_and_back(name: str, raw: str, around: Context | None = None) -> str:
             },
         ),
         ("Smith", {"text": "Smith", "family": "Smith"}),
-        ("van der&van&der^Jan", {"text": "Jan van der", "family": "van der", "given": ["Jan"]}),
+        (
+            "de Vries&de&Vries^Jan",
+            {
+                "text": "Jan de Vries",
+                "family": "de Vries",
+                "given": ["Jan"],
+                "_family": {
+                    "extension": [
+                        {"url": f"{STANDARD}humanname-own-prefix", "valueString": "de"},
+                        {"url": f"{STANDARD}humanname-own-name", "valueString": "Vries"},
+                    ]
+                },
+            },
+        ),
+        (
+            "Smith^John^^Jr^^MD^R^^^^G^20200101^20300101^PhD",
+            {
+                "use": "official",
+                "extension": [{"url": f"{STANDARD}humanname-assembly-order", "valueCode": "G"}],
+                "text": "John Smith Jr",
+                "family": "Smith",
+                "given": ["John"],
+                "suffix": ["Jr", "MD", "PhD"],
+                "period": {"start": "2020-01-01", "end": "2030-01-01"},
+            },
+        ),
     ],
 )  # fmt: skip
 def test_names(raw: str, expected: dict[str, Any]) -> None:
@@ -45,7 +71,16 @@ def test_names(raw: str, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["欧阳建国^^^^^^L", "张^伟", "Smith^John^Q^Jr^Dr", "阿依古丽·买买提", "周\\S\\玘^^^^^^D"]
+    "raw",
+    [
+        "欧阳建国^^^^^^L",
+        "张^伟",
+        "Smith^John^Q^Jr^Dr",
+        "阿依古丽·买买提",
+        "周\\S\\玘^^^^^^D",
+        "de Vries&de&Vries&\\T\\^Jan^^^^^M",
+        "Smith^John^^Jr^^MD^L^^^^F^20200101^2030^PhD",
+    ],
 )
 def test_names_come_back(raw: str) -> None:
     assert there_and_back("XPN", raw) == raw
@@ -65,8 +100,9 @@ def test_a_chinese_address_reads_from_the_largest_to_the_smallest() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["1 Main St^Apt 3^Town^ST^12345^USA^H^^County", "1 Main St^^^^^^B", "P.O.^^Town^^^^M", "^^Town^^^^BI"]
-)
+    "raw", ["1 Main St^Apt 3^Town^ST^12345^USA^H^^County", "1 Main St^^^^^^B", "P.O.^^Town^^^^M", "^^Town^^^^BI",
+    "1 Main St^^Town^^^^V^^^T12^^^20200101^20300101^^^^^Jane Doe", "1^2^Town^^^^H^^^^^^^^^^^^2"],
+)  # fmt: skip
 def test_addresses_come_back(raw: str) -> None:
     assert there_and_back("XAD", raw) == raw
 
@@ -94,9 +130,26 @@ def test_phones(raw: str, system: str, value: str, use: str | None) -> None:
     assert load()["XTN"].into(load()["XTN"].back(made, context()), context()) == made
 
 
-@pytest.mark.parametrize("raw", ["^PRN^CP^^^^19900000001", "^WPN^PH^^^^6000", "^NET^Internet^a@example.org"])
+@pytest.mark.parametrize("raw",
+    [
+        "^PRN^CP^^^^19900000001", "^WPN^PH^^^^6000", "^NET^Internet^a@example.org", "^WPN^PH^^86^010^6000^12",
+        "^PRN^PH^^^^6000^12^^^^^20200101^20300101^^^^2", "^NET^Internet^a@example.org^86^^^^^^^^20200101^^^^^1",
+        "010 6000^WPN^PH^^86^010^6000", "^EMR^PH^^^^6000",
+    ],
+)  # fmt: skip
 def test_phones_come_back(raw: str) -> None:
     assert there_and_back("XTN", raw) == raw
+
+
+def test_the_parts_of_a_number_stand_beside_it_and_it_tells_when_to_be_called() -> None:
+    made = load()["XTN"].into("^WPN^PH^^86^010^6000^12^^^^^20200101^^^^^2", context())
+    assert [each["valueString"] for each in made["extension"]] == ["86", "010", "6000", "12"]
+    assert (made["value"], made["rank"], made["period"]) == ("+86-010-6000 x12", 2, {"start": "2020-01-01"})
+    assert "extension" not in load()["XTN"].into("^WPN^PH^^^^6000", context())
+
+
+def test_a_period_that_ends_before_it_begins_is_none() -> None:
+    assert "period" not in load()["XTN"].into("6000^WPN^PH^^^^^^^^^^20300101^20200101", context())
 
 
 # ------------------------------------------------------------------------------------------------- staff
@@ -110,6 +163,16 @@ def test_a_numbered_member_of_staff_is_a_practitioner() -> None:
     assert practitioner["identifier"] == [{"system": "urn:hutong:id:COUNTY:staff", "value": "H0207"}]
     assert practitioner["name"] == [{"text": "林海"}]
     assert load()["XCN"].into("H0207^林海", around) == made  # the same person, once
+
+
+def test_what_is_told_of_a_member_of_staff() -> None:
+    around = context()
+    made = load()["XCN"].into("77^Smith^Jane^^^^MD^^OTHER^D^5^M11^EI^^^^^^20200101", around)
+    practitioner = around.entries[made["reference"]].resource
+    assert practitioner["identifier"][0]["type"]["coding"][0]["code"] == "EI"
+    assert [each["valueString"] for each in practitioner["identifier"][0]["extension"]] == ["5", "M11"]
+    assert practitioner["qualification"] == [{"code": {"text": "MD"}}]
+    assert (practitioner["name"][0]["use"], practitioner["name"][0]["period"]) == ("usual", {"start": "2020-01-01"})
 
 
 def test_a_member_of_staff_without_number_is_a_name() -> None:
@@ -128,6 +191,8 @@ def test_a_member_of_staff_without_number_is_a_name() -> None:
         "77^Jones^^^^^^^OTHER",
         "77^Jones^^^^^^^&2.16.840.1.113883.4.6&ISO",
         "77^Jones^^^^^^^NPI&2.16.840.1.113883.4.6&ISO",
+        "77^van Dyk&van&Dyk^Jan^^Jr^^MD^^OTHER^L^5^M11^EI^^^^^F^20200101^20300101^PhD",
+        "77^^^^^^主任医师",
     ],
 )
 def test_staff_comes_back_with_who_gave_the_number(raw: str) -> None:
@@ -143,6 +208,7 @@ def test_staff_comes_back_with_who_gave_the_number(raw: str) -> None:
         ("JY02&罗刚^20260304060000", "JY02&罗刚"),
         ("JY02", "JY02"),
         ("7&Doe&Jane&&&&&&NPI&1.2.3&ISO", "7&Doe&Jane&&&&&&NPI&1.2.3&ISO"),
+        ("7&Doe&Jane&&&&MD", "7&Doe&Jane&&&&MD"),
     ],
 )
 def test_interpreters(raw: str, back: str) -> None:
