@@ -14,6 +14,7 @@ class Graph:
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self.resources = resources
+        self.types = {each["resourceType"] for each in resources.values()}
         self._pointing: dict[int, dict[int, list[Resource]]] = {}  # of each path asked for: by what it leads to
 
     def resolve(self, reference: Mapping[str, Any]) -> Resource | None:

@@ -176,7 +176,8 @@ class Writing:
         """The blocks of a group, then the groups inside it."""
         own = dict(known)
         for target in self.writer.groups[instance.group]:
-            self.write(instance, target, own, own)
+            if target.block.type in self.graph.types:
+                self.write(instance, target, own, own)
         for number, parent in enumerate(self.writer.layout.parents):
             if parent == instance.group:
                 self.below(instance, number, own)
@@ -195,7 +196,7 @@ class Writing:
 
     def below(self, instance: Instance, number: int, known: Known, without: Sequence[Resource] = ()) -> None:
         for target in self.writer.groups[number]:
-            if not target.opens:
+            if not target.opens or target.block.type not in self.graph.types:
                 continue
             if target.list:
                 for element in self._elements(target, known):

@@ -46,7 +46,9 @@ class Pen:
         for written in self.writing.plan(target, resource):
             if written.single and self._full(written.line.sources[0]):
                 continue
-            self.put(written, leaf_values(resource, written, self.claims), resource)
+            values = leaf_values(resource, written, self.claims)
+            if values:
+                self.put(written, values, resource)
             if written.enters:
                 source = written.line.sources[0]
                 self.claims.enter(resource, written.path, single=not (source.repeats or source.every))

@@ -140,8 +140,8 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
     if written.keeps and leaf.type in wording.TEXTS:
-        around = values_at(resource, written.path.elements[:-1]) if len(written.path.elements) > 1 else [resource]
-        return wording.of_primitives(around, leaf)
+        around = written.path.elements[:-1]
+        return wording.of_primitives(values_at(resource, around) if around else [resource], leaf)
     values = values_at(resource, written.path.elements)
     return values if written.line.constant else claims.free(written.claim, values)
 
