@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import paths, runtime, wording
+from gateway.mapping import origins, paths, runtime, wording
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
@@ -112,6 +112,9 @@ class BlockEmitter:
             write.add(f"if not ({there}) and not complete(r, {named}, context):")
             write.add("    return None")
         if self.block.element:
+            if rivals := origins.rivals_of_element(self.library, self.block):
+                own = next(origins.name_of(line) for line in self.block.lines if line.back and line.sources)
+                write.add(f"{write.object(origins.place)}(r, {write.object(rivals)}, {own!r}, (), context)")
             write.add(f"owner.resource.setdefault({self.block.element.name!r}, []).append(r)")
             write.add("return None")
             return
@@ -243,7 +246,7 @@ class BlockEmitter:
             for each in line.arguments[: pair.fields]
         ]
         words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]
-        keeps = wording.applies(line, path, pair)
+        keeps = wording.applies(line, path, pair, self.block)
         plain = pair
         if keeps and path.leaf.type in wording.COMPLEX:
             pair = wording.worded(pair, path)
@@ -255,7 +258,13 @@ class BlockEmitter:
         write.depth += 1
         if pair.coded and path.leaf.slice:
             write.add(f"{made} = dict({made})")
+        rivals = origins.rivals_of(self.library, self.block, line, path) if not self.block.element else ()
+        told = f"{write.object(rivals)}, {origins.name_of(line)!r}, {write.object(path.elements[0].slice)}, context"
+        if rivals and len(path.elements) == 1:
+            write.add(f"{made} = {write.object(origins.placed)}({made}, {told})")
         holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
+        if rivals and len(path.elements) == 2:
+            write.add(f"{write.object(origins.place)}({holder}, {told})")
         self._trace(line, path, where)
         if keeps and plain is pair:
             spare = f"({', '.join(words)},)" if words else "()"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, groupby
 from typing import Any
 
+from gateway.mapping import origins
 from gateway.mapping.context import KEY, Context
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.into_fhir import homes, repeated_segment
@@ -71,6 +72,11 @@ class MessageWriter:
             self.groups[self.lead_group].sort(key=lambda target: target.block.type != structure.lead)
         for targets in self.groups:  # what a resource's own lines write of a list is not left to its elements
             targets.sort(key=lambda target: target.list is not None)
+
+        lines = (
+            line for targets in self.groups for target in targets for line in target.lines if not line.line.constant
+        )
+        self.fields = frozenset(origins.name_of(each.line) for each in lines)  # that are written at all
 
         others = sorted(chain.from_iterable(self.groups), key=lambda target: target.block.type != structure.lead)
         for target in others:
@@ -253,7 +259,13 @@ class Writing:
         if target.list and target.beside:  # they stand in the segment of the resource that they refer to
             free = claims.free(target.block.path, values_at(owner, [target.list]))
             return [each for each in free if self._beside(target, each) is not None]
-        return elements(owner, target, self.context, self.graph, claims)
+        fields = self.writer.fields
+        theirs = frozenset(origins.name_of(each.line) for each in target.lines)
+        return [
+            each
+            for each in elements(owner, target, self.context, self.graph, claims)
+            if origins.field_of(each, fields, self.context) in ("", *theirs)
+        ]
 
     def _beside(self, target: Target, element: dict[str, Any]) -> Segment | None:
         """The segment that what an element refers to was written in."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.hl7v2_escape import escape
+from gateway.mapping import origins
 from gateway.mapping.segments import (
     completed,
     filtered,
@@ -43,15 +44,37 @@ class Pen:
         self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
 
     def block(self, target: Target, resource: Resource) -> None:
+        told = origins.tells(resource)
         for written in self.writing.plan(target, resource):
             if written.single and self._full(written.line.sources[0]):
+                continue
+            if told:
+                self._told(written, resource)
                 continue
             values = leaf_values(resource, written, self.claims)
             if values:
                 self.put(written, values, resource)
-            if written.enters:
-                source = written.line.sources[0]
-                self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
+            self._entered(written, resource)
+
+    def _entered(self, written: WrittenLine, resource: Resource) -> None:
+        if written.enters:
+            source = written.line.sources[0]
+            self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
+
+    def _told(self, written: WrittenLine, resource: Resource) -> None:
+        """A line of a resource of which some elements tell the field that they stood in (origins.py)."""
+        own, list_, fields = origins.name_of(written.line), written.path.elements[0], self.writing.writer.fields
+        mine = origins.mine(resource, written.path, own, fields, self.context)
+        given = origins.given(mine, written.path, own, fields, self.context)
+        values = leaf_values(mine, written, self.claims)
+        if given:
+            values = [*values, *leaf_values({list_.name: given}, written.unsliced(), self.claims)]
+            order = {id(each): number for number, each in enumerate(resource[list_.name])}
+            values.sort(key=lambda each: order.get(id(each), 0))
+        self.put(written, values, resource)
+        self._entered(written, mine)
+        for each in given:
+            self.claims.take(f"{written.path.resource}.{list_.name}", each)
 
     def put(self, written: WrittenLine, values: list[Any], resource: Resource | None = None) -> None:
         """The values of one line, which are of this resource."""

@@ -14,12 +14,13 @@ from typing import Any
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.paths import Element, Path
-from gateway.mapping.syntax import Line
+from gateway.mapping.syntax import Block, Line
 from gateway.model import Resource
 
 WRITTEN = "urn:hutong:written"
 ALIKE = -2  # the table of the memory for texts of coded primitives: would we write the same?
 _KNOWN = 4096
+FIELD = "urn:hutong:field"  # which field it stood in: origins.py
 _LONGEST = 400  # characters: what is longer is text, and its form is ours
 _NOWHERE = ("system",)  # what is asked for to find things
 
@@ -36,9 +37,10 @@ class Worded(str):
         return made
 
 
-def applies(line: Line, path: Path, pair: Pair) -> bool:
-    """Does a line keep the wording? Lines of messages that go both ways, of one field, to an element of its own."""
-    plain = line.into and line.back and line.sources and line.sources[0].segment and not line.constant
+def applies(line: Line, path: Path, pair: Pair, block: Block) -> bool:
+    """Does a line keep the wording? Lines of messages that go both ways (alone, or with another of their field), of one
+    field, to an element of its own."""
+    plain = line.sources and line.sources[0].segment and not line.constant and _returns(line, path, block)
     return bool(
         plain
         and not pair.whole
@@ -47,6 +49,16 @@ def applies(line: Line, path: Path, pair: Pair) -> bool:
         and not any(element.name in _NOWHERE or element.name.startswith("_") for element in path.elements)
         and (path.leaf.type in COMPLEX or (path.leaf.type in TEXTS and not path.leaf.many and not pair.fields))
     )
+
+
+def _returns(line: Line, path: Path, block: Block) -> bool:
+    if line.into and line.back:
+        return True
+    return path.leaf.type in COMPLEX and any(
+        each.sources == line.sources and each.datatype == line.datatype and each.into != line.into
+        and not each.constant and [step.name for step in each.target] == [step.name for step in line.target]
+        for each in block.lines
+    )  # fmt: skip
 
 
 TEXTS = frozenset({"string", "code", "date", "dateTime", "instant", "markdown"})
@@ -168,7 +180,7 @@ def again(
         same = within(entry.resource, resource) if entry and resource else read.get("display") == value.get("display")
         return written if same else ""
     bare = {name: each for name, each in value.items() if name != "extension"}
-    further = [each for each in value["extension"] if each.get("url") != WRITTEN]
+    further = [each for each in value["extension"] if each.get("url") not in (WRITTEN, FIELD)]
     if further:
         bare["extension"] = further
     for name, _, _ in path.leaf.slice:

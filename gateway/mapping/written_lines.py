@@ -6,7 +6,7 @@ An element is written by the first line that its slice fits; alternatives (`ORC-
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.fhir import definitions, json
@@ -59,6 +59,11 @@ class WrittenLine:
         asked = [(url, codes) for name, url, codes in first.slice if name == "url"]
         return all(any(each == url or each in codes for each in urls) for url, codes in asked)
 
+    def unsliced(self) -> WrittenLine:
+        """The same line for whatever stands in its list."""
+        first = replace(self.path.elements[0], slice=())
+        return replace(self, path=replace(self.path, elements=(first, *self.path.elements[1:])))
+
 
 def written_lines(library: Library, block: Block) -> list[WrittenLine]:
     """The lines that write, those first that ask for a slice: what is meant for PID-18 is not left to PID-3."""
@@ -70,7 +75,7 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         pair = _constant_pair(line.constant.text) if line.constant else library.pair(line, path)
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
         enters = any(element.slice for element in path.elements[:-1])
-        keeps = wording.applies(line, path, pair)
+        keeps = wording.applies(line, path, pair, block)
         made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps))
     return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
 

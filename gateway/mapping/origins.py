@@ -1,0 +1,180 @@
+"""Which field an element of a list stood in, where by itself it would go back into another one.
+
+An extension `urn:hutong:field` on the element names the field (`PID-14` of a mobile number among the work numbers). It
+is made only where another line of the same list would write the element. Where that other field takes all of its
+kind as well (PID-3 beside PID-19), the sender's facility stands behind it, and only that sender gets it back so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.fhir import definitions
+from gateway.mapping import codetables, paths
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.graph import matches
+from gateway.mapping.library import Library
+from gateway.mapping.runtime import possible
+from gateway.mapping.syntax import Block, Condition, Line
+from gateway.mapping.wording import FIELD
+from gateway.model import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A line that writes elements of a list into a field."""
+
+    field: str
+    element: paths.Element
+    repeats: bool
+    condition: Condition | None
+    pair: Pair | None  # to see whether it can write a value; None where only the slice decides
+    words: tuple[str, ...] = ()
+
+
+def name_of(line: Line) -> str:
+    """'PID-14' of its first source."""
+    return f"{line.sources[0].segment}-{line.sources[0].number}"
+
+
+def _writing(library: Library, blocks: list[Block], name: str) -> Iterator[tuple[Line, paths.Path]]:
+    """The lines of blocks that write elements of a list, in the order in which they write."""
+    found = [
+        (line, paths.resolve(block.path, line, library.systems))
+        for block in blocks
+        for line in block.lines
+        if line.back and line.sources and line.sources[0].segment and not (line.link or line.constant)
+        and line.target[0].name == name
+    ]  # fmt: skip
+    yield from sorted(found, key=lambda each: not any(element.slice for element in each[1].elements))
+
+
+def rivals_of(library: Library, block: Block, line: Line, path: paths.Path) -> tuple[Rival, ...]:
+    """The lines that could write what a line makes, up to its own; () where none stands before it, or where its field
+    is never written."""
+    first = path.elements[0]
+    if not first.repeats or len(path.elements) > 2 or line.sources[0].every or not line.sources[0].segment:
+        return ()
+    if first.name == "extension" or (len(path.elements) == 1 and path.leaf.type in definitions.primitives()):
+        return ()
+    pair = library.pair(line, path)
+    own = name_of(line)
+    found: list[Rival] = []
+    known = False
+    for other, way in _writing(library, [block], first.name):
+        known = known or name_of(other) == own
+        alike = library.pair(other, way)
+        if len(way.elements) != len(path.elements) or alike.makes != pair.makes or other.sources[0].every:
+            continue
+        if pair.makes and other.datatype == line.datatype:
+            found.append(Rival(name_of(other), way.elements[0], other.sources[0].repeats, other.condition, None))
+        elif not pair.makes and len(path.elements) == 1 and not alike.fields:
+            words = () if other.datatype in codetables.BUILT else tuple(each.name for each in other.arguments)
+            found.append(
+                Rival(name_of(other), way.elements[0], other.sources[0].repeats, other.condition, alike, words)
+            )
+    if not known or all(each.field == own for each in found):
+        return ()
+    return tuple(found)
+
+
+def rivals_of_element(library: Library, block: Block) -> tuple[Rival, ...]:
+    """The same for a block that makes elements of a list: lines that would write them elsewhere."""
+    if (
+        block.element is None
+        or not block.element.repeats
+        or not any(line.back and line.sources for line in block.lines)
+    ):
+        return ()
+    first = next(line for line in block.lines if line.back and line.sources)
+    made = paths.resolve(block.path, first, library.systems)
+    makes = library.pair(first, made).makes
+    owners = [each for each in library.blocks if each.type == block.type and not each.element]
+    return tuple(
+        Rival(name_of(line), path.elements[0], line.sources[0].repeats, line.condition, None)
+        for line, path in _writing(library, owners, block.element.name)
+        if makes and len(path.elements) == 2 and library.pair(line, path).makes == makes
+        and path.leaf.name == made.leaf.name
+    )  # fmt: skip
+
+
+def told(
+    element: dict[str, Any], rivals: Sequence[Rival], own: str, slice_: tuple[Any, ...], context: Context
+) -> dict[str, Any] | None:
+    """The extension that an element needs to go back to its own field; None where it does so by itself."""
+    taker = next((each for each in rivals if matches(element, each.element) and _writes(each, element, context)), None)
+    if taker is None or taker.field == own:
+        return None
+    limited = taker.repeats and taker.element.slice == slice_
+    return {"url": FIELD, "valueString": f"{own} {context.facility}" if limited else own}
+
+
+def _writes(rival: Rival, element: dict[str, Any], context: Context) -> bool:
+    if rival.condition is not None and not possible(rival.condition, context):
+        return False
+    if rival.pair is None:
+        return True
+    made = rival.pair.back(element, context, *rival.words)
+    return bool(made[0] if isinstance(made, tuple) else made)
+
+
+def placed(
+    element: dict[str, Any], rivals: Sequence[Rival], own: str, slice_: tuple[Any, ...], context: Context
+) -> dict[str, Any]:
+    """An element with what `told` says of it, a copy where that is something."""
+    constants = {name.partition(".")[0]: constant for name, constant, _ in slice_}
+    hint = told({**constants, **element}, rivals, own, slice_, context)
+    return {**element, "extension": [*element.get("extension", ()), hint]} if hint else element
+
+
+def place(
+    element: dict[str, Any], rivals: Sequence[Rival], own: str, slice_: tuple[Any, ...], context: Context
+) -> None:
+    """The same for an element that is being made."""
+    hint = told(element, rivals, own, slice_, context)
+    if hint:
+        element["extension"] = [*element.get("extension", ()), hint]
+
+
+# ------------------------------------------------------------------------------------------------- back
+
+
+def tells(resource: Resource) -> bool:
+    """Does an element of the resource tell its field?"""
+    lists = (listed for listed in resource.values() if listed.__class__ is list)
+    elements = (each for listed in lists for each in listed if each.__class__ is dict and "extension" in each)
+    return any(one.get("url") == FIELD for each in elements for one in each["extension"])
+
+
+def field_of(element: Any, fields: frozenset[str], context: Context) -> str:
+    """The field that an element goes back to, "" where that follows from what it is.
+    `fields`: all that are written."""
+    if isinstance(element, dict):
+        for each in element.get("extension", ()):
+            if each.get("url") == FIELD:
+                field, _, sender = str(each.get("valueString", "")).partition(" ")
+                return field if field in fields and sender in ("", context.facility) else ""
+    return ""
+
+
+def mine(resource: Resource, path: paths.Path, own: str, fields: frozenset[str], context: Context) -> Resource:
+    """The resource without the elements of a list that belong to other fields; the same where there are none."""
+    name = path.elements[0].name
+    listed = resource.get(name)
+    if not isinstance(listed, list) or not any(field_of(each, fields, context) not in ("", own) for each in listed):
+        return resource
+    return {**resource, name: [each for each in listed if field_of(each, fields, context) in ("", own)]}
+
+
+def given(
+    resource: Resource, path: paths.Path, own: str, fields: frozenset[str], context: Context
+) -> list[dict[str, Any]]:
+    """The elements that belong to a field though the slice of its line does not fit them."""
+    first = path.elements[0]
+    listed = resource.get(first.name)
+    if not first.slice or not isinstance(listed, list):
+        return []
+    return [each for each in listed if field_of(each, fields, context) == own and not matches(each, first)]
