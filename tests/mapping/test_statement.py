@@ -59,6 +59,25 @@ def test_each_line_is_in_the_form_that_is_promised() -> None:
     assert lines == list(statement(maps().library))
 
 
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        ("PID-5.6", "Patient.name.suffix"),
+        ("PID-5.10", "Patient.name.period.start"),
+        ("PID-5.13", "Patient.name.period.end"),
+        ("PID-5.1.2", "Patient.name.family.extension.valueString"),
+        ("PID-13.18", "Patient.telecom.rank"),
+        ("NK1-4.12", "RelatedPerson.address.period.start"),
+        ("PV1-7.7", "Practitioner.qualification.code.text"),
+        ("PV1-7.17", "Practitioner.name.period.start"),
+        ("DG1-3.10", "Condition.code.coding.code"),
+        ("PV1-3.11", "Location.identifier.assigner.display"),
+    ],
+)
+def test_what_only_some_values_tell_is_found_as_well(field: str, path: str) -> None:
+    assert any((each == field or each.startswith(f"{field}.")) and place == path for each, place, _ in rows())
+
+
 def test_each_message_is_one_that_the_maps_know() -> None:
     known = {*maps().library.structures, *maps().library.events}
     assert {name for line in statement(maps().library) for name in line.split("/")[0].split(",")} <= known

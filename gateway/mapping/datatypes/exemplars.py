@@ -23,6 +23,13 @@ _XAD = (
     "12 High St&High St&12^Flat 3^Town^State^12345^USA^H^Geo^County^T1^A^20200101&20300102^20200103^20300104^E1"
     "^Y^N^M^Someone^Comment^1^P1^AI1&SENDER&1.2.3&ISO"
 )
+_ADDRESSES = (
+    _XAD,
+    "High St^^Town^^^^M",
+    "High St^^Town^^^^V",
+    "县^路1号^县城^省^123456^CHN^H^^区",
+    "High St^^Town^^^^^^^^^20200101&20300102",
+)
 _XON = "Org Name^D^12345^5^M11^HOSP&1.2.156.99&ISO^XX^WARD&1.2.156.98&ISO^A^ORG9"
 _PL = "PoC^Room^Bed^FAC&1.2.156.99&ISO^O^N^Building^Floor^Words^EI5&SENDER&1.2.3&ISO^AUTH&1.2.4&ISO"
 _NDL = "S88&Doe&Jane&Quinn&Jr&Dr&MD&SRC&HOSP&1.2.156.99&ISO^202601021530^202601031530^PoC^Room^Bed^FAC&1.2&ISO^O^N^B^F"
@@ -49,8 +56,8 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "HD": ((_HD,), ("SENDER",)),
     "uid": (("1.2.840.113619.2.55^APP^TYPE^DICOM",),),
     "organization": ((_HD,), ("SENDER",)),
-    "XPN": ((_XPN,), ("张^伟",), ("Doe^Jane",)),
-    "XAD": ((_XAD,), ("县^路1号^县城^省^123456^CHN^H^^区",), ("High St^^Town^^^^M",), ("High St^^Town^^^^V",)),
+    "XPN": ((_XPN,), ("Doe^Jane^^^^^^^^20200101&20300102",), ("张^伟",), ("Doe^Jane",)),
+    "XAD": tuple((each,) for each in _ADDRESSES),
     "XTN": (
         ("13800138000^PRN^FX^^86^21^5551234^12^any^9^55^5559^20200101^20300101^E1^P1^ID1^1",),
         ("^NET^Internet^a@example.org^^^^^^^^^20200101^20300101^E1^P1^ID1^1",),
@@ -58,9 +65,9 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
         ("^WPN^FX^^^^5551234",),
         ("^WPN^FX^^^^^^^^^5559",),
     ),
-    "XCN": ((_XCN,), ("S88^罗^刚",), ("^Doe^Jane",)),
+    "XCN": ((_XCN,), ("S88^Doe^^^^^^^^^^^^^^^20200101&20300102",), ("S88^罗^刚",), ("^Doe^Jane",)),
     "XON": ((_XON,), ("Org Name^D^12345",), ("Org Name",)),
-    "PL": ((_PL,), ("PoC^Room^Bed",)),
+    "PL": ((_PL,), ("PoC^Room^Bed^FAC^^^^^^EI5^AUTH&1.2.4&ISO",), ("PoC^Room^Bed",)),
     "NDL": ((_NDL,), ("S88&罗&刚",)),
     "CWE": ((_CWE,), ("A01^甲名^L",), ("^甲名",)),
     "SPS": (("A01&甲名&L^ADD^words^B02&乙名&L^M1&侧&L^C03&丙名&L^R1&丁名&L",), ("A01&甲名&L",)),
@@ -82,7 +89,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
         ("1.5^2.5", "NR", "mg/L", "A01^甲名^L", "A~B"), ("a^b", "VR", "", "A01^甲名^L", "A~B"),
     ),
     "measured": (("5.60", "mL"), ("5.60", "U1^unit^UCUM")),
-    "laboratory": ((_XON, _XAD), ("Org Name^D^12345", _XAD)),
+    "laboratory": ((_XON, _XAD), ("Org Name^D^12345", _XAD), *((_XON, each) for each in _ADDRESSES)),
     "producer": ((_CWE,), ("A01^甲名^L",)),
     "function": ((_NDL,), ("S88&罗&刚",)),
     "filler": (("P77&SENDER&1.2.156.77&ISO^F88&FILLER&1.2.156.78&ISO",),),
@@ -112,7 +119,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "clock": (("0930",),),
     "wording": ((_CWE,), ("A01^甲名^L",), ("A01",)),
     "maker": ((_CWE,), ("A01^甲名^L",)),
-    "addressed": ((_XCN, _XAD),),
+    "addressed": ((_XCN, _XAD), *((_XCN, each) for each in _ADDRESSES)),
     "site": ((_XON, _XAD, "13800138000^PRN^PH"), ("Org Name", _XAD, "13800138000^PRN^PH")),
     "placed": ((_PL, _XAD), ("^^^FAC", _XAD)),
     "FC": (("FC1&类别&L^20200101",),),
