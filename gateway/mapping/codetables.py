@@ -15,7 +15,7 @@ BUILT = ("code", "coding", "concept")  # pairs that are built for a system and a
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
     "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
     "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",
-    "boolean": "yn", "integer": "integer", "positiveInt": "integer", "unsignedInt": "integer",
+    "boolean": "yn", "integer": "integer", "positiveInt": "positive", "unsignedInt": "integer",
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
 from gateway.mapping.maps import Address, Maps, Translation, leads_of, load, shipped
-from gateway.model import Profile
+from gateway.model import Profile, Resource
 
 FOLDER = "examples"
 PROFILE = Profile(time_zone="Asia/Shanghai")
@@ -49,10 +49,11 @@ def run(folder: Path, *, accept: bool = False) -> list[Mismatch]:
     return list(differences(folder, load(folders), accept=accept))
 
 
-def differences(folder: Path, maps: Maps, *, accept: bool = False) -> Iterator[Mismatch]:
-    """What these maps make of the examples below a folder that is not as they say."""
+def differences(folder: Path, maps: Maps, *, accept: bool = False, short: bool = False) -> Iterator[Mismatch]:
+    """What these maps make of the examples below a folder that is not as they say. `short`: Bundles have a line for
+    each resource."""
     for path in inputs(folder):
-        for answer, body in _answers(path, maps):
+        for answer, body in _answers(path, maps, _lines if short else json.dumps_pretty):
             if accept and isinstance(body, bytes):
                 answer.write_bytes(body)
             else:
@@ -76,14 +77,19 @@ def _stem(path: Path) -> Path:
 # ---------------------------------------------------------------------------------------------- answers
 
 
-def _answers(path: Path, maps: Maps) -> Iterator[tuple[Path, bytes | str]]:
+def _lines(bundle: Resource) -> bytes:
+    head = {name: value for name, value in bundle.items() if name != "entry"}
+    return b"\n".join((json.dumps(head), *map(json.dumps, bundle.get("entry", ()))))
+
+
+def _answers(path: Path, maps: Maps, shown: Callable[[Resource], bytes]) -> Iterator[tuple[Path, bytes | str]]:
     """(file of an answer, its bytes or why there are none)."""
     into, back = _KINDS[path.suffix]
     target = _stem(path).with_suffix(".json")
     try:
         made = into(path.read_bytes(), maps)
         validate.check_bundle(made.bundle)
-        yield target, json.dumps_pretty(made.bundle) + b"\n"
+        yield target, shown(made.bundle) + b"\n"
         if back is not None:
             yield _stem(path).with_suffix(f".back{path.suffix}"), back(made, path.read_bytes(), maps)
     except HutongError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.mapping.syntax import Block, Condition, Field, KeyValue
 
-SIMPLE = frozenset({"", "code", "text", "number", "integer", "yn", "dtm", "date", "instant"})
+SIMPLE = frozenset({"", "code", "text", "number", "integer", "positive", "yn", "dtm", "date", "instant"})
 
 
 class Writer:

@@ -41,6 +41,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "raw": (("words",),),
     "number": (("5.60",),),
     "integer": (("12",),),
+    "positive": (("12",),),
     "yn": (("Y",), ("N",)),
     "dtm": (("20260102153000+0800",),),
     "date": (("20260102",),),

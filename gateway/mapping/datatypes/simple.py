@@ -87,6 +87,11 @@ def integer_into(raw: str, context: Context) -> int | None:
     return int(raw) if raw.strip().isdecimal() and len(raw) < 10 else None
 
 
+def positive_into(raw: str, context: Context) -> int | None:
+    """R4 positiveInt: from 1."""
+    return integer_into(raw, context) or None
+
+
 def yes_into(raw: str, context: Context) -> bool | None:
     return {
         "Y": True,
@@ -236,6 +241,7 @@ PAIRS = {
     "raw": Pair(raw_into, raw_back, fits=("string",)),
     "number": Pair(number_into, number_back, fits=("decimal",)),
     "integer": Pair(integer_into, number_back, fits=("integer", "positiveInt", "unsignedInt")),
+    "positive": Pair(positive_into, number_back, fits=("positiveInt",)),
     "yn": Pair(yes_into, yes_back, fits=("boolean",)),
     "dtm": Pair(time_into, time_back, fits=("dateTime",), coded=True),
     "timed": Pair(timed_into, time_back, fits=("dateTime",), coded=True),
