@@ -1,5 +1,6 @@
 """Would a wrong line in a map be noticed? Each mutant is the shipped maps with one line changed; it is caught when the
-maps no longer load, when an example differs (`gateway.mapping.examples`), or when a test of the maps fails.
+maps no longer load, when an example differs (`gateway.mapping.examples`, also those of every line), or when a test of
+the maps fails.
 
     python -m conformance.mutation [--sample 200] [--seed 1] [--tests]
 
@@ -24,7 +25,8 @@ from pathlib import Path
 
 from gateway.errors import Configuration
 from gateway.mapping import examples
-from gateway.mapping.maps import load
+from gateway.mapping.maps import Maps, load
+from tests.mapping.every_line import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPS = "mappings"
@@ -114,9 +116,16 @@ def caught_by(mutant: Mutant, *, tests: bool) -> str:
             maps = load([folder])
         except Configuration:
             return "loading"
-        if any(True for _ in islice(examples.differences(folder, maps), 1)):
+        if any(True for _ in islice(_differences(folder, maps), 1)):
             return "examples"
         return "tests" if tests and _tests_fail(copy) else ""
+
+
+def _differences(folder: Path, maps: Maps) -> Iterator[object]:
+    """From the quick to the slow: the codes, the shipped examples, those of every line."""
+    yield from golden.codes_differ(maps)
+    yield from examples.differences(folder, maps)
+    yield from examples.differences(golden.FOLDER, maps, short=True)
 
 
 def _written(mutant: Mutant, copy: Path, *, whole: bool) -> Path:

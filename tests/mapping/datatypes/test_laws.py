@@ -62,7 +62,18 @@ def hosted(type_: str, value: Any) -> Resource:
             return structured(value)
         case "instant":
             return {**observation, "issued": value}
-        case "code" | "url" | "Money" | "Timing" | "Duration" | "Period" | "Quantity" | "time" | "unsignedInt" | "positiveInt":
+        case (
+            "code"
+            | "url"
+            | "Money"
+            | "Timing"
+            | "Duration"
+            | "Period"
+            | "Quantity"
+            | "time"
+            | "unsignedInt"
+            | "positiveInt"
+        ):
             return {**observation, "extension": [{"url": "urn:x", f"value{type_[0].upper()}{type_[1:]}": value}]}
         case "Coding":
             return {**observation, "meta": {"tag": [value]}}
