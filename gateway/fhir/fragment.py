@@ -52,6 +52,8 @@ def frozen(value: Any, path: str) -> Any:
 
 
 def _inside(path: str, name: str, value: Any) -> str:
+    if name.startswith("_"):
+        return "Element"  # what extends a primitive
     return definitions.resolve(f"{path}.{name}").inside if isinstance(value, dict | list) else ""
 
 

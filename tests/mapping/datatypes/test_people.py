@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from gateway.fhir import validate
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import load
 from gateway.mapping.datatypes.extensions import STANDARD
 from tests.mapping.house import context
+from tests.mapping.test_there_and_back import forth
 
 
 def there_and_back(name: str, raw: str, around: Context | None = None) -> str:
@@ -239,3 +241,16 @@ def test_institutions() -> None:
     assert there_and_back("XON", "12529901MB9900128K^柳河镇卫生院") == "12529901MB9900128K^柳河镇卫生院"
     assert load()["XON"].into("示例市医疗保障局", context()) == {"display": "示例市医疗保障局"}
     assert there_and_back("XON", "Insurer^^^^^^^^^99") == "Insurer^^^^^^^^^99"
+
+
+def test_a_member_of_staff_with_a_family_name_in_parts_is_remembered_and_comes_again() -> None:
+    message = (
+        "MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1\rEVN||20260101\rPID|1||1^^^H^PI||de Vries&de&Vries^Jan\r"
+        "PV1|1|I|A^1^2||||77^van Dyk&van&Dyk^Jan^^Jr^^MD^^O^L|77^van Dyk&van&Dyk^Jan^^Jr^^MD^^O^L\r"
+    )
+    bundle = forth(message.encode()).bundle
+    assert validate.problems(bundle) == []
+    names = [
+        each["resource"]["name"][0] for each in bundle["entry"] if each["resource"]["resourceType"] == "Practitioner"
+    ]
+    assert [each["_family"]["extension"][1]["valueString"] for each in names] == ["Dyk"]
