@@ -26,10 +26,15 @@ from gateway.mapping.accounting.written import written
 from gateway.mapping.maps import Address, Maps
 from gateway.model import Channel, Community, Entry, Frame, Member, Resource
 
-LEADS = (
+LEADS = (  # what a Bundle without a MessageHeader becomes
     ("DiagnosticReport", "ORU_R01"),
     ("Appointment", "SIU_S12"),
+    ("DocumentReference", "MDM_T02"),
+    ("Immunization", "VXU_V04"),
+    ("MedicationDispense", "RDS_O13"),
+    ("MedicationAdministration", "RAS_O17"),
     ("ServiceRequest", "ORM_O01"),
+    ("MedicationRequest", "OMP_O09"),
     ("Encounter", "ADT_A01"),
     ("Patient", "ADT_A01"),
 )
@@ -173,6 +178,13 @@ def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool =
     if check:
         validate.check(bundle)
     resources = _by_reference(bundle)
+    told = _told(resources, formats.maps)
+    if told:
+        structure, event = told
+        found = formats.maps.library.structures[structure]
+        leads = maps.leads_of(resources, found.lead, *found.others)
+        to = _address(formats.community, formats.maps, member, bundle, body, event)
+        return Writing(maps=formats.maps.of(to.profile), resources=resources, leads=leads, structure=structure, to=to)
     type_, structure = next(
         ((type_, name) for type_, name in LEADS if any(each["resourceType"] == type_ for each in resources.values())),
         ("", ""),
@@ -187,9 +199,23 @@ def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool =
     if type_ == "Patient" and any(each.get("link") for each in resources.values()):
         structure = "ADT_A39"
         leads = [name for name in leads if resources[name].get("active") is not False] or leads
-    to = _address(formats.community, formats.maps, member, bundle, body, structure)
+    to = _address(formats.community, formats.maps, member, bundle, body, "A40" if structure == "ADT_A39" else "")
     maps_ = formats.maps.of(to.profile)
     return Writing(maps=maps_, resources=resources, leads=leads, structure=structure, to=to)
+
+
+def _told(resources: dict[str, Resource], maps_: Maps) -> tuple[str, str] | None:
+    """(structure, trigger event) that the Bundle's MessageHeader names, where its event is shown as in MSH-9 and the
+    Bundle has what such a message is about."""
+    headers = (each for each in resources.values() if each["resourceType"] == "MessageHeader")
+    coding = next(headers, {}).get("eventCoding", {})
+    code, _, rest = str(coding.get("display", "")).partition("^")
+    trigger = rest.partition("^")[0]
+    structure = maps_.library.structures.get(maps_.library.events.get(f"{code}_{trigger}", ""))
+    if structure is None or trigger != coding.get("code"):
+        return None
+    there = {each["resourceType"] for each in resources.values()}
+    return None if there.isdisjoint((structure.lead, *structure.others)) else (structure.name, trigger)
 
 
 def _by_reference(bundle: Resource) -> dict[str, Resource]:
@@ -213,7 +239,7 @@ def _by_reference(bundle: Resource) -> dict[str, Resource]:
 
 
 def _address(
-    community: Community, maps_: Maps, member: str | None, bundle: Resource, body: bytes, structure: str
+    community: Community, maps_: Maps, member: str | None, bundle: Resource, body: bytes, event: str
 ) -> Address:
     """For whom; the time is the Bundle's own, so that the same Bundle gives the same bytes."""
     known = community.members.get(member or "")
@@ -222,7 +248,7 @@ def _address(
     return Address(
         profile=profile, facility=facilities[0] if facilities else "", own=frozenset(facilities), sender=community.id,
         control_id=hashlib.sha256(body).hexdigest()[:20].upper(), when=_moment(bundle),
-        event="A40" if structure == "ADT_A39" else "",
+        event=event,
     )  # fmt: skip
 
 
