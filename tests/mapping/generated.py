@@ -118,10 +118,21 @@ class Generator:
         code, _, trigger = event.partition("_")
         lines = list(self._group(self.structure.root, recipe))
         head: dict[tuple[int, int], str] = {**MSH, (9, 0): f"{code}^{trigger}^{self.structure.name}", (12, 0): version}
+        head.update(
+            ((number, part), text)
+            for (_, number, part, sub), text in self._heading(recipe).items()
+            if not sub and not any(each[0] == number for each in head)
+        )
         for (segment, number, part, sub), value in recipe.wanted.items():
-            if segment == "MSH" and not sub and value:
+            if segment == "MSH" and not sub and value is not None and number not in (9, 12):
                 head[number, part] = value
         return "".join(f"{each}\r" for each in (_header(head), *lines)).encode()
+
+    def _heading(self, recipe: Recipe) -> dict[Cell, str]:
+        """What the lines that are asked for read of MSH."""
+        wanted = recipe.only or frozenset()
+        lines = ((block, line) for block in self.blocks for line in block.lines if str(line.place) in wanted)
+        return {cell: text for block, line in lines for cell, text in self._filled(block, line, "MSH", recipe.variant)}
 
     def _group(self, group: Group, recipe: Recipe) -> Iterator[str]:
         for item in group.items:
