@@ -195,6 +195,14 @@ def peek(body: bytes) -> Header | None:
     return header_of([value.translate(charsets.CONTROLS) for value in fields], charset="utf-8", declared="")
 
 
+def _without_stray_charset(head: list[str], declared: str) -> None:
+    """A charset that stands beside MSH-18 is no country and no language (the header knows it)."""
+    if declared and not any(head[18:19]):
+        for number in range(15, min(len(head), 22)):
+            if head[number].strip() == declared:
+                head[number] = ""
+
+
 def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[Note], *, as_written: bool) -> Message:
     text = decoded.text.strip(hl7v2_lines.AROUND)
     marks = separators(text[:4096]) if text[:3].upper() == "MSH" else None
@@ -205,6 +213,8 @@ def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[Not
     segments, residue = _split(text, body, marks, notes)
     before = segments[0][10] if len(segments[0]) > 10 else ""
     changes, origins = ([], {}) if as_written else mend(segments, carets="10^" in text)
+    if not as_written:
+        _without_stray_charset(segments[0], declared)
     if marks.unnamed:
         origins[0] = (0, 1, 0, *range(2, len(segments[0])))
     header = header_of(segments[0], charset=decoded.charset, declared=declared)
