@@ -70,7 +70,7 @@ class Reasons:
         if switched and not lines:
             return True, f"switched off for this member (profile.off: {switched})"
         known = next((row[3] for row in waived(shipped()) if _waives(row, name, field)), "")
-        if known:
+        if known and not lines:  # what a line reads has a reason of its own
             return False, f"waived: {known}"
         if not any(segment == name for segment, _ in self.readers):
             return False, f"no map reads a {'Z segment' if name.startswith('Z') else 'segment'} {name} here"
