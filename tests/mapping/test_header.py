@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.fhir import validate
 from gateway.model import Resource
 from tests.mapping.house import HEADER, into, message, only
 
@@ -48,6 +49,15 @@ def test_without_a_moment_of_its_own_it_is_recorded_at_receipt(time: str) -> Non
     body = message("ADT^A01^ADT_A01", PID, PV1)
     stamp = HEADER.split("|")[6]
     assert only(into(body.replace(stamp.encode(), time.encode(), 1)), "Provenance")["recorded"]
+
+
+@pytest.mark.parametrize("application", ["", "^urn^X", '""', "^1.2.x^ISO", "A^b c^DNS"])
+@pytest.mark.parametrize("place", [2, 4])
+def test_an_application_without_an_address_has_one_that_is_unknown(application: str, place: int) -> None:
+    body = message("ADT^A01^ADT_A01", PID, PV1)
+    fields = body.split(b"|")
+    fields[place] = application.encode()
+    assert validate.problems(into(b"|".join(fields)).bundle) == []
 
 
 def _types(*segments: str) -> list[str]:
