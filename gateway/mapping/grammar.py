@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Any, cast
 import lark
 
 from gateway.errors import Configuration
+from gateway.mapping.statements import statements
 from gateway.mapping.syntax import (
     Block,
     CodeTable,
@@ -34,7 +34,6 @@ FIELD = re.compile(
     r"(?P<segment>\w{3})(?P<every>\[\])?-(?P<number>\d+)(?P<repeats>\*)?(?:\.(?P<c>\d+))?(?:\.(?P<s>\d+))?"
 )
 FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION", "BESIDE")
-COMMENT = re.compile(r"(?:^|\s)#(?=\s|#|$).*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def parse(text: str, file: str) -> MapFile:
     structures: list[Structure] = []
     exports: list[Export] = []
     blocks: list[Block] = []
-    for place, statement, body in _statements(text, file):
+    for place, statement, body in statements(text, file):
         try:
             made = _statement(place, statement, body)
         except Configuration as error:
@@ -87,28 +86,6 @@ def parse(text: str, file: str) -> MapFile:
         exports = [replace(exports[0], blocks=tuple(blocks))]
         blocks = []
     return MapFile(tuple(codes), systems, tuple(structures), tuple(exports), tuple(blocks))
-
-
-def _statements(text: str, file: str) -> Iterator[tuple[Place, str, list[tuple[Place, str]]]]:
-    """(place, first line with its continuation, indented lines) of each statement."""
-    current: tuple[Place, list[str], list[tuple[Place, str]]] | None = None
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = COMMENT.sub("", raw).rstrip()
-        if not line:
-            continue
-        place = Place(file, number)
-        if line[0] not in " \t":
-            if current:
-                yield current[0], "\n".join(current[1]), current[2]
-            current = (place, [line], [])
-        elif current is None:
-            current = (place, [line.strip()], [])
-        elif current[1][0].split(None, 1)[0] in ("codes", "system", "message", "export"):
-            current[1].append(line)
-        else:
-            current[2].append((place, line.strip()))
-    if current:
-        yield current[0], "\n".join(current[1]), current[2]
 
 
 def _tree(start: str, text: str, place: Place) -> lark.Tree[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,13 +12,14 @@ from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import envelope
-from gateway.mapping.context import MESSAGE, Context, transaction
+from gateway.mapping.context import Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
 from gateway.mapping.library import Library, read
 from gateway.mapping.memory import Memory
 from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.moves import Move, at_home, moved, moves_of, origin
+from gateway.mapping.provenance import occasion, provenance
 from gateway.mapping.runtime import nodes
 from gateway.mapping.syntax import Block, Export, Structure
 from gateway.mapping.table_writer import TableWriter
@@ -115,7 +115,7 @@ class Maps:
             memory=None if explain or hidden else self._memory.of(profile, facility),
             control_id=header.control_id,
             charset=message.charset,
-            occasion=_occasion(message),
+            occasion=occasion(message),
             facts={"EVENT": header.trigger, "STRUCTURE": name, "MESSAGE": header.code, "VERSION": header.version},
             systems=self.library.coding_systems,
             hidden=hidden,
@@ -126,7 +126,7 @@ class Maps:
         segments = at_home(moved(message.segments, moves), profile)
         self._compiled(name, explain=explain).run(segments, context)
         self._demand(self.library.structures[name], segments, context)
-        _provenance(context, header.time, when)
+        provenance(context, header.time, when)
         return Translation(
             bundle=transaction(context),
             structure=name,
@@ -290,7 +290,7 @@ class Maps:
             memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
         )  # fmt: skip
         rejects = self._exports[key].run(rows, context)
-        _provenance(context, "", when)
+        provenance(context, "", when)
         return Translation(
             bundle=transaction(context),
             structure=name,
@@ -303,14 +303,6 @@ class Maps:
 
 def _records(export: Export, root: Any) -> list[Any]:
     return nodes(root, export.each) if export.each else [root]
-
-
-def _occasion(message: Message) -> str:
-    """What names this message among all of its sender: control ids are counted anew, and some write none."""
-    header = message.header
-    if header.control_id and header.time:
-        return f"{header.control_id}/{header.time}"
-    return hashlib.sha256(message.body).hexdigest()[:32]
 
 
 def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
@@ -354,39 +346,6 @@ def shipped() -> Path:
     package = Path(__file__).resolve().parent.parent
     inside = package / "shipped_mappings"
     return inside if inside.is_dir() else package.parent / "mappings"
-
-
-def _provenance(context: Context, time: str, when: datetime | None) -> None:
-    """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made. What the maps
-    say of it (`= @@@Resource`) is kept."""
-    from gateway.mapping.datatypes.simple import fhir_time
-
-    entries, entry = context.entries, context.whole
-    said: Resource = entry.resource if entry else {}
-    if entry is not None:
-        entries.pop(entry.full_url)
-    recorded = said.get("recorded") or (fhir_time(time, context.zone) if time else None)
-    if recorded is None or "T" not in recorded:
-        recorded = when.isoformat(timespec="milliseconds") if when else None
-    if recorded is None or not entries:
-        return
-    told = {
-        "target": [{"reference": each} for each in entries],
-        "recorded": recorded,
-        "agent": said.get("agent") or [{"who": _author(context)}],
-        "entity": [{"role": "source", "what": {"identifier": {"system": MESSAGE, "value": context.control_id or "-"}}}],
-    }
-    if entry is None:
-        context.make({"resourceType": "Provenance", **told}, key=f"provenance/{time}")
-    else:
-        said.update(told)
-        entries[entry.full_url] = entry
-
-
-def _author(context: Context) -> dict[str, Any]:
-    organizations = (each for each in context.entries.values() if each.resource["resourceType"] == "Organization")
-    organization = next(organizations, None)
-    return {"reference": organization.full_url} if organization else {"display": context.facility}
 
 
 def _lineage(
