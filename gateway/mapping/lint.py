@@ -15,7 +15,7 @@ from gateway.mapping.source_code import fields_of
 from gateway.mapping.statement import silent
 from gateway.mapping.syntax import Block, Field, Line
 
-LATER = {"OBX": 33, "MSH": 27, "NTE": 9}  # last fields that v2.9 added
+LATER = {"OBX": 33, "MSH": 27, "NTE": 9, "PRT": 24}  # last fields that v2.9 added
 OPEN = frozenset({"QPD", "RDT"})  # each query has its own parameters and columns (v2.5.1 §5.5.4, §5.5.8)
 
 

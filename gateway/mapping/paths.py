@@ -47,7 +47,7 @@ class Path:
     def emptied(self) -> str:
         """What an explicit null (`""`) removes: this element, a sliced list as a whole. "" for numbers and extensions:
         others gave some of them, and a null in one field does not speak of those."""
-        if self.elements[0].name in ("identifier", "extension"):
+        if self.elements[0].name in ("identifier", "extension") or self.elements[0].name.startswith("_"):
             return ""
         end = next((index for index, element in enumerate(self.elements) if element.slice), len(self.elements) - 1)
         return ".".join((self.resource, *(element.name for element in self.elements[: end + 1])))

@@ -204,11 +204,11 @@ def test_an_account_of_resources_has_every_element_once(name: str) -> None:
 def test_an_element_that_no_line_writes_is_kept_and_says_so() -> None:
     source = writing(fixture("01"))
     (url,) = [url for url, name in names(source.resources).items() if name == "Patient[1]"]
-    patient = {**source.resources[url], "generalPractitioner": [{"display": "王医生"}], "id": "1"}
+    patient = {**source.resources[url], "managingOrganization": {"display": "县医院"}, "id": "1"}
     made = account_of_resources(replace(source, resources={**source.resources, url: patient}))
     found = {row.place: (row.state, row.reason) for row in made.rows}
     assert found["Patient[1].id"] == (State.KEPT, "the record's own, no message says it")
-    assert found["Patient[1].generalPractitioner[0].display"][0] is State.KEPT
+    assert found["Patient[1].managingOrganization.display"][0] is State.KEPT
     assert found["Patient[1].gender"][0] is State.CARRIED
 
 

@@ -84,6 +84,8 @@ def without(value: Any, way: Leaf) -> Any:
     if not way:
         return None
     step, *rest = way
+    if isinstance(value, dict) and step not in value:
+        return value  # it went with what it belonged to
     inner = without(value[step], tuple(rest))
     if step == "extension" and inner:
         inner = [each for each in inner if "url" in each and len(each) > 1] or None

@@ -45,6 +45,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "yn": (("Y",), ("N",)),
     "dtm": (("20260102153000+0800",),),
     "date": (("20260102",),),
+    "timed": (("20260102153000+0800",),),
     "instant": (("20260102153000+0800",),),
     "CX": ((_CX,), ("X300001^^^HOSP^PI",), ("X300001^^^^AN^WARD",)),
     "EI": ((_EI,), ("E77^SENDER",)),
@@ -101,6 +102,14 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "NR": (("1.5^2.5",),),
     "DR": ((_RANGE,),),
     "DLD": (("D1&甲院&L^20260102153000",),),
+    "XADC": ((_XAD, "C9"), ("县^路1号^县城^省^123456^CHN^H", "C9")),
+    "preferred": tuple(
+        (f"13800138000^{use}^{kind}", way)
+        for use, kind, way in (("PRN", "PH", "H"), ("WPN", "FX", "F"), ("WPN", "PH", "O"), ("PRN", "CP", "C"))
+    ),
+    "XCNname": ((_XCN,), ("^张^伟",)),
+    "named": ((_XPN,), ("张^伟",)),
+    "fullname": ((_XPN,), ("张伟",)),
     "VN": ((_CX,), ("ZY001^2^^HOSP",), ("ZY001^2^^^VN^WARD",), ("V1^^^HOSP^VN",)),
     "bed": ((_PL,), ("PoC^Room^Bed",)),
     "bedname": ((_PL,), ("PoC^Room^Bed",)),

@@ -124,6 +124,37 @@ def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
     return "^".join((*head, authority, escape(type_code(value)), "", *days)).rstrip("^")
 
 
+def dln_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """DLN, driver's license: number, who issues them, when it ends."""
+    number, issuer, end = parts(raw, context, 3)
+    if not number or number == '""':
+        return None
+    made = {"type": type_of("DL"), "system": context.system(issuer.partition("&")[0], kind="DL"), "value": number}
+    return {**made, "period": {"end": day}} if (day := _day(end)) else made
+
+
+def dln_back(value: dict[str, Any], context: Context) -> str:
+    issuer = context.authority(value.get("system", ""))[0]
+    issuer = "" if issuer == context.facility else issuer
+    return joined(value.get("value", ""), issuer, value.get("period", {}).get("end", "").replace("-", "")[:8])
+
+
+def pln_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """PLN, practitioner licence: number, its kind, the state that issued it, when it ends."""
+    number, kind, state, end = parts(raw, context, 4)
+    if not number or number == '""':
+        return None
+    kind = kind.partition("&")[0]
+    made: dict[str, Any] = {"type": type_of(kind)} if kind else {}
+    made |= {"system": context.system(state.partition("&")[0], kind=kind), "value": number}
+    return {**made, "period": {"end": day}} if (day := _day(end)) else made
+
+
+def pln_back(value: dict[str, Any], context: Context) -> str:
+    number, issuer, end = [*dln_back(value, context).split("^"), "", ""][:3]
+    return "^".join((number, escape(type_code(value)), issuer, end)).rstrip("^")
+
+
 def ei_into(raw: str, context: Context, kind: str = "") -> dict[str, Any] | None:
     """EI → Identifier. `id^namespace^universal id^type`; `kind` is its type where the place alone tells it."""
     value, namespace, universal, universal_type = parts(raw, context, 4)
@@ -187,6 +218,8 @@ def organization_number_back(value: dict[str, Any], context: Context) -> str:
 
 PAIRS = {
     "CX": Pair(cx_into, cx_back, fits=("Identifier",)),
+    "PLN": Pair(pln_into, pln_back, fits=("Identifier",)),
+    "DLN": Pair(dln_into, dln_back, fits=("Identifier",)),
     "EI": Pair(ei_into, ei_back, fits=("Identifier",)),
     "EIP": Pair(eip_into, eip_back, fits=("Identifier",)),
     "national": Pair(national_into, cx_back, fits=("Identifier",)),

@@ -165,6 +165,34 @@ def xpn_back(value: dict[str, Any], context: Context) -> str:
     return "^".join((family_back(value), *map(escape, rest))).rstrip("^")
 
 
+NAME = "urn:hutong:name"  # extension of a reference to somebody without a number: the parts of the name
+
+
+def named_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """XPN → a Reference that only tells the name; its parts are kept where there are any."""
+    name = xpn_into(raw, context)
+    if name is None:
+        return None
+    parted = name.keys() - {"text"}
+    return {**({"extension": [{"url": NAME, "valueHumanName": name}]} if parted else {}), "display": name["text"]}
+
+
+def named_back(value: dict[str, Any], context: Context) -> str:
+    given = (each.get("valueHumanName") for each in value.get("extension", ()) if each.get("url") == NAME)
+    names = [each for each in (*given, *(value.get("name") or ())) if isinstance(each, dict)]
+    return xpn_back(names[0] if names else {"text": value.get("display", "")}, context)
+
+
+def full_name_into(raw: str, context: Context) -> str | None:
+    """XPN → the name as one text."""
+    name = xpn_into(raw, context)
+    return name["text"] if name else None
+
+
+def full_name_back(value: str, context: Context) -> str:
+    return escape(value)
+
+
 # -------------------------------------------------------------------------------------------- addresses
 
 
@@ -206,6 +234,13 @@ def xad_back(value: dict[str, Any], context: Context) -> str:
     use = use or ("V" if vacation == "HV" else "")
     head = (lines[0], " ".join(filter(None, lines[1:])), *rest, use, "", value.get("district", ""), tract)
     return joined(*head, "", "", *ends(value, context), *("",) * 4, care)
+
+
+def with_county_into(raw: str, county: str, context: Context) -> dict[str, Any] | None:
+    """XAD; the county code of PID-12 where the address itself says none."""
+    components = [*raw.split("^"), *[""] * 8]
+    components[8] = components[8] or county.partition("^")[0]
+    return xad_into("^".join(components), context) if xad_into(raw, context) else None
 
 
 # ------------------------------------------------------------------------------------------------ phones
@@ -263,6 +298,22 @@ def xtn_back(value: dict[str, Any], context: Context) -> str:
     return joined(whole, use, equipment, "", *dialled, extension, "", *later)
 
 
+PREFERRED = "http://hl7.org/fhir/StructureDefinition/iso21090-preferred"
+_PREFERRED = {  # HL7 0185: what the preferred way of contact looks like
+    "B": ("system", "pager"), "C": ("use", "mobile"), "E": ("system", "email"), "F": ("system", "fax"),
+    "H": ("use", "home"), "O": ("use", "work"),
+}  # fmt: skip
+
+
+def preferred_into(raw: str, way: str, context: Context) -> dict[str, Any] | None:
+    """XTN; marked where it is the preferred way of contact that another field names (PRT-23)."""
+    made = xtn_into(raw, context)
+    name, value = _PREFERRED.get(way.partition("^")[0], ("", ""))
+    if made is None or not name or made.get(name) != value:
+        return made
+    return {"extension": [*made.pop("extension", ()), {"url": PREFERRED, "valueBoolean": True}], **made}
+
+
 # ----------------------------------------------------------------------------------------- practitioners
 
 
@@ -316,6 +367,15 @@ def xcn_back(value: dict[str, Any], context: Context) -> str:
     return "^".join((*person, "&".join(map(escape, authority)).rstrip("&"), *map(escape, later))).rstrip("^")
 
 
+def name_of_staff_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """XCN → the name alone: the person is no staff."""
+    return xpn_into("^".join(raw.split("^")[1:7]), context)
+
+
+def name_of_staff_back(value: dict[str, Any], context: Context) -> str:
+    return joined("-", *name_parts(value)).removeprefix("-")
+
+
 def _degree(value: dict[str, Any]) -> str:
     """The first qualification: its text, or else its code."""
     for each in value.get("qualification", ()):
@@ -355,6 +415,11 @@ def ndl_back(value: dict[str, Any], context: Context) -> str:
 PAIRS = {
     "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",)),
     "XAD": Pair(xad_into, xad_back, fits=("Address",)),
+    "XADC": Pair(with_county_into, xad_back, fields=1, fits=("Address",)),
+    "preferred": Pair(preferred_into, xtn_back, fields=1, fits=("ContactPoint",)),
+    "XCNname": Pair(name_of_staff_into, name_of_staff_back, fits=("HumanName",)),
+    "named": Pair(named_into, named_back, fits=("Reference",)),
+    "fullname": Pair(full_name_into, full_name_back, fits=("string",)),
     "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",)),
     "XCN": Pair(xcn_into, xcn_back, makes="Practitioner", fits=("Reference",), coded=True),
     "NDL": Pair(ndl_into, ndl_back, makes="Practitioner", fits=("Reference",), coded=True),
