@@ -222,7 +222,10 @@ def _texts(value: Any, written: WrittenLine, context: Context, graph: Graph, cla
         named = value.get("reference") or value.get("display", "")
         if named and named in claims.people and written.path.leaf.many:
             return ("",)  # the same person was written by an earlier line of this block
-        value = {**value, **resource} if resource is not None else value
+        if resource is not None:
+            value = {**value, **resource}
+        elif isinstance(value.get("identifier"), dict):  # a logical reference has one number, a resource a list
+            value = {**value, "identifier": [value["identifier"]]}
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
     if first and named and written.path.elements[0].name != "extension":
