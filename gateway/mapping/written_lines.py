@@ -208,24 +208,15 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
 
 
 def _texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
-    named = ""
-    whole, resource = value, None
+    whole, resource, named = value, None, ""
     if written.pair.makes and isinstance(value, dict):
-        resource = graph.resolve(value)
-        if resource is not None and resource["resourceType"] == "PractitionerRole":  # somebody at some institution
-            value = resource.get(written.pair.makes.lower(), value)
-            resource = graph.resolve(value)
-        if resource is not None and resource["resourceType"] != written.pair.makes:
+        found = _who(value, written.pair.makes, graph)
+        if found is None:
             return ("",)
-        if resource is None and value.get("type", written.pair.makes) != written.pair.makes:
-            return ("",)
-        named = value.get("reference") or value.get("display", "")
+        reference, resource, value = found
+        named = reference.get("reference") or reference.get("display", "")
         if named and named in claims.people and written.path.leaf.many:
             return ("",)  # the same person was written by an earlier line of this block
-        if resource is not None:
-            value = {**value, **resource}
-        elif isinstance(value.get("identifier"), dict):  # a logical reference has one number, a resource a list
-            value = {**value, "identifier": [value["identifier"]]}
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
     if first and named and written.path.elements[0].name != "extension":
@@ -236,6 +227,21 @@ def _texts(value: Any, written: WrittenLine, context: Context, graph: Graph, cla
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:
         first = first.replace("^", "&")  # a composite inside a component: its parts are subcomponents
     return (first, *others)
+
+
+def _who(value: dict[str, Any], makes: str, graph: Graph) -> tuple[dict[str, Any], Resource | None, Any] | None:
+    """(reference, the resource it leads to, both as one) of what a reference names; None where it is another type."""
+    resource = graph.resolve(value)
+    if resource is not None and resource["resourceType"] == "PractitionerRole":  # somebody at some institution
+        value = resource.get(makes.lower(), value)
+        resource = graph.resolve(value)
+    if resource is not None:
+        return (value, resource, {**value, **resource}) if resource["resourceType"] == makes else None
+    if value.get("type", makes) != makes:
+        return None
+    if isinstance(value.get("identifier"), dict):  # a logical reference has one number, a resource a list
+        return value, None, {**value, "identifier": [value["identifier"]]}
+    return value, None, value
 
 
 @dataclass(frozen=True, slots=True)

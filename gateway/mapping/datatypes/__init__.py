@@ -55,12 +55,13 @@ def load() -> dict[str, Pair]:
         schedules,
         simple,
         sites,
+        staff,
         timing,
         values,
         visits,
     )
 
-    kinds = (simple, identifiers, people, codes, values, attachments, exports, answers, money, masters, queries)
+    kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     if not PAIRS:
         for module in (*kinds, referrals, schedules, places, visits, timing, sites, laboratory, headers):
             doubled = PAIRS.keys() & module.PAIRS.keys()

@@ -9,8 +9,9 @@ from gateway.mapping.context import IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import local_codings, standard_codings
 from gateway.mapping.datatypes.identifiers import TYPES
-from gateway.mapping.datatypes.people import STAFF, human_name
+from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.simple import clean, fhir_time, one_code
+from gateway.mapping.datatypes.staff import STAFF
 from gateway.mapping.datatypes.values import (
     INTERPRETATION,
     qualitative,

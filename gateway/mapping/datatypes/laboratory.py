@@ -9,9 +9,10 @@ from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import ei_back, ei_into, joined
-from gateway.mapping.datatypes.people import ndl_back, ndl_into, xad_back, xad_into
+from gateway.mapping.datatypes.people import xad_back, xad_into
 from gateway.mapping.datatypes.places import xon_back, xon_into
 from gateway.mapping.datatypes.simple import number_back
+from gateway.mapping.datatypes.staff import ndl_back, ndl_into
 from gateway.mapping.datatypes.values import REPEATED, quantity, switch_back, switch_into, unit_back, unit_text
 
 REPETITION = "urn:hutong:repetition"  # extension of a component: it is one of several answers to the same question

@@ -13,7 +13,8 @@ from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import CHINESE_ORGANIZATION, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import authority_of, ei_back, ei_into, joined, parts, type_code, type_of
-from gateway.mapping.datatypes.people import STAFF, xad_back, xad_into, xpn_back, xpn_into, xtn_back, xtn_into
+from gateway.mapping.datatypes.people import xad_back, xad_into, xpn_back, xpn_into, xtn_back, xtn_into
+from gateway.mapping.datatypes.staff import STAFF
 
 REFERRAL = "urn:hutong:referral"  # 转诊单号: one number for one referral at all members of a region
 _REGIONAL = re.compile(r"Z[ZX]\d{18}")  # 转(诊)单/转(下)单, region of 6, day of 8, counter of 4

@@ -9,8 +9,9 @@ from urllib.parse import quote, unquote
 from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts, subparts
-from gateway.mapping.datatypes.people import xad_back, xad_into, xcn_back, xcn_into, xtn_back, xtn_into
+from gateway.mapping.datatypes.people import xad_back, xad_into, xtn_back, xtn_into
 from gateway.mapping.datatypes.places import PLACE, pl_back, pl_into, xon_back, xon_into
+from gateway.mapping.datatypes.staff import xcn_back, xcn_into
 
 
 def _tell(found: dict[str, Any], context: Context, more: dict[str, Any]) -> None:
