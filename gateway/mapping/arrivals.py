@@ -118,12 +118,16 @@ class Trial:
         if not any(before):
             return
         root = base(self.path, value)
-        for resource, below, changes in _changed(value, made):
-            place = below if resource else f"{root}.{below}" if below else root
+        ways = dict(_ways(root, value[1] if isinstance(value, tuple) else value, made))
+        for url, below, changes in _changed(value, made):
             written = (self._written(changed, others) for changed, others in changes)
             told = next((found for each in written if (found := list(_differing(before, each)))), [])
+            places = [(self.path.resource, f"{root}.{below}".rstrip("."))]
+            if url:
+                places = [(made[url]["resourceType"], below)]
+                places += [(self.path.resource, f"{ways[url]}.{below}")] if url in ways else []
             for position in told:
-                yield Arrival(*position, resource or self.path.resource, place)
+                yield from (Arrival(*position, *place) for place in places)
 
     def _written(self, value: Any, made: Made) -> Texts:
         line = replace(self.line, sources=(replace(self.line.sources[0], component=0, subcomponent=0),))
@@ -190,16 +194,37 @@ def base(path: paths.Path, value: Any) -> str:
 
 
 def facts(path: paths.Path, value: Any, context: Context) -> Facts:
-    """Every leaf of a value, and of the resources made beside it, by its path."""
+    """Every leaf of a value, and of the resources made beside it, by its path: in that resource, and as FHIRPath
+    reaches it from the value (`participant.actor.resolve().ofType(Location).name`)."""
     made: Facts = {}
     content = value[1] if path.leaf.choice else value
-    _flatten(path.resource, base(path, value), content, made)
-    for entry in context.entries.values():
-        type_ = entry.resource["resourceType"]
-        for name, each in entry.resource.items():
-            if name not in ("resourceType", "id"):
-                _flatten(type_, name, each, made)
+    root = base(path, value)
+    _flatten(path.resource, root, content, made)
+    beside = {url: entry.resource for url, entry in context.entries.items()}
+    for resource in beside.values():
+        _flatten(resource["resourceType"], "", _content(resource), made)
+    for url, way in _ways(root, content, beside):
+        _flatten(path.resource, way, _content(beside[url]), made)
     return made
+
+
+def _content(resource: dict[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in resource.items() if name not in ("resourceType", "id")}
+
+
+def _ways(path: str, value: Any, made: Made, passed: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
+    """(full URL, FHIRPath) of every resource that a value leads to by references."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _ways(path, each, made, passed)
+    elif isinstance(value, dict):
+        url = value.get("reference")
+        if url in made and url not in passed:
+            way = f"{path}.resolve().ofType({made[url]['resourceType']})"
+            yield url, way
+            yield from _ways(way, _content(made[url]), made, passed | {url})
+        for name, each in value.items():
+            yield from _ways(f"{path}.{name}", each, made, passed)
 
 
 def _flatten(resource: str, path: str, value: Any, made: Facts) -> None:
@@ -207,7 +232,7 @@ def _flatten(resource: str, path: str, value: Any, made: Facts) -> None:
         if value.get("system") == KEY:
             return  # derived: no component of its own
         for name, each in value.items():
-            below = path if name == "reference" else f"{path}.{name.removeprefix('_')}"
+            below = path if name == "reference" else f"{path}.{name.removeprefix('_')}".lstrip(".")
             _flatten(resource, below, each, made)
     elif isinstance(value, list):
         for each in value:
@@ -222,16 +247,16 @@ def _root(found: Facts) -> str:
 
 
 def _changed(value: Any, made: Made) -> Iterator[tuple[str, str, list[tuple[Any, Made]]]]:
-    """Every leaf: (resource type or "" for the value itself, path below it, [(value, resources made) so changed])."""
+    """Every leaf: (URL of the resource or "" for the value itself, path below it, [(value, resources) so changed])."""
     content = value[1] if isinstance(value, tuple) else value
     for steps, leaf in _walk(content):
         others = [found for each in _changes(leaf) if (found := _with(content, steps, each)) is not None]
         typed = [(value[0], each) if isinstance(value, tuple) else each for each in others]
         yield "", _named(steps), [(each, made) for each in typed]
     for url, resource in made.items():
-        for steps, leaf in _walk({name: each for name, each in resource.items() if name not in ("resourceType", "id")}):
+        for steps, leaf in _walk(_content(resource)):
             with_it = [(value, {**made, url: _with(resource, steps, each)}) for each in _changes(leaf)]
-            yield resource["resourceType"], _named(steps), with_it
+            yield url, _named(steps), with_it
 
 
 def _walk(value: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:

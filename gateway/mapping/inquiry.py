@@ -100,7 +100,7 @@ def _components(library: Library, line: Line, path: paths.Path) -> Iterator[str]
     """Which component goes where, as found by trying."""
     result = tried(line, path, library)
     into, back = result.into if line.into else frozenset(), result.back if line.back else frozenset()
-    every = sorted(into | back)
+    every = sorted(each for each in into | back if ".resolve()" not in each.path)  # told where it stands
     for each in every if len(every) > 1 else ():
         way = "<->" if each in into and each in back else "->" if each in into else "<-"
         yield f"      {_place(line, each)} {way} {each.resource}.{each.path}"

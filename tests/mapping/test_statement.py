@@ -83,9 +83,17 @@ def test_each_message_is_one_that_the_maps_know() -> None:
     assert {name for line in statement(maps().library) for name in line.split("/")[0].split(",")} <= known
 
 
+HOP = re.compile(r"\.resolve\(\)\.ofType\((\w+)\)")
+
+
 def test_each_element_is_one_that_r4_has() -> None:
     for _, path, _ in rows():
-        assert definitions.resolve(path)
+        head, *hops = HOP.split(path)
+        reached = definitions.resolve(head)
+        for type_, below in zip(hops[::2], hops[1::2], strict=True):
+            assert reached.inside == "Reference", path
+            assert not reached.targets or {type_, "Resource"} & set(reached.targets), path
+            reached = definitions.resolve(type_ + below)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +107,8 @@ def test_each_element_is_one_that_r4_has() -> None:
         ("PID-13", "Patient.telecom.use", "both"),
         ("PV1-7.1", "Practitioner.identifier.value", "both"),
         ("PV1-7.1", "Encounter.participant.individual", "both"),
+        ("PV1-7.2", "Encounter.participant.individual.resolve().ofType(Practitioner).name.text", "to-fhir"),
+        ("PRT-15.6", "PractitionerRole.telecom.extension.valueString", "to-fhir"),
         ("OBX-5.1", "Observation.valueCodeableConcept.coding.code", "both"),
         ("OBX-6.1", "Observation.valueQuantity.code", "both"),
         ("OBX-2.1", "Observation.value[x]", "to-fhir"),

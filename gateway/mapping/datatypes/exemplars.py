@@ -23,6 +23,14 @@ _XAD = (
     "12 High St&High St&12^Flat 3^Town^State^12345^USA^H^Geo^County^T1^A^20200101&20300102^20200103^20300104^E1"
     "^Y^N^M^Someone^Comment^1^P1^AI1&SENDER&1.2.3&ISO"
 )
+_XTN = "13800138000^PRN^FX^^86^21^5551234^12^any^9^55^5559^20200101^20300101^E1^P1^ID1^1"
+_PHONES = (
+    _XTN,
+    "^NET^Internet^a@example.org^^^^^^^^^20200101^20300101^E1^P1^ID1^1",
+    "^WPN^FX^^86^21^5551234^12^any^9^55^^20200101^20300101^E1^P1^ID1^1",
+    "^WPN^FX^^^^5551234",
+    "^WPN^FX^^^^^^^^^5559",
+)
 _ADDRESSES = (
     _XAD,
     "High St^^Town^^^^M",
@@ -60,13 +68,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "organization": ((_HD,), ("SENDER",)),
     "XPN": ((_XPN,), ("Doe^Jane^^^^^^^^20200101&20300102",), ("张^伟",), ("Doe^Jane",)),
     "XAD": tuple((each,) for each in _ADDRESSES),
-    "XTN": (
-        ("13800138000^PRN^FX^^86^21^5551234^12^any^9^55^5559^20200101^20300101^E1^P1^ID1^1",),
-        ("^NET^Internet^a@example.org^^^^^^^^^20200101^20300101^E1^P1^ID1^1",),
-        ("^WPN^FX^^86^21^5551234^12^any^9^55^^20200101^20300101^E1^P1^ID1^1",),
-        ("^WPN^FX^^^^5551234",),
-        ("^WPN^FX^^^^^^^^^5559",),
-    ),
+    "XTN": tuple((each,) for each in _PHONES),
     "XCN": ((_XCN,), ("S88^Doe^^^^^^^^^^^^^^^20200101&20300102",), ("S88^罗^刚",), ("^Doe^Jane",)),
     "XON": ((_XON,), ("Org Name^D^12345",), ("Org Name",)),
     "PL": ((_PL,), ("PoC^Room^Bed^FAC^^^^^^EI5^AUTH&1.2.4&ISO",), ("PoC^Room^Bed",)),
@@ -84,7 +86,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "range": (("3.5-5.5", "mmol/L"), ("<7", "U1^unit^UCUM"), ("words", "")),
     "attachment": ((_ED, "ED", "D01^题名^LN"), (_RP, "RP", "D01^题名^LN")),
     "repetition": (
-        ("5.60", "NM", "mmol/L", "A01^甲名^L", "5.60~7"), (_CWE, "CWE", "", "A01^甲名^L", "A~B"),
+        ("5.60", "NM", "mmol/L", _CWE, "5.60~7"), (_CWE, "CWE", "", "A01^甲名^L", "A~B"),
         (">^5.60", "SN", "mg/L", "A01^甲名^L", "A~B"), ("^1.5^-^2.5", "SN", "mg/L", "A01^甲名^L", "A~B"),
         ("^1^:^128", "SN", "mg/L", "A01^甲名^L", "A~B"), ("20260102153000+0800", "DTM", "", "A01^甲名^L", "A~B"),
         ("101500", "TM", "", "A01^甲名^L", "A~B"), (_RANGE, "DR", "", "A01^甲名^L", "A~B"),
@@ -102,10 +104,11 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "NR": (("1.5^2.5",),),
     "DR": ((_RANGE,),),
     "DLD": (("D1&甲院&L^20260102153000",),),
-    "XADC": ((_XAD, "C9"), ("县^路1号^县城^省^123456^CHN^H", "C9")),
-    "preferred": tuple(
-        (f"13800138000^{use}^{kind}", way)
-        for use, kind, way in (("PRN", "PH", "H"), ("WPN", "FX", "F"), ("WPN", "PH", "O"), ("PRN", "CP", "C"))
+    "XADC": (("县^路1号^县城^省^123456^CHN^H", "C9"), *((each, "C9") for each in _ADDRESSES)),
+    "preferred": (
+        *((f"13800138000^{use}^{kind}", way)
+          for use, kind, way in (("PRN", "PH", "H"), ("WPN", "FX", "F"), ("WPN", "PH", "O"), ("PRN", "CP", "C"))),
+        *((each, "") for each in _PHONES),
     ),
     "XCNname": ((_XCN,), ("^张^伟",)),
     "named": ((_XPN,), ("张^伟",)),
@@ -130,8 +133,11 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "wording": ((_CWE,), ("A01^甲名^L",), ("A01",)),
     "maker": ((_CWE,), ("A01^甲名^L",)),
     "addressed": ((_XCN, _XAD), *((_XCN, each) for each in _ADDRESSES)),
-    "site": ((_XON, _XAD, "13800138000^PRN^PH"), ("Org Name", _XAD, "13800138000^PRN^PH")),
-    "placed": ((_PL, _XAD), ("^^^FAC", _XAD)),
+    "site": (
+        (_XON, _XAD, _XTN), ("Org Name", _XAD, _XTN), ("Org Name^D^12345", _XAD, _XTN),
+        *((_XON, each, _XTN) for each in _ADDRESSES), *((_XON, _XAD, each) for each in _PHONES),
+    ),
+    "placed": (("^^^FAC", _XAD), *((_PL, each) for each in _ADDRESSES)),
     "FC": (("FC1&类别&L^20200101",),),
     "JCC": (("J1&职务&L^C2&类别&L^words",),),
     "MO": (("100.50^CNY",),),
@@ -155,7 +161,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "after": (("30", "min^minute^ISO", "20260102153000+0800"), ("30", "min^minute^ISO", "^^^20260102153000+0800")),
     "range-of-times": ((_RANGE,),),
     "thing": ((_CWE,), ("^甲名",)),
-    "provider": ((_XPN, "L123^MD^ST^20300101", _PL, _XAD, "13800138000^PRN^PH"), ("王^芳", "7", "", "", "")),
+    "provider": ((_XPN, "L123^MD^ST^20300101", _PL, _XAD, _XTN), ("王^芳", "7", "", "", "")),
     "facility": ((_PL,), ("^^^A1&甲院",)),
     "report": (("SQL202603120001",),),
     "words": (("words",),),
