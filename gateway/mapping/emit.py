@@ -112,8 +112,10 @@ class BlockEmitter:
             write.add(f"if not ({there}) and not complete(r, {named}, context):")
             write.add("    return None")
         if self.block.element:
+            write.add("if not r:")
+            write.add("    return None")
             if rivals := origins.rivals_of_element(self.library, self.block):
-                own = next(origins.name_of(line) for line in self.block.lines if line.back and line.sources)
+                own = origins.own_of(self.library, self.block)
                 write.add(f"{write.object(origins.place)}(r, {write.object(rivals)}, {own!r}, (), context)")
             write.add(f"owner.resource.setdefault({self.block.element.name!r}, []).append(r)")
             write.add("return None")
@@ -263,8 +265,9 @@ class BlockEmitter:
         if rivals and len(path.elements) == 1:
             write.add(f"{made} = {write.object(origins.placed)}({made}, {told})")
         holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
-        if rivals and len(path.elements) == 2:
-            write.add(f"{write.object(origins.place)}({holder}, {told})")
+        if rivals and len(path.elements) > 1:
+            element = "r['extension'][-1]" if origins.nested(path) else holder
+            write.add(f"{write.object(origins.place)}({element}, {told})")
         self._trace(line, path, where)
         if keeps and plain is pair:
             spare = f"({', '.join(words)},)" if words else "()"
@@ -324,7 +327,9 @@ class BlockEmitter:
         constants = constants_of(path)
         write.add(f"e = scope.get({link.type!r})")
         write.add(f"if e is not None{f' and {self.source.condition(line.condition)}' if line.condition else ''}:")
-        if constants is not None:
+        if self.block.element and path.leaf.name == "reference" and len(path.elements) == 1:
+            write.add(f"    r.update(reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e))")
+        elif constants is not None:
             write.add(f"    link_each(r, {steps}, [e], {write.object(constants)})")
         elif len(path.elements) == 1:  # nearly always, and nearly always the first
             name, reference = path.leaf.name, f"reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e)"

@@ -35,6 +35,7 @@ from gateway.model import Resource
 
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
 _PLANS = 4096
+_PERSON = "Patient"
 Known = dict[str, Resource]  # what the groups around are about, by type
 
 
@@ -307,13 +308,13 @@ class Writing:
 
     def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
         """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
-        an order of several reports has the specimens of them all."""
+        an order of several reports has the specimens of them all; a person has others beside a visit's."""
         found: list[Resource] = []
         listed = False
         lead = self.writer.structure.lead
         for from_, links in self.writer.linking.get(type_, ()):
             start = known.get(from_)
-            if start is None or (listed and from_ != lead):
+            if start is None or (listed and from_ not in (lead, _PERSON)):
                 continue
             for link in links:
                 if not link.everywhere and link.applies(self.context):

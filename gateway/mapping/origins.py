@@ -40,6 +40,18 @@ def name_of(line: Line) -> str:
     return f"{line.sources[0].segment}-{line.sources[0].number}"
 
 
+def nested(path: paths.Path) -> bool:
+    """Does a line make an extension of extensions? Beside those there is room for what is told here."""
+    return [each.name for each in path.elements[:-1]] == ["extension", "extension"]
+
+
+def _has_room(path: paths.Path) -> bool:
+    """Can an element of the list hold an extension that other lines of the list would see?"""
+    if len(path.elements) > 2 or path.elements[0].name == "extension":
+        return False
+    return len(path.elements) == 2 or path.leaf.type not in definitions.primitives()
+
+
 def _writing(library: Library, blocks: list[Block], name: str) -> Iterator[tuple[Line, paths.Path]]:
     """The lines of blocks that write elements of a list, in the order in which they write."""
     found = [
@@ -55,10 +67,10 @@ def _writing(library: Library, blocks: list[Block], name: str) -> Iterator[tuple
 def rivals_of(library: Library, block: Block, line: Line, path: paths.Path) -> tuple[Rival, ...]:
     """The lines that could write what a line makes, up to its own; () where none stands before it, or where its field
     is never written."""
-    first = path.elements[0]
-    if not first.repeats or len(path.elements) > 2 or line.sources[0].every or not line.sources[0].segment:
+    first, inner = path.elements[0], nested(path)
+    if not first.repeats or line.sources[0].every or not line.sources[0].segment:
         return ()
-    if first.name == "extension" or (len(path.elements) == 1 and path.leaf.type in definitions.primitives()):
+    if not inner and not _has_room(path):
         return ()
     pair = library.pair(line, path)
     own = name_of(line)
@@ -69,7 +81,10 @@ def rivals_of(library: Library, block: Block, line: Line, path: paths.Path) -> t
         alike = library.pair(other, way)
         if len(way.elements) != len(path.elements) or alike.makes != pair.makes or other.sources[0].every:
             continue
-        if pair.makes and other.datatype == line.datatype:
+        if inner:
+            if way.elements == path.elements:
+                found.append(Rival(name_of(other), way.elements[0], other.sources[0].repeats, other.condition, None))
+        elif pair.makes and other.datatype == line.datatype:
             found.append(Rival(name_of(other), way.elements[0], other.sources[0].repeats, other.condition, None))
         elif not pair.makes and len(path.elements) == 1 and not alike.fields:
             words = () if other.datatype in codetables.BUILT else tuple(each.name for each in other.arguments)
@@ -83,22 +98,37 @@ def rivals_of(library: Library, block: Block, line: Line, path: paths.Path) -> t
 
 def rivals_of_element(library: Library, block: Block) -> tuple[Rival, ...]:
     """The same for a block that makes elements of a list: lines that would write them elsewhere."""
-    if (
-        block.element is None
-        or not block.element.repeats
-        or not any(line.back and line.sources for line in block.lines)
-    ):
+    if block.element is None or not block.element.repeats:
         return ()
-    first = next(line for line in block.lines if line.back and line.sources)
+    first = next((line for line in block.lines if line.back and line.sources), None)
+    owners = [each for each in library.blocks if each.type == block.type and not each.element]
+    if first is None:  # the element refers to what the same segment has become: no other field names that
+        own = own_of(library, block)
+        return tuple(
+            Rival(name_of(line), path.elements[0], line.sources[0].repeats, line.condition, None)
+            for line, path in _writing(library, owners, block.element.name)
+            if own and len(path.elements) == 1 and library.pair(line, path).makes
+        )
     made = paths.resolve(block.path, first, library.systems)
     makes = library.pair(first, made).makes
-    owners = [each for each in library.blocks if each.type == block.type and not each.element]
     return tuple(
         Rival(name_of(line), path.elements[0], line.sources[0].repeats, line.condition, None)
         for line, path in _writing(library, owners, block.element.name)
         if makes and len(path.elements) == 2 and library.pair(line, path).makes == makes
         and path.leaf.name == made.leaf.name
     )  # fmt: skip
+
+
+def own_of(library: Library, block: Block) -> str:
+    """The field that an element goes back to: that of its first line, or of the first line of what it refers to; ""
+    where that is not written."""
+    types = (
+        {line.link.type for line in block.lines if line.link}
+        if not any(line.sources for line in block.lines)
+        else set()
+    )
+    blocks = [each for each in library.blocks if each.segments == block.segments and each.type in types] or [block]
+    return next((name_of(line) for each in blocks for line in each.lines if line.back and line.sources), "")
 
 
 def told(

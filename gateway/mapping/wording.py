@@ -46,7 +46,7 @@ def applies(line: Line, path: Path, pair: Pair, block: Block) -> bool:
         and not pair.whole
         and not line.sources[0].every
         and not path.leaf.choice
-        and not any(element.name in _NOWHERE or element.name.startswith("_") for element in path.elements)
+        and not any(element.name in _NOWHERE for element in path.elements)
         and (path.leaf.type in COMPLEX or (path.leaf.type in TEXTS and not path.leaf.many and not pair.fields))
     )
 

@@ -11,6 +11,7 @@ from gateway.codec.hl7v2_header import header_of
 from gateway.errors import HutongError
 from gateway.mapping.accounting.elements import by_url
 from gateway.mapping.maps import Address, Maps, Translation
+from gateway.mapping.maps import leads_of as leads_of_document
 from gateway.mapping.structure import Segment
 from gateway.model import Profile, Resource
 
@@ -73,9 +74,6 @@ def write(maps: Maps, made: Translation, *, address: Address) -> bytes:
 
 
 def leads_of(maps: Maps, resources: dict[str, Resource], structure: str) -> list[str]:
-    """What a message of this structure is about; the surviving patients of a merge; the patient where nothing else."""
-    lead = maps.library.structures[structure].lead
-    found = [url for url, each in resources.items() if each["resourceType"] == lead]
-    if lead == "Patient":
-        found = [url for url in found if resources[url].get("active") is not False]
-    return found or [url for url, each in resources.items() if each["resourceType"] == "Patient"]
+    """What a message of this structure is about (maps.leads_of)."""
+    found = maps.library.structures[structure]
+    return leads_of_document(resources, found.lead, *found.others)
