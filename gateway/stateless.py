@@ -16,7 +16,7 @@ from gateway.codec import hl7v2
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import Formats
-from gateway.mapping import maps
+from gateway.mapping import choice, maps
 from gateway.mapping.accounting.account import Account, account_of_message
 from gateway.mapping.accounting.explained import Explanation
 from gateway.mapping.accounting.roundtrip import Comparison, compare_message, compare_resources
@@ -26,18 +26,6 @@ from gateway.mapping.accounting.written import written
 from gateway.mapping.maps import Address, Maps
 from gateway.model import Channel, Community, Entry, Frame, Member, Resource
 
-LEADS = (  # what a Bundle without a MessageHeader becomes
-    ("DiagnosticReport", "ORU_R01"),
-    ("Appointment", "SIU_S12"),
-    ("DocumentReference", "MDM_T02"),
-    ("Immunization", "VXU_V04"),
-    ("MedicationDispense", "RDS_O13"),
-    ("MedicationAdministration", "RAS_O17"),
-    ("ServiceRequest", "ORM_O01"),
-    ("MedicationRequest", "OMP_O09"),
-    ("Encounter", "ADT_A01"),
-    ("Patient", "ADT_A01"),
-)
 NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
 _NEVER = NEVER.isoformat(timespec="milliseconds")
 _SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
@@ -63,11 +51,13 @@ def translate(
     config: Path | None,
     explain: bool = False,
     loss: bool = False,
+    message: str = "",
 ) -> Translated:
-    """One document. `name` is its file name, for the format where the bytes do not tell. Raises HutongError."""
+    """One document. `name` is its file name, for the format where the bytes do not tell; `message` ('OML^O21') what to
+    write to HL7 v2, where the Bundle shall not decide. Raises HutongError."""
     formats = _formats(config)
     if to == "hl7v2":
-        return _to_hl7v2(body, formats, member, explain=explain, loss=loss)
+        return _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
     owner = _owner(formats, member)
     channel = _channel(body, name)
     frame = Frame(channel=channel.id, body=body, peer=name, received_at=NEVER)
@@ -156,8 +146,10 @@ def _channel(body: bytes, name: str) -> Channel:
 # ---------------------------------------------------------------------------------------------------- back
 
 
-def _to_hl7v2(body: bytes, formats: Formats, member: str | None, *, explain: bool, loss: bool) -> Translated:
-    writing = _writing(body, formats, member)
+def _to_hl7v2(
+    body: bytes, formats: Formats, member: str | None, *, explain: bool, loss: bool, message: str
+) -> Translated:
+    writing = _writing(body, formats, member, message=message)
     return Translated(
         output=writing.message(),
         suffix=".hl7",
@@ -171,51 +163,23 @@ def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool
     return _writing(body, formats, member, check=check).message()
 
 
-def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool = True) -> Writing:
+def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool = True, message: str = "") -> Writing:
     bundle = json.loads(body)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
     if check:
         validate.check(bundle)
     resources = _by_reference(bundle)
-    told = _told(resources, formats.maps)
-    if told:
-        structure, event = told
-        found = formats.maps.library.structures[structure]
-        leads = maps.leads_of(resources, found.lead, *found.others)
-        to = _address(formats.community, formats.maps, member, bundle, body, event)
-        return Writing(maps=formats.maps.of(to.profile), resources=resources, leads=leads, structure=structure, to=to)
-    type_, structure = next(
-        ((type_, name) for type_, name in LEADS if any(each["resourceType"] == type_ for each in resources.values())),
-        ("", ""),
+    chosen = choice.asked(message, resources, formats.maps.library) if message else None
+    chosen = chosen or choice.told(resources, formats.maps.library) or choice.fitting(resources)
+    to = _address(formats.community, formats.maps, member, bundle, body, chosen.event)
+    return Writing(
+        maps=formats.maps.of(to.profile),
+        resources=resources,
+        leads=list(chosen.leads),
+        structure=chosen.structure,
+        to=to,
     )
-    if not type_:
-        raise Permanent(
-            "nothing here that an HL7 v2 message is about",
-            place="Bundle.entry",
-            remedy="a report, a booking, an order, a visit or a patient",
-        )
-    leads = [name for name, each in resources.items() if each["resourceType"] == type_]
-    if type_ == "Patient" and any(each.get("link") for each in resources.values()):
-        structure = "ADT_A39"
-        leads = [name for name in leads if resources[name].get("active") is not False] or leads
-    to = _address(formats.community, formats.maps, member, bundle, body, "A40" if structure == "ADT_A39" else "")
-    maps_ = formats.maps.of(to.profile)
-    return Writing(maps=maps_, resources=resources, leads=leads, structure=structure, to=to)
-
-
-def _told(resources: dict[str, Resource], maps_: Maps) -> tuple[str, str] | None:
-    """(structure, trigger event) that the Bundle's MessageHeader names, where its event is shown as in MSH-9 and the
-    Bundle has what such a message is about."""
-    headers = (each for each in resources.values() if each["resourceType"] == "MessageHeader")
-    coding = next(headers, {}).get("eventCoding", {})
-    code, _, rest = str(coding.get("display", "")).partition("^")
-    trigger = rest.partition("^")[0]
-    structure = maps_.library.structures.get(maps_.library.events.get(f"{code}_{trigger}", ""))
-    if structure is None or trigger != coding.get("code"):
-        return None
-    there = {each["resourceType"] for each in resources.values()}
-    return None if there.isdisjoint((structure.lead, *structure.others)) else (structure.name, trigger)
 
 
 def _by_reference(bundle: Resource) -> dict[str, Resource]:

@@ -164,6 +164,7 @@ def test_translate_prints_the_bundle_alone(fake: FakeTranslation, tmp_path: Path
             "config": None,
             "explain": True,
             "loss": False,
+            "message": "",
         }
     ]
 

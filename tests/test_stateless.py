@@ -186,6 +186,10 @@ def test_a_bundle_says_what_it_is_about() -> None:
     assert message.header.structure == "ORM_O01"
     assert message.get("PID-3.1") == ["7"]
     assert (message.get("ORC-2.1"), message.get("OBR-2.1"), message.get("OBR-4.2")) == (["P1"], ["P1"], ["CT"])
+    asked = stateless.translate(
+        json.dumps(bundle).encode(), name="b.json", member=None, to="hl7v2", config=None, message="OMI^O23"
+    )
+    assert hl7v2.decode(asked.output).header.structure == "OMI_O23"
     alone = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}]}
     message = hl7v2.decode(translate(json.dumps(alone).encode(), "b.json", to="hl7v2").output)
     assert (message.header.kind, message.header.structure) == ("ADT^A08", "ADT_A01")

@@ -56,6 +56,9 @@ def translate(
         str | None, typer.Option("--member", metavar="ID", help="Whose profile applies; else by the message.")
     ] = None,
     to: Annotated[Target, typer.Option("--to", help="What to make.")] = Target.FHIR,
+    message: Annotated[
+        str, typer.Option("--message", metavar="CODE^EVENT", help="With --to hl7v2: OML^O21; else as the Bundle tells.")
+    ] = "",
     config: Annotated[
         Path | None,
         typer.Option(
@@ -83,7 +86,7 @@ def translate(
         try:
             made = stateless.translate(
                 piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain,
-                loss=loss or report is not None,
+                loss=loss or report is not None, message=message,
             )  # fmt: skip
             _put(made.output, out, f"{piece.name}{made.suffix}")
         except errors.HutongError as error:
