@@ -38,7 +38,7 @@ def bundle(body: bytes, *, formats: Formats, profile: Profile, check: bool) -> b
     made = formats.maps.to_fhir(hl7v2.decode(body), profile=profile).bundle
     if check:
         validate.check_bundle(made)
-    return json.dumps(made)
+    return json.dumps(made, finite=True)
 
 
 def message(body: bytes, *, formats: Formats, check: bool) -> bytes:

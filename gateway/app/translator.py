@@ -114,7 +114,7 @@ def _translated(entry: int, formats: Formats, channels: Channels, journal: Sqlit
         with journal.reading() as reader:
             arrived = load(reader, entry)
         made = formats.translate(arrived, channel_of(channels, arrived))
-        return b"" if made.rejects or made.unknown else json.dumps(made.bundle)
+        return b"" if made.rejects or made.unknown else json.dumps(made.bundle, finite=True)
     except Exception:  # noqa: BLE001  as above
         return b""
 

@@ -255,9 +255,10 @@ def _members(path: str, names: tuple[str, ...]) -> list[Element | None] | None:
 
 
 def _extending(path: str, name: str) -> Element | None:
-    """`_birthDate`: id and extensions of a primitive that occurs once and stands there (R4 json.html#primitive)."""
+    """`_birthDate`, `_given`: id and extensions of a primitive that stands there (R4 json.html#primitive); of each in a
+    list that has no nulls."""
     bare = definitions.children(path).get(name[1:]) or _chosen(path, name[1:])
-    if not name.startswith("_") or bare is None or bare.many or bare.types[0] not in PRIMITIVES:
+    if not name.startswith("_") or bare is None or bare.types[0] not in PRIMITIVES:
         return None
     return replace(bare, name=name, path=f"{path}.{name}", types=("Element",), inside="Element", codes=None, min=0)
 

@@ -8,10 +8,15 @@ and nothing is lost.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from gateway.mapping.syntax import Group
 
 Segment = list[str]
+_ORDER = frozenset({"ORC", "OBR"})
+Tree = tuple[int, tuple[Any, ...]]  # a group, and what it holds in order: numbers of segments, trees
+_KEPT = 100_000  # segments of all the trees that are remembered
+_SAID = ""  # among what is astray: a segment's place followed from what it says
 
 
 class Instance:
@@ -73,6 +78,8 @@ class Layout:
         self._number(root, -1)
         self.chains = [self.chain(number) for number in range(len(self.parents))]
         self.routes = self._routes()
+        self._known: dict[tuple[str, ...], Tree] = {}  # by the names of the segments
+        self._held = 0
         self.homes: dict[str, list[int]] = {}
         for number, positions in enumerate(self.positions):
             for name in positions:
@@ -125,11 +132,27 @@ class Layout:
     def place(self, segments: list[Segment], astray: list[str] | None = None) -> Instance:
         """The tree of groups for the segments of one message. `astray` gets the names of those that came too late for
         their group, or too early before the segment that begins it."""
+        names = tuple([segment[0] for segment in segments])
+        tree = self._known.get(names)
+        if tree is not None:  # the same segments in the same order
+            return _grown(tree, segments, None)
         root = here = Instance(0, None)
-        strays: list[str] = [] if astray is None else astray
-        for segment, following in zip(segments, [*segments[1:], [""]], strict=False):
-            here = self._place(here, segment, following[0], strays)
+        strays: list[str] = []
+        for segment, following in zip(segments, [*names[1:], ""], strict=False):
+            here = self._place(here, segment, following, strays)
+        if strays and astray is not None:
+            astray.extend(name for name in strays if name != _SAID)
+        elif not strays:
+            self._remember(names, root, segments)
         return root
+
+    def _remember(self, names: tuple[str, ...], root: Instance, segments: list[Segment]) -> None:
+        if self._held + len(names) > _KEPT:
+            self._known.clear()
+            self._held = 0
+        if len(names) <= _KEPT:
+            self._known[names] = _tree(root, {id(segment): number for number, segment in enumerate(segments)})
+            self._held += len(names)
 
     def _place(self, here: Instance, segment: Segment, following: str, astray: list[str]) -> Instance:
         name = segment[0]
@@ -172,7 +195,7 @@ class Layout:
         for number in enter:
             here = here.open(number)
         if here.parent is not None and not enter:
-            if self._begins(here, segment, following):
+            if self._begins(here, segment, following, astray):
                 here = here.parent.open(here.group)
             elif here.segments and self._leaderless(here) and segment[0] in self.leaders[here.group]:
                 astray.extend(here.segments)
@@ -196,7 +219,7 @@ class Layout:
             opened = opened.parent
         return False
 
-    def _begins(self, here: Instance, segment: Segment, following: str) -> bool:
+    def _begins(self, here: Instance, segment: Segment, following: str, astray: list[str]) -> bool:
         """Does this segment begin another occurrence of the group that is open?"""
         name = segment[0]
         if name in here.segments:
@@ -209,6 +232,8 @@ class Layout:
         if self._leaderless(here):
             return False  # opened by a segment that came too early: the leader joins it
         # a leader behind what should follow it: many laboratories send OBR ORC OBX
+        if name in _ORDER and not _ORDER.isdisjoint(here.segments):
+            astray.append(_SAID)
         together = _one_order(segment, here.segments)
         return bool(here.children) or following in here.segments if together is None else not together
 
@@ -225,6 +250,34 @@ class Layout:
         for name, segments in instance.segments.items():
             if name not in written:
                 yield from segments
+
+
+def _tree(instance: Instance, numbers: dict[int, int]) -> Tree:
+    items = [_tree(each, numbers) if isinstance(each, Instance) else numbers[id(each)] for each in instance.order]
+    return instance.group, tuple(items)
+
+
+def _grown(tree: Tree, segments: list[Segment], parent: Instance | None) -> Instance:
+    """A remembered tree with other segments."""
+    made = Instance(tree[0], parent)
+    named, children, order = made.segments, made.children, made.order
+    for item in tree[1]:
+        if item.__class__ is int:
+            segment = segments[item]
+            name = segment[0]
+            if name in named:
+                named[name].append(segment)
+            else:
+                named[name] = [segment]
+            order.append(segment)
+        else:
+            child = _grown(item, segments, made)
+            if child.group in children:
+                children[child.group].append(child)
+            else:
+                children[child.group] = [child]
+            order.append(child)
+    return made
 
 
 def _one_order(segment: Segment, present: dict[str, list[Segment]]) -> bool | None:
