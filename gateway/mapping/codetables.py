@@ -27,7 +27,8 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         case "coding":
             return codes.coding_pair(line.codes, _system(line, table, systems), into if table else None, back)
         case "concept":
-            return codes.concept_pair(line.codes, _system(line, table, systems), into if table else None, back)
+            system = _system(line, table, systems)
+            return codes.concept_pair(line.codes, system, into, back) if table else codes.system_pair(system)
         case "CWE" if line.arguments:
             return codes.listed_pair(_listed(line, tables))
         case "" | "code" if table:

@@ -156,6 +156,8 @@ def _preferred(codings: list[dict[str, Any]], context: Context) -> list[dict[str
 def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) -> str | None:
     """One code through a table: a member's own codes, the table, its default; None where nothing knows it."""
     written = context.text(raw.partition("^")[0].partition("&")[0]).strip()
+    if not written and raw.count("^") > 2:  # only the alternate code is told
+        written = parts(raw, context, 4)[3].partition("&")[0]
     if not written:
         return None
     code = context.local_code(table, written)
@@ -254,9 +256,10 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
     def coding_into(raw: str, context: Context) -> dict[str, Any] | None:
         code = mapped_code(raw, context, name, into) if into is not None else one_code(parts(raw, context)[0]) or None
         if code is not None and v2tables.known(system, code):
-            return {"system": system, "code": code}
-        own, display, named = parts(raw, context, 3)
-        found = coding(own, display, named or context.own_code_system(system.rpartition("/")[2]), context)
+            version = parts(raw, context, 7)[6] if into is None and raw.count("^") > 5 else ""
+            return {"system": system, **({"version": version} if version else {}), "code": code}
+        own, display, named, *_, version = parts(raw, context, 7)
+        found = coding(own, display, named or context.own_code_system(system.rpartition("/")[2]), context, version)
         return found[0] if found else None
 
     def coding_back(value: dict[str, Any], context: Context) -> str:
@@ -266,15 +269,33 @@ def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[
     return Pair(coding_into, coding_back, fits=("Coding",), coded=True)
 
 
-def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:
-    """A `CodeableConcept` with one coding in one system; without a table the code is taken as it is."""
+def system_pair(system: str) -> Pair:
+    """A `CodeableConcept` whose first code is one of a system; what the sender says besides stays beside it."""
+    short = system.rpartition("/")[2]
 
     def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
-        if into is None:
-            code, text = map(one_code, parts(raw, context, 2))
-            uri = system if v2tables.known(system, code) else context.own_code_system(system.rpartition("/")[2])
-            made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
-            return ({**made, "text": text} if text else made) or None
+        code, text = map(one_code, parts(raw, context, 2))
+        uri = system if v2tables.known(system, code) else context.own_code_system(short)
+        made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
+        if raw.count("^") > 1 and made and (whole := cwe_into(raw, context)):
+            return {**whole, "coding": [{**whole["coding"][0], **made["coding"][0]}, *whole["coding"][1:]]}
+        return ({**made, "text": text} if text else made) or None
+
+    def concept_back(value: dict[str, Any], context: Context) -> str:
+        for each in value.get("coding", ()):
+            own = each.get("system", "").startswith(CODE) and each["system"].endswith(f":{short}")
+            if (each.get("system") == system or own) and each.get("code"):
+                bare = len(value["coding"]) == 1 and "display" not in each and "version" not in each
+                return joined(each["code"], value.get("text", "")) if bare else cwe_back(value, context)
+        return ""
+
+    return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)
+
+
+def concept_pair(name: str, system: str, into: dict[str, str], back: dict[str, str]) -> Pair:
+    """A `CodeableConcept` with one coding in one system, by a table."""
+
+    def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
         code = mapped_code(raw, context, name, into) or into.get("*", "")
         if code == NOTHING:  # the table says: nothing to say in this system
             return None
@@ -284,11 +305,9 @@ def concept_pair(name: str, system: str, into: dict[str, str] | None, back: dict
         for each in value.get("coding", ()):
             own = each.get("system", "").startswith(CODE) and each["system"].endswith(f":{system.rpartition('/')[2]}")
             if (each.get("system") == system or own) and each.get("code"):
-                if into is None:
-                    return joined(each["code"], value.get("text", ""))
                 # a table with a default does not know every code; one without lets the others through
                 return escape(back.get(each["code"], "" if "*" in into else each["code"]))
-        return cwe_back(value, context) if into is not None else ""
+        return cwe_back(value, context)
 
     return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)
 

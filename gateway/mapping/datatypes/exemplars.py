@@ -176,7 +176,8 @@ def exemplars(datatype: str, table: dict[str, str] | None) -> tuple[Texts, ...]:
     """What to try a pair with; a coded type is tried with codes of its table as well."""
     if table is not None:
         known = [code for code in table if code != "*"][:4]
-        return (*((f"{code}^甲名^L^^^^^^原文",) for code in known), (_CWE.replace("A01", "ZZ9"),))
+        coded = ((f"{code}^甲名^L^^^^^^原文",) for code in known)
+        return (*coded, (_CWE.replace("A01", "ZZ9"),), *((f"^^^{code}^乙名^L",) for code in known[:1]))
     if datatype in ("", "code"):
         return EXEMPLARS["text"]
     return (
