@@ -15,6 +15,7 @@ from gateway.codec import json as json_tree
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.fhir import json, validate
 from gateway.mapping.adopt import adopt
+from gateway.mapping.lawful import lawful
 from gateway.mapping.maps import Maps, Translation
 from gateway.model import Channel, Community, Entry, Frame, Member, Profile
 
@@ -50,10 +51,14 @@ class Formats:
     def translate(
         self, entry: Entry, channel: Channel | None, *, hidden: frozenset[tuple[str, str]] = frozenset()
     ) -> Translation:
-        """The validated transaction Bundle of an entry. `hidden`: (table, code) to be taken as unknown.
+        """The validated transaction Bundle of an entry, without what R4 forbids (mapping/lawful.py). `hidden`: (table,
+        code) to be taken as unknown.
 
         Raises Configuration or Permanent, naming place and remedy."""
         made = _TRANSLATIONS[entry.format](self, entry, channel, self.member(entry.member), hidden)
+        if _valid(made):
+            return made
+        made = lawful(made)
         try:
             validate.check_bundle(made.bundle)
         except Permanent as error:
@@ -83,6 +88,14 @@ class Formats:
 
     def _profile(self) -> Profile:
         return Profile(time_zone=self.community.time_zone)
+
+
+def _valid(made: Translation) -> bool:
+    try:
+        validate.check_bundle(made.bundle)
+    except Permanent:
+        return False
+    return True
 
 
 def _sniffed(body: bytes) -> str:

@@ -127,7 +127,7 @@ class Context:
         return found
 
     def _system(self, namespace: str, universal: str, universal_type: str, kind: str) -> str:
-        if universal:
+        if universal and not any(map(str.isspace, universal)):  # R4 uri: no blanks
             match universal_type.upper():
                 case "ISO" if OID.fullmatch(universal):
                     return f"urn:oid:{universal}"
@@ -167,7 +167,7 @@ class Context:
             return f"http://terminology.hl7.org/CodeSystem/v2-{name[3:].zfill(4)}"
         if name.upper().startswith(("GB", "WS", "CV")):  # national standards mean the same at every member
             return f"{CODE}{quote(name, safe='')}"
-        if "://" in name or name.startswith("urn:"):
+        if ("://" in name or name.startswith("urn:")) and not any(map(str.isspace, name)):
             return name
         return self.own_code_system(name)
 

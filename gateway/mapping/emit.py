@@ -44,7 +44,9 @@ class BlockEmitter:
         self.sourced = [line for line in block.lines if line.into and line.sources and not line.link]
         self.constant = [line for line in block.lines if line.into and line.constant and not line.sources]
         self.source = SourceCode(writer, source)
-        self.target = TargetCode(writer, [self._path(line) for line in (*self.sourced, *self.constant)])
+        filled = [self._path(line) for line in (*self.sourced, *self.constant)]
+        linked = [self._path(line) for line in block.lines if line.into and line.link]
+        self.target = TargetCode(writer, filled, linked)
 
     def emit(self, name: str) -> None:
         write = self.writer
@@ -117,6 +119,8 @@ class BlockEmitter:
             for name, constant, _ in paths.list_of(self.block, self.library.systems).slice:
                 write.add(f"r.setdefault({name!r}, {write.literal(constant)})")
         exact = tuple(name for name in exact if name not in self._later())
+        for steps in self.target.ratios:
+            write.add(f"halves_left_out(r, {write.object(steps)}, context)")
         whole = any(line.link and line.link.type == WHOLE for line in self.block.lines)
         if whole:  # it is completed when all has been made
             exact, stems = (), ()
@@ -160,8 +164,7 @@ class BlockEmitter:
         path = self._path(line)
         pair = self.library.pair(line, path)
         guard = [self.source.condition(line.condition)] if line.condition else []
-        if path.text in self.target.shared and not path.leaf.many:
-            guard.append(self.target.unset(path))
+        guard += self.target.free(path)
         if guard:
             write.add(f"if {' and '.join(guard)}:")
             write.depth += 1
@@ -324,6 +327,7 @@ class BlockEmitter:
             guard.append(valueless)
         elif not path.leaf.many:
             guard.append(self.target.unset(path))
+        guard += self.target.alone(path)
         write.add(f"if {' and '.join(guard) or 'True'}:")
         write.depth += 1
         if not constant.text:  # `= ""`: what the event says is no longer so
@@ -342,7 +346,8 @@ class BlockEmitter:
         steps = write.object(steps_of(path))
         constants = constants_of(path)
         write.add(f"e = scope.get({link.type!r})")
-        write.add(f"if e is not None{f' and {self.source.condition(line.condition)}' if line.condition else ''}:")
+        guard = [self.source.condition(line.condition)] if line.condition else []
+        write.add(f"if {' and '.join(('e is not None', *guard, *self.target.alone(path)))}:")
         if self.block.element and path.leaf.name == "reference" and len(path.elements) == 1:
             write.add(f"    r.update(reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e))")
         elif constants is not None:

@@ -28,7 +28,7 @@ Made = dict[str, list[Entry]]  # by type, in order
 
 _CALLED = (
     "component", "first", "said", "field", "chosen", "complete", "further", "node", "link", "link_each",
-    "reference_to", "reference_shown", "trace", "NULL", "ABSENT",
+    "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
 )  # fmt: skip
 
 

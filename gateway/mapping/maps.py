@@ -108,7 +108,8 @@ class Maps:
         `when`: time of receipt, for Provenance where MSH-7 gives none. Raises Configuration when no map knows it."""
         name = self.structure(message)
         header = message.header
-        facility = header.sending_facility or header.sending_application or member or "unknown"
+        named = (header.sending_facility, header.sending_application)
+        facility = next((each for each in map(str.strip, named) if each), member or "unknown")
         context = Context(
             profile=profile,
             facility=facility,

@@ -174,6 +174,25 @@ def _fresh(value: Any) -> Any:
 SHOWN = frozenset({"Patient", "Practitioner", "Organization", "Location", "Condition"})  # with a name in references
 
 
+def halves_left_out(holder: dict[str, Any], steps: tuple[tuple[str, bool], ...], context: Context) -> None:
+    """A Ratio has both its parts or neither (R4 rat-1): one whose other part was no number is not made."""
+    (name, many), *rest = steps
+    found = holder.get(name)
+    if found is None:
+        return
+    for each in found if many else [found]:
+        if rest:
+            halves_left_out(each, tuple(rest), context)
+        elif ("numerator" in each) != ("denominator" in each):
+            each.clear()
+            context.note("one part of a ratio is no amount: it was not carried")
+    left = [each for each in found if each] if many else found
+    if not left:
+        del holder[name]
+    elif many:
+        holder[name] = left
+
+
 def reference_to(entry: Entry) -> dict[str, str]:
     return {"reference": entry.full_url}
 

@@ -14,8 +14,10 @@ from gateway.mapping.source_code import Writer
 class TargetCode:
     """Code that fills the resource `r` of one block."""
 
-    def __init__(self, writer: Writer, filled: list[paths.Path]) -> None:
+    def __init__(self, writer: Writer, filled: list[paths.Path], linked: list[paths.Path]) -> None:
         self.writer = writer
+        self.forms = _rival_forms([*filled, *linked])
+        self.ratios = _ratios(filled)
         self.elements = _shared_elements(filled)
         self.shared = _repeated([path.text for path in filled])  # filled by several lines: the first valued one stays
         self.leaves = {f".{'.'.join(element.name for element in path.elements)}" for path in filled}
@@ -81,6 +83,16 @@ class TargetCode:
                 return self.writer.object(frozen(value, inside))
         return self.writer.literal(value)
 
+    def free(self, path: paths.Path) -> list[str]:
+        """Expressions: no earlier line has filled this path, nor another form of its choice."""
+        shared = path.text in self.shared and not path.leaf.many
+        return [*([self.unset(path)] if shared else []), *self.alone(path)]
+
+    def alone(self, path: paths.Path) -> list[str]:
+        """Expressions: no other form of this choice is there (R4: medicationReference or medicationCodeableConcept)."""
+        rivals = self.forms.get(path.elements[0].name, frozenset())
+        return [f"{self.writer.object(rivals)}.isdisjoint(r)"] if rivals else []
+
     def valueless(self, path: paths.Path) -> str:
         """An expression: the primitive that a path extends (`end.extension*…`) has no value; "" for other paths."""
         for number, element in enumerate(path.elements):
@@ -97,7 +109,7 @@ class TargetCode:
                 return f"{self.writer.object(_forms(path))}.isdisjoint(r)"
             return f"{path.leaf.name!r} not in r"
         outer = path.elements[0]
-        if outer.many and not outer.repeats and not outer.slice:
+        if outer.many and not outer.repeats:
             return self._unset_inside(path)
         if any(element.many for element in path.elements[:-1]):
             return "True"
@@ -120,6 +132,8 @@ class TargetCode:
                 rest.append(element.name)
         here = shared[-1] + "".join(f".get({name!r}, EMPTY)" for name in rest)
         inner = f"({shared[-1]} is None or {path.leaf.name!r} not in {here})"
+        if path.elements[0].slice:
+            return f"({shared[0]} is None or {inner})"
         return f"({path.elements[0].name!r} not in r if {shared[0]} is None else {inner})"
 
 
@@ -140,6 +154,33 @@ def _forms(path: paths.Path) -> frozenset[str]:
     """The JSON names of a choice: valueQuantity, valueString …"""
     around = path.text.rpartition(".")[0]
     return frozenset(name for name in definitions.names(around) if name.startswith(path.leaf.name[:-3]))
+
+
+def _rival_forms(found: list[paths.Path]) -> dict[str, frozenset[str]]:
+    """The JSON names of a choice that the lines of a block fill, each with its other forms."""
+    choices: dict[str, set[str]] = {}
+    for path in found:
+        first = path.elements[0]
+        bare = first.name.removeprefix("_")
+        if not first.choice and definitions.resolve(f"{path.resource}.{bare}").choice:
+            stems = (each for each in definitions.children(path.resource) if each.endswith("[x]"))
+            choices.setdefault(next(each for each in stems if bare.startswith(each[:-3])), set()).add(first.name)
+    return {
+        name: rivals
+        for names in choices.values()
+        for name in names
+        if (rivals := frozenset(each for each in names if each.lstrip("_") != name.lstrip("_")))
+    }
+
+
+def _ratios(filled: list[paths.Path]) -> list[tuple[tuple[str, bool], ...]]:
+    """The steps to each Ratio whose halves are filled by lines of their own."""
+    found: dict[tuple[tuple[str, bool], ...], None] = {}
+    for path in filled:
+        for number, element in enumerate(path.elements[:-1], start=1):
+            if element.type == "Ratio":
+                found[steps_of(path)[:number]] = None
+    return list(found)
 
 
 def _repeated(texts: list[str]) -> set[str]:

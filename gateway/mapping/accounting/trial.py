@@ -9,7 +9,9 @@ from datetime import datetime
 from gateway.codec import hl7v2
 from gateway.codec.hl7v2_header import header_of
 from gateway.errors import HutongError
+from gateway.fhir import shapes
 from gateway.mapping.accounting.elements import by_url
+from gateway.mapping.lawful import lawful
 from gateway.mapping.maps import Address, Maps, Translation
 from gateway.mapping.maps import leads_of as leads_of_document
 from gateway.mapping.structure import Segment
@@ -28,9 +30,10 @@ class Trial:
 
     def made(self) -> Translation:
         """The translation of the message, with its lineage. Raises HutongError where it becomes none."""
-        return self.maps.of(self.profile).to_fhir(
+        made = self.maps.of(self.profile).to_fhir(
             self.message, profile=self.profile, member=self.member, when=self.when, explain=True
         )
+        return made if shapes.valid(made.bundle) else lawful(made)
 
     def into(self, segments: Sequence[Segment] | None = None, *, explain: bool = False) -> Translation | None:
         """The translation of the message, or of it with other segments; None where that is no message any more."""
@@ -41,9 +44,10 @@ class Trial:
                 header = header_of(segments[0], charset=message.charset, declared=header.declared_charset)
             message = replace(message, segments=list(segments), header=header)
         try:
-            return self.maps.of(self.profile).to_fhir(
+            made = self.maps.of(self.profile).to_fhir(
                 message, profile=self.profile, member=self.member, when=self.when, explain=explain
             )
+            return made if shapes.valid(made.bundle) else lawful(made)
         except HutongError:
             return None
 

@@ -125,6 +125,8 @@ def _encoded(encoding: str, data: str, context: Context) -> tuple[str, int, str]
 
 def _digest(text: str) -> tuple[str, int]:
     """(SHA-256, size) of what a base64 text holds. Raises ValueError for a text that is none."""
+    if len(text) % 4:
+        raise ValueError("base64 comes in fours")
     digest = hashlib.sha256()
     size = 0
     for start in range(0, len(text), _CHUNK):

@@ -7,24 +7,28 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.codec.hl7v2_escape import escape
+from gateway.fhir import v2tables
 from gateway.mapping.context import MESSAGE, OID, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import parts
 from gateway.mapping.datatypes.places import PHYSICAL, PLACE
+from gateway.mapping.datatypes.simple import clean, one_code
 
 EVENTS = "http://terminology.hl7.org/CodeSystem/v2-0003"
 URI = "urn:ietf:rfc:3986"  # the value is a URI (R4 identifier-registry.html)
 
 
 def event_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """MSG → Coding: the trigger event, shown as all three components (`ADT^A01^ADT_A01`)."""
-    trigger = parts(raw, context, 2)[1]
-    return {"system": EVENTS, "code": trigger, "display": context.text(raw)} if trigger else None
+    """MSG → Coding: the trigger event, shown as all three components (`ADT^A01^ADT_A01`); a local one (Z82) is the
+    sender's own code."""
+    trigger = one_code(parts(raw, context, 2)[1])
+    system = EVENTS if v2tables.known(EVENTS, trigger) else context.own_code_system(EVENTS.rpartition("/")[2])
+    return {"system": system, "code": trigger, "display": context.text(raw)} if trigger else None
 
 
 def message_into(raw: str, context: Context) -> dict[str, Any] | None:
     """MSH-10 → Identifier of the message itself."""
-    number = context.text(raw)
+    number = clean(context.text(raw))
     return {"system": MESSAGE, "value": number} if number else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -107,7 +108,12 @@ def cx_into(raw: str, context: Context, usual: str = "") -> dict[str, Any] | Non
 
 
 def _day(text: str) -> str:
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if text[:8].isdecimal() and len(text) >= 8 else ""
+    """A real day, whatever time stands behind it."""
+    made = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
+    try:
+        return date.fromisoformat(made).isoformat() if made.isascii() else ""
+    except ValueError:
+        return ""
 
 
 def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
