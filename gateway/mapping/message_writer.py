@@ -78,6 +78,11 @@ class MessageWriter:
         )
         self.fields = frozenset(origins.name_of(each.line) for each in lines)  # that are written at all
 
+        self.marks: dict[str, set[str]] = {}  # type → the fields that blocks of it say
+        for target in chain.from_iterable(self.groups):
+            if target.mark and target.lines and not target.list:
+                self.marks.setdefault(target.block.type, set()).add(target.mark)
+
         others = sorted(chain.from_iterable(self.groups), key=lambda target: target.block.type != structure.lead)
         for target in others:
             for type_, links in groupby(sorted(target.links, key=_type), key=_type):
@@ -95,8 +100,6 @@ class MessageWriter:
             self._groups(root, leads, writing, group)
         for pen, found, text in writing.later:
             pen.alternative(found, text)
-        for pen, found, text, meant in writing.sent:
-            pen.as_sent(found, text, meant)
         counted(root)
         return [segment for segment in self.layout.write(root) if len(segment) > 1]
 
@@ -150,7 +153,6 @@ class Writing:
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
         self.facts = tuple(context.facts.values())
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
-        self.sent: list[tuple[Pen, Field, str, str]] = []  # fields as they came, where their parts say the same
 
     def with_others(self, leads: list[Resource]) -> list[Resource]:
         """The leads and those that they refer to across the whole message: the other patient of a link."""
@@ -224,7 +226,7 @@ class Writing:
         if not target.block.into:
             self._only_written(instance, target, known)
             return
-        if not target.lines:
+        if not target.lines and not target.leads:
             return
         if target.list:
             for element in self._elements(target, known)[: None if target.repeated else 1]:
@@ -261,7 +263,17 @@ class Writing:
         claims = self.claims.setdefault(id(owner), Claims())
         if target.list and target.beside:  # they stand in the segment of the resource that they refer to
             free = claims.free(target.block.path, values_at(owner, [target.list]))
-            return [each for each in free if self._beside(target, each) is not None]
+            beside = [each for each in free if self._beside(target, each) is not None]
+            alone = self._alone(owner, target, claims) if target.aside else []
+            return [*beside, *(each for each in alone if not self._refers(target, each))]
+        return self._alone(owner, target, claims)
+
+    def _refers(self, target: Target, element: dict[str, Any]) -> bool:
+        """Does an element refer to what stands in a segment of its own?"""
+        return any(self.graph.follow(element, link.path, link.type) for link in target.beside)
+
+    def _alone(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:
+        """The elements that have a segment of their own."""
         fields = self.writer.fields
         theirs = frozenset(origins.name_of(each.line) for each in target.lines)
         return [
@@ -285,7 +297,11 @@ class Writing:
 
     def _fits(self, target: Target, resource: Resource) -> bool:
         """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a
-        number of its own to OBR-15, one with a number to SPM; and to the group that its links tell."""
+        number of its own to OBR-15, one with a number to SPM; to the field that it says itself; and to the group that
+        its links tell."""
+        marks = self.writer.marks.get(target.block.type)
+        if marks and origins.field_of(resource, frozenset(marks), self.context) != target.mark:
+            return False
         if not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
             return False
         if any(self.graph.follow(resource, each.path, each.type) for each in target.elsewhere):
@@ -310,22 +326,21 @@ class Writing:
 
     def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
         """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
-        an order of several reports has the specimens of them all."""
+        an order of several reports has the specimens of them all. A list that is only followed back is not: a person
+        has others beside a visit's."""
         found: list[Resource] = []
-        lists: set[str] = set()
+        listed = whole = False
         lead = self.writer.structure.lead
         for from_, links in self.writer.linking.get(type_, ()):
             start = known.get(from_)
-            if start is None:
+            if start is None or (whole and from_ != lead):
                 continue
             for link in links:
-                name = link.path.leaf.name
-                if link.everywhere or not link.applies(self.context) or (name in lists and from_ != lead):
-                    continue
-                if link.every:
-                    lists.add(name)
-                found.extend(self.graph.follow(start, link.path, type_))
-        return found, bool(lists)
+                if not link.everywhere and link.applies(self.context):
+                    listed = listed or link.every
+                    whole = whole or (link.every and link.into)
+                    found.extend(self.graph.follow(start, link.path, type_))
+        return found, listed
 
     def _holds(self, resource: Resource, target: Target, known: Known) -> bool:
         """A condition of another visit of the same patient does not belong here."""

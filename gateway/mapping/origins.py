@@ -190,6 +190,16 @@ def field_of(element: Any, fields: frozenset[str], context: Context) -> str:
     return ""
 
 
+def mark_of(block: Block) -> str:
+    """The field that a block says its resources or elements stood in; "" where that follows from what they are."""
+    lines = (line for line in block.lines if line.constant and line.target[0].name == "extension")
+    return next((str(each.constant and each.constant.text) for each in lines if _marks(each)), "")
+
+
+def _marks(line: Line) -> bool:
+    return any(name == "url" and FIELD in values for name, values in line.target[0].slice)
+
+
 def mine(resource: Resource, path: paths.Path, own: str, fields: frozenset[str], context: Context) -> Resource:
     """The resource without the elements of a list that belong to other fields; the same where there are none."""
     name = path.elements[0].name

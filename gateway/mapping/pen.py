@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.hl7v2_escape import escape
-from gateway.mapping import origins, sent_fields
+from gateway.mapping import origins
 from gateway.mapping.segments import (
     completed,
     filtered,
@@ -55,12 +55,6 @@ class Pen:
             if values:
                 self.put(written, values, resource)
             self._entered(written, resource)
-        self.writing.sent.extend((self, *each) for each in sent_fields.told(resource, self.context))
-
-    def as_sent(self, found: Field, text: str, meant: str) -> None:
-        """The field as it was sent, where its parts are written as they were meant."""
-        own = self.fresh if self.fresh is not None and self.fresh[0] == found.segment else None
-        sent_fields.restore([own] if own else self.instance.segments.get(found.segment, ()), found, text, meant)
 
     def _entered(self, written: WrittenLine, resource: Resource) -> None:
         if written.enters:
@@ -100,8 +94,8 @@ class Pen:
         text = "~".join(each[0] for each in several)
         self._set(source, text)
         self.later.extend((self, found, text) for found in others)
-        for argument, each in zip(written.line.arguments, several[0][1:], strict=False):
-            self._set(argument, each)
+        for index, argument in enumerate(written.line.arguments[: len(several[0]) - 1], 1):
+            self._set(argument, next((each[index] for each in several if each[index]), ""))
 
     def _listed(self, source: Field, elements: list[Any], claimed: list[tuple[Any, tuple[str, ...]]]) -> None:
         """Elements of one list that several lines write into one field: in the order of the list."""

@@ -70,7 +70,7 @@ def silent(library: Library) -> Iterator[tuple[Block, Line]]:
         for line in block.lines:
             conditions = [each for each in (block.condition, line.condition) if each]
             facts = [{"STRUCTURE": name, "MESSAGE": name.partition("_")[0]} for name in homely]
-            if not any(all(_judged(each, known) is not False for each in conditions) for known in facts):
+            if not any(all(judged(each, known) is not False for each in conditions) for known in facts):
                 yield block, line
 
 
@@ -105,18 +105,18 @@ def _messages(library: Library, layouts: dict[str, Layout], block: Block, line: 
 def _holds(block: Block, line: Line, structure: Structure, event: str) -> bool:
     code, _, trigger = event.partition("_")
     facts = {"EVENT": trigger, "STRUCTURE": structure.name, "MESSAGE": code}
-    return all(_judged(each, facts) is not False for each in (block.condition, line.condition) if each)
+    return all(judged(each, facts) is not False for each in (block.condition, line.condition) if each)
 
 
-def _judged(condition: Condition, facts: dict[str, str]) -> bool | None:
+def judged(condition: Condition, facts: dict[str, str]) -> bool | None:
     """True, False, or None: it depends on what the message says."""
     match condition.operator:
         case "not":
-            inner = _judged(condition.parts[0], facts)
+            inner = judged(condition.parts[0], facts)
             return None if inner is None else not inner
         case "and" | "or":
             deciding = condition.operator == "or"
-            parts = [_judged(part, facts) for part in condition.parts]
+            parts = [judged(part, facts) for part in condition.parts]
             return deciding if deciding in parts else None if None in parts else not deciding
     return facts[condition.fact] in condition.values if condition.fact in facts else None
 

@@ -71,12 +71,11 @@ class Constant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """`= @ServiceRequest`: the nearest one made beside or above; `= @@Observation`: all made here and below;
-    `= @@@Patient`: all others of the whole message. `= !@@@Patient`: what stands there for those is to be taken out."""
+    `= @@@Patient`: all others of the whole message."""
 
     type: str
     every: bool = False
     everywhere: bool = False
-    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

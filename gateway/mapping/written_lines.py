@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.fhir import definitions, json
-from gateway.mapping import paths, wording
+from gateway.mapping import origins, paths, wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import SLOTS, Pair
 from gateway.mapping.datatypes.values import hinted
@@ -161,15 +161,19 @@ def _claimed(path: paths.Path, line: Line) -> str:
 def elements(
     resource: Resource, target: Target, context: Context, graph: Graph, claims: Claims
 ) -> list[dict[str, Any]]:
-    """The elements of its list that a block writes: free ones that fit its slice and that its first line can write."""
+    """The elements of its list that a block writes: free ones that fit its slice and that its first line, or another
+    one to the same place, can write."""
     if target.list is None or not target.lines:
         return []
-    first = min(target.lines, key=lambda each: each.line.place.line)
     found = values_at(resource, [target.list])
     return [
         each
         for each in claims.free(target.block.path, found)
-        if any(any(texts(value, first, context, graph, Claims())) for value in leaf_values(each, first, claims))
+        if any(
+            any(texts(value, first, context, graph, Claims()))
+            for first in target.first
+            for value in leaf_values(each, first, claims)
+        )
     ]
 
 
@@ -253,6 +257,7 @@ class WrittenLink:
     path: paths.Path
     condition: Condition | None = None
     everywhere: bool = False
+    into: bool = True  # what it lists is all that there is; of a link that is only followed back others may tell more
 
     def applies(self, context: Context) -> bool:
         return self.condition is None or possible(self.condition, context)
@@ -271,6 +276,23 @@ class Target:
     beside: tuple[WrittenLink, ...] = ()  # of elements: to the resources that were made of the same segment
     here: tuple[WrittenLink, ...] = ()  # links that are made in this group: what has none is not from here
     elsewhere: tuple[WrittenLink, ...] = ()  # links that are made in other groups only
+    mark: str = ""  # the field that it says its resources stood in: it writes none but those
+
+    @property
+    def leads(self) -> bool:
+        """It tells where others are found (`. <- participant*.member = @@PractitionerRole`)."""
+        return any(not link.into for link in self.links)
+
+    @property
+    def aside(self) -> bool:
+        """Elements that could refer to the resource of a segment, and say the same by themselves where they do not."""
+        return any(each.path.text == link.path.text for each in self.first for link in self.beside)
+
+    @property
+    def first(self) -> tuple[WrittenLine, ...]:
+        """The first line, and those to the same place: what an element of its list is about."""
+        first = min(self.lines, key=lambda each: each.line.place.line, default=None)
+        return tuple(each for each in self.lines if first and each.path.text == first.path.text)
 
     @property
     def apart(self) -> bool:
@@ -289,6 +311,7 @@ def target_of(
             paths.resolve(block.path, line, library.systems),
             line.condition,
             line.link.everywhere,
+            line.into,
         )
         for line in block.lines
         if line.link
@@ -296,7 +319,7 @@ def target_of(
     lines = tuple(written_lines(library, block))
     if block.element:
         list_ = paths.list_of(block, library.systems)
-        return Target(block, lines, (), repeated, opens, list_, links)
+        return Target(block, lines, (), repeated, opens, list_, links, mark=origins.mark_of(block))
     placed = {index: is_beside(each.condition, frozenset(beside)) for index, each in enumerate(links)}
     return Target(
         block,
@@ -306,6 +329,7 @@ def target_of(
         opens,
         here=tuple(each for index, each in enumerate(links) if placed[index] is True),
         elsewhere=tuple(each for index, each in enumerate(links) if placed[index] is False),
+        mark=origins.mark_of(block),
     )
 
 

@@ -17,6 +17,7 @@ from gateway.mapping.library import Library
 from gateway.mapping.maps import shipped
 from gateway.mapping.runtime import component
 from gateway.mapping.source_code import SIMPLE
+from gateway.mapping.statement import judged
 from gateway.mapping.syntax import Line
 
 FILE = "normal_forms.tsv"
@@ -34,7 +35,10 @@ def declared(folder: Path | None = None) -> dict[str, str]:
 def mapped_fields(library: Library, structure: str) -> dict[str, list[tuple[str, Line]]]:
     """'PID-8' → the lines that map it both ways in messages of a structure, each with the path of its block."""
     found: dict[str, list[tuple[str, Line]]] = {}
+    codes = {event.partition("_")[0] for event in (structure, *library.structures[structure].events)}
     for block in library.blocks_of(structure):
+        if block.condition and all(judged(block.condition, {"MESSAGE": code}) is False for code in codes):
+            continue
         for line in block.lines:
             if line.into and line.back and line.sources and not line.constant and not line.sources[0].every:
                 for source in (*line.sources, *(each for each in line.arguments if each.segment)):

@@ -157,6 +157,8 @@ def pln_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def pln_back(value: dict[str, Any], context: Context) -> str:
+    if value.get("system") == KEY:
+        return ""
     number, issuer, end = [*dln_back(value, context).split("^"), "", ""][:3]
     return "^".join((number, escape(type_code(value)), issuer, end)).rstrip("^")
 

@@ -235,6 +235,13 @@ def with_county_into(raw: str, county: str, context: Context) -> dict[str, Any] 
     return xad_into("^".join(components), context) if xad_into(raw, context) else None
 
 
+def with_county_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    """(XAD, the county again for receivers of versions before 2.7, which withdrew PID-12)."""
+    address = xad_back(value, context)
+    county = [*address.split("^"), *[""] * 9][8] if context.profile.version < "2.7" else ""
+    return address, county
+
+
 # ------------------------------------------------------------------------------------------------ phones
 
 
@@ -306,11 +313,18 @@ def preferred_into(raw: str, way: str, context: Context) -> dict[str, Any] | Non
     return {"extension": [*made.pop("extension", ()), {"url": PREFERRED, "valueBoolean": True}], **made}
 
 
+def preferred_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    """(XTN, code of HL7 0185 where it is the preferred way of contact)."""
+    marked = any(each.get("url") == PREFERRED and each.get("valueBoolean") for each in value.get("extension", ()))
+    ways = (code for code, (name, means) in _PREFERRED.items() if marked and value.get(name) == means)
+    return xtn_back(value, context), next(ways, "")
+
+
 PAIRS = {
     "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",)),
     "XAD": Pair(xad_into, xad_back, fits=("Address",)),
-    "XADC": Pair(with_county_into, xad_back, fields=1, fits=("Address",)),
-    "preferred": Pair(preferred_into, xtn_back, fields=1, fits=("ContactPoint",)),
+    "XADC": Pair(with_county_into, with_county_back, fields=1, fits=("Address",)),
+    "preferred": Pair(preferred_into, preferred_back, fields=1, fits=("ContactPoint",)),
     "named": Pair(named_into, named_back, fits=("Reference",)),
     "fullname": Pair(full_name_into, full_name_back, fits=("string",)),
     "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",)),
