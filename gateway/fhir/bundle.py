@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from gateway.model import Resource
 
 DELETE = "urn:hutong:delete"  # extension of an entry: the source said "" for this path; remove it on update
+PART = "urn:hutong:part"  # extension of an entry: {element, from}: what of that list refers there is taken out (A37)
 REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
 _NAMESPACE_BYTES = _NAMESPACE.bytes
@@ -92,11 +93,15 @@ def entry(
     *,
     deletes: Iterable[str] = (),
     reopen: bool = False,
+    parts: Iterable[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """One entry; `deletes` are the paths ('Patient.birthDate') that the source said are to be empty, `reopen` that the
-    status may move back."""
+    status may move back, `parts` what is to be taken out: ('Patient.link', the fullUrl that it refers to)."""
     made: dict[str, Any] = {"fullUrl": full_url, "resource": resource, "request": dict(request)}
     extension: list[dict[str, Any]] = [{"url": DELETE, "valueString": path} for path in deletes]
+    for element, other in parts:
+        inner = [{"url": "element", "valueString": element}, {"url": "from", "valueReference": {"reference": other}}]
+        extension.append({"url": PART, "extension": inner})
     if reopen:
         extension.append({"url": REOPEN, "valueBoolean": True})
     return {"extension": extension, **made} if extension else made
@@ -105,6 +110,12 @@ def entry(
 def deletes(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """The paths that an entry wants removed on update."""
     return tuple(each["valueString"] for each in entry.get("extension", ()) if each.get("url") == DELETE)
+
+
+def parts(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The (list, reference) that an entry wants taken out: 'Patient.link' and whom it referred to."""
+    found = (each["extension"] for each in entry.get("extension", ()) if each.get("url") == PART)
+    return tuple((element["valueString"], other["valueReference"]["reference"]) for element, other in found)
 
 
 def reopens(entry: Mapping[str, Any]) -> bool:

@@ -17,6 +17,8 @@ from gateway.mapping.syntax import WHOLE, Block, Export, Field, Group, KeyValue,
 if TYPE_CHECKING:
     from gateway.mapping.library import Library
 
+_RAW = ("", "text", "raw", "code")  # data types that give the text of the field
+
 
 def mistakes(library: Library) -> Iterator[str]:
     """One text for each mistake."""
@@ -173,6 +175,9 @@ def _pair(library: Library, line: Line, path: paths.Path) -> None:
     names = [*load(), *codetables.BUILT]
     if line.datatype and line.datatype not in names:
         raise Configuration(f"{line.place}: no data type is called {line.datatype}{nearest(line.datatype, names)}")
+    if line.into and line.datatype in _RAW and not line.codes and (known := definitions.resolve(path.text).codes):
+        remedy = f"give it a table: | NAME, with {' '.join(sorted(known)[:12])}"
+        raise Configuration(f"{line.place}: {path.text} takes the codes of R4 only; {remedy}")
     fits = library.pair(line, path).fits
     if line.into and fits and path.leaf.type and path.leaf.type not in fits:
         maker = line.datatype or "a code table"

@@ -31,7 +31,7 @@ CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 class Entry:
     """One resource of the Bundle while it is being made."""
 
-    __slots__ = ("deletes", "full_url", "key", "keyed", "once", "origins", "reopen", "resource")
+    __slots__ = ("deletes", "full_url", "key", "keyed", "once", "origins", "parts", "reopen", "resource")
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
         self.full_url = full_url
@@ -41,6 +41,7 @@ class Entry:
         self.key = "|".join(keyed) if keyed else ""
         self.origins: list[Any] = []  # the remembered ones that went into it (memory.py)
         self.deletes: list[str] = []
+        self.parts: list[tuple[str, str]] = []  # (list, fullUrl): what it no longer has to do with
         self.reopen = False  # its status may move back
 
 
@@ -334,6 +335,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
         request = bundles.create(type_, *entry.keyed)
     else:
         request = bundles.update(type_, *entry.keyed)
-    if entry.deletes or entry.reopen:
-        return bundles.entry(resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen)
+    if entry.deletes or entry.reopen or entry.parts:
+        return bundles.entry(
+            resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen, parts=entry.parts
+        )
     return {"fullUrl": entry.full_url, "resource": resource, "request": request}

@@ -7,13 +7,13 @@ from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import origins, paths, runtime, wording
+from gateway.mapping import origins, paths, runtime, sent_fields, wording
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
-from gateway.mapping.source_code import SIMPLE, SourceCode, Writer
+from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, place_of
 from gateway.mapping.syntax import WHOLE, Block, Constant, Field, KeyValue, Line, Link
-from gateway.mapping.target_code import TargetCode, constants_of, steps_of
+from gateway.mapping.target_code import TargetCode, constants_of, required, steps_of
 
 BUILT = frozenset({"coding", "concept", "code", "CWE"})  # their arguments went into the pair when it was built
 BREAK = "\\.br\\"
@@ -68,7 +68,21 @@ class BlockEmitter:
         for line in self.block.lines:
             if line.into and line.link is not None and not line.link.every:
                 self._link(line, line.link)
+        if self.source.source == "segments":
+            self._sent()
         self._end()
+
+    def _sent(self) -> None:
+        """Fields that say more than the lines took of them (sent_fields.py)."""
+        for each in sent_fields.divided(self.library, self.block):
+            raw = self.source.raw(each.field)
+            others = [self.source.raw(field) for field in each.before]
+            more = [raw] if each.composed else [f"'~' in {raw}"]
+            if others:
+                more = [raw, *(f"{other} and {raw} != {other}" for other in others)]
+            self.writer.add(f"if {' and '.join(more)}:")
+            call = self.writer.object(sent_fields.keep)
+            self.writer.add(f"    {call}(r, {each.name!r}, {raw}, {self.writer.object(each.parts)}, context)")
 
     def _begin(self) -> None:
         write = self.writer
@@ -100,7 +114,7 @@ class BlockEmitter:
     def _end(self) -> None:
         write = self.writer
         inside = definitions.resolve(self.block.path).inside if self.block.element else self.block.type
-        exact, stems = _required(inside)
+        exact, stems = required(inside)
         if self.block.element:
             for name, constant, _ in paths.list_of(self.block, self.library.systems).slice:
                 write.add(f"r.setdefault({name!r}, {write.literal(constant)})")
@@ -185,7 +199,9 @@ class BlockEmitter:
         write.add(f"    deletes.append({emptied!r})" if emptied else "    pass")
         write.add(f"elif {value}:")
         write.depth += 1
-        where = " else ".join(_place(each) + (f" if {raw}" if last else "") for each, raw, last in _chain(line, raws))
+        where = " else ".join(
+            place_of(each) + (f" if {raw}" if last else "") for each, raw, last in chain_of(line, raws)
+        )
         found = line.sources[0]
         if found.repeats and not pair.whole:
             self._repetitions(line, path, pair, value, where=where, composite=composite)
@@ -380,21 +396,3 @@ def _applying(lines: tuple[Line, ...], structure: str) -> Iterator[Line]:
         applies = runtime.settled(line.condition, structure) if line.condition else None
         if applies is not False:
             yield replace(line, condition=None) if applies else line
-
-
-def _place(found: Field) -> str:
-    """An expression: the segment as it came and the number of a field, for lineage."""
-    return f"({(found.segment and f'{found.segment}_') or 'ABSENT'}, {found.number})"
-
-
-def _chain(line: Line, raws: list[str]) -> list[tuple[Field, str, bool]]:
-    """The alternatives of a line for `a if … else b if … else c`."""
-    last = len(raws) - 1
-    return [(each, raw, index < last) for index, (each, raw) in enumerate(zip(line.sources, raws, strict=True))]
-
-
-def _required(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(elements, stems of choices) that R4 demands of every such resource or element."""
-    needed = [each.name for each in definitions.children(path).values() if each.min]
-    exact = tuple(name for name in needed if not name.endswith("[x]"))
-    return exact, tuple(name[:-3] for name in needed if name.endswith("[x]"))

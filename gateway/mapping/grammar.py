@@ -294,6 +294,8 @@ def _modifier(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"reference": str(children[0])}
         case "link":
             return {"link": _link(children[0])}
+        case "parting":
+            return {"link": replace(_link(str(children[0])[1:]), parts=True)}
         case "constant":
             system, _, code = str(children[0]).rpartition("#")
             return {

@@ -42,11 +42,15 @@ class ListLink:
     condition: Condition | None
     everywhere: bool = False
     demanded: str = ""  # the element, where R4 demands it of the resource
+    parted: str = ""  # the list from which these are taken out
 
     def set(self, entry: Entry, made: Made, context: Context) -> None:
         if self.condition and not runtime.possible(self.condition, context):
             return
         found = [each for each in dict.fromkeys(made.get(self.type, ())) if each is not entry]
+        if self.parted:
+            entry.parts.extend((self.parted, each.full_url) for each in found)
+            return
         if not found:
             if self.demanded and self.demanded not in entry.resource:
                 context.leave(entry, self.demanded)
@@ -113,7 +117,10 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
             demanded = first if first and definitions.resolve(f"{block.type}.{first}").min else ""
             condition = None if applies else line.condition
             link = line.link
-            made.append(ListLink(link.type, steps_of(path), constants_of(path), condition, link.everywhere, demanded))
+            parted = f"{block.type}.{path.elements[0].name}" if link.parts else ""
+            made.append(
+                ListLink(link.type, steps_of(path), constants_of(path), condition, link.everywhere, demanded, parted)
+            )
     return tuple(made)
 
 

@@ -100,6 +100,8 @@ class MessageWriter:
             self._groups(root, leads, writing, group)
         for pen, found, text in writing.later:
             pen.alternative(found, text)
+        for pen, found, text, meant in writing.sent:
+            pen.as_sent(found, text, meant)
         counted(root)
         return [segment for segment in self.layout.write(root) if len(segment) > 1]
 
@@ -153,6 +155,7 @@ class Writing:
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
         self.facts = tuple(context.facts.values())
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
+        self.sent: list[tuple[Pen, Field, str, str]] = []  # fields as they came, where their parts say the same
 
     def with_others(self, leads: list[Resource]) -> list[Resource]:
         """The leads and those that they refer to across the whole message: the other patient of a link."""
@@ -326,21 +329,22 @@ class Writing:
 
     def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
         """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
-        an order of several reports has the specimens of them all. A list that is only followed back is not: a person
-        has others beside a visit's."""
+        an order of several reports has the specimens of them all."""
         found: list[Resource] = []
-        listed = whole = False
+        lists: set[str] = set()
         lead = self.writer.structure.lead
         for from_, links in self.writer.linking.get(type_, ()):
             start = known.get(from_)
-            if start is None or (whole and from_ != lead):
+            if start is None:
                 continue
             for link in links:
-                if not link.everywhere and link.applies(self.context):
-                    listed = listed or link.every
-                    whole = whole or (link.every and link.into)
-                    found.extend(self.graph.follow(start, link.path, type_))
-        return found, listed
+                name = link.path.leaf.name
+                if link.everywhere or not link.applies(self.context) or (name in lists and from_ != lead):
+                    continue
+                if link.every:
+                    lists.add(name)
+                found.extend(self.graph.follow(start, link.path, type_))
+        return found, bool(lists)
 
     def _holds(self, resource: Resource, target: Target, known: Known) -> bool:
         """A condition of another visit of the same patient does not belong here."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.errors import Configuration
 from gateway.fhir import definitions
+from gateway.fhir.primitives import PRIMITIVES
 from gateway.mapping.syntax import Block, Constant, Line, Step
 
 _TABLE = re.compile(r"v2-\d{4}")
@@ -122,18 +123,35 @@ def value_of(path: str, constant: Constant, line: Line | Block, systems: dict[st
 
 
 def _typed(type_: str, constant: Constant, line: Line | Block, systems: dict[str, str]) -> Any:
-    if type_ == "boolean":
-        return constant.text == "true"
-    if type_ == "decimal":
-        return Decimal(constant.text)
     if type_ not in ("Coding", "CodeableConcept"):
-        return f"{constant.system}#{constant.text}" if constant.system else constant.text
+        return _primitive(type_, f"{constant.system}#{constant.text}" if constant.system else constant.text, line)
     if not constant.system:
         return {"text": constant.text} if type_ == "CodeableConcept" else {"code": constant.text}
     coding: dict[str, Any] = {"system": system_of(constant.system, line, systems), "code": constant.text}
     if constant.display:
         coding["display"] = constant.display
     return coding if type_ == "Coding" else {"coding": [coding]}
+
+
+def _primitive(type_: str, text: str, line: Line | Block) -> Any:
+    """The JSON value that a text means. Raises Configuration for one that R4 does not allow."""
+    known = PRIMITIVES.get(type_)
+    if known is None or not text:  # "" takes away
+        return text
+    if known.pattern and not re.match(known.pattern, text):
+        raise Configuration(f"{line.place}: {text} is no {type_}: {known.wanted}")
+    if known.json is bool and text in ("true", "false"):
+        return text == "true"
+    if known.json is str:
+        return text
+    try:
+        number = Decimal(text) if type_ == "decimal" else int(text)
+    except (ValueError, ArithmeticError):
+        raise Configuration(f"{line.place}: {text} is no {type_}: {known.wanted}") from None
+    least, most = (number if each is None else each for each in (known.least, known.most))
+    if known.json is bool or not least <= number <= most:
+        raise Configuration(f"{line.place}: {text} is no {type_}: {known.wanted}")
+    return number
 
 
 def system_of(name: str, line: Line | Block, systems: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.hl7v2_escape import escape
-from gateway.mapping import origins
+from gateway.mapping import origins, sent_fields
 from gateway.mapping.segments import (
     completed,
     filtered,
@@ -55,6 +55,12 @@ class Pen:
             if values:
                 self.put(written, values, resource)
             self._entered(written, resource)
+        self.writing.sent.extend((self, *each) for each in sent_fields.told(resource, self.context))
+
+    def as_sent(self, found: Field, text: str, meant: str) -> None:
+        """The field as it was sent, where its parts are written as they were meant."""
+        own = self.fresh if self.fresh is not None and self.fresh[0] == found.segment else None
+        sent_fields.restore([own] if own else self.instance.segments.get(found.segment, ()), found, text, meant)
 
     def _entered(self, written: WrittenLine, resource: Resource) -> None:
         if written.enters:

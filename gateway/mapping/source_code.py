@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.mapping.syntax import Block, Condition, Field, KeyValue
+from gateway.mapping.syntax import Block, Condition, Field, KeyValue, Line
 
 SIMPLE = frozenset({"", "code", "text", "number", "integer", "positive", "yn", "dtm", "date", "instant"})
 
@@ -162,3 +162,14 @@ def of_condition(condition: Condition | None) -> list[Field]:
         return []
     own = [condition.field] if condition.field else []
     return own + [found for part in condition.parts for found in of_condition(part)]
+
+
+def place_of(found: Field) -> str:
+    """An expression: the segment as it came and the number of a field, for lineage."""
+    return f"({(found.segment and f'{found.segment}_') or 'ABSENT'}, {found.number})"
+
+
+def chain_of(line: Line, raws: list[str]) -> list[tuple[Field, str, bool]]:
+    """The alternatives of a line for `a if … else b if … else c`."""
+    last = len(raws) - 1
+    return [(each, raw, index < last) for index, (each, raw) in enumerate(zip(line.sources, raws, strict=True))]

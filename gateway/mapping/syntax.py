@@ -71,11 +71,12 @@ class Constant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """`= @ServiceRequest`: the nearest one made beside or above; `= @@Observation`: all made here and below;
-    `= @@@Patient`: all others of the whole message."""
+    `= @@@Patient`: all others of the whole message. `= !@@@Patient`: what stands there for those is to be taken out."""
 
     type: str
     every: bool = False
     everywhere: bool = False
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

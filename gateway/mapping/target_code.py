@@ -197,3 +197,10 @@ def constants_of(path: paths.Path) -> dict[str, Any] | None:
     if not outer.repeats or len(path.elements) < 2:
         return None
     return {name: value for name, value, _ in outer.slice}
+
+
+def required(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(elements, stems of choices) that R4 demands of every such resource or element."""
+    needed = [each.name for each in definitions.children(path).values() if each.min]
+    exact = tuple(name for name in needed if not name.endswith("[x]"))
+    return exact, tuple(name[:-3] for name in needed if name.endswith("[x]"))

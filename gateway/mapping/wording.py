@@ -75,7 +75,7 @@ def worded(pair: Pair, path: Path) -> Pair:
     def into(raw: str, *others: Any) -> Any:
         """`others`: the field arguments, the context, the words."""
         value = pair.into(raw, *others)
-        if not isinstance(value, dict) or not _short(raw):
+        if not isinstance(value, dict) or not short(raw):
             return value
         if raw == _ours(pair, (raw, *others), {**constants, **value}):
             return value
@@ -121,10 +121,11 @@ def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, .
 
 def _alike(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, ...]) -> bool:
     """Is it how we should write it, or nothing that can be kept?"""
-    return raw == value or not _short(raw) or raw == _first(pair.back(value, context, *words))
+    return raw == value or not short(raw) or raw == _first(pair.back(value, context, *words))
 
 
-def _short(raw: str) -> bool:
+def short(raw: str) -> bool:
+    """Can a text be kept?"""
     return len(raw) <= _LONGEST and raw.isprintable() and not raw.isspace()
 
 
@@ -153,6 +154,11 @@ def _in(element: Any) -> str:
             if each.get("url") == WRITTEN:
                 return str(each.get("valueString", ""))
     return ""
+
+
+def of(value: Any) -> str:
+    """The text that a value came as, "" where that is our own."""
+    return value.written if isinstance(value, Worded) else _in(value)
 
 
 def again(

@@ -257,7 +257,7 @@ class WrittenLink:
     path: paths.Path
     condition: Condition | None = None
     everywhere: bool = False
-    into: bool = True  # what it lists is all that there is; of a link that is only followed back others may tell more
+    into: bool = True  # it is made going in, too
 
     def applies(self, context: Context) -> bool:
         return self.condition is None or possible(self.condition, context)

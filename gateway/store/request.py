@@ -32,6 +32,7 @@ class Item:
     criteria: tuple[tuple[str, str], ...] = ()  # the condition's other parameters
     if_match: int | None = None
     deletes: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()  # (list, reference): what is taken out of it
     keep: bool = False  # what exists stays
     reopen: bool = False
     target: str = ""  # id of the resource it is
@@ -76,6 +77,7 @@ def _item(position: int, entry: Mapping[str, Any]) -> Item:
         criteria=criteria,
         if_match=read_etag(request.get("ifMatch", "")),
         deletes=bundle.deletes(entry),
+        parts=bundle.parts(entry),
         keep=method == "POST",
         reopen=bundle.reopens(entry),
     )

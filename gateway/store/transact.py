@@ -157,6 +157,8 @@ class _Application:
 
     def _patient(self, item: Item) -> str:
         """A Patient: identity's decision, else its identifiers. A retired one is spoken to through its survivor."""
+        if item.parts and (own := self._own(item)) is not None:
+            return own
         if item.full_url in self._patients:
             decided = self._patients[item.full_url]
         else:
@@ -178,6 +180,13 @@ class _Application:
         if len(living) > 1:
             raise matching.several("Patient", len(living))
         return living.pop() if living else None
+
+    def _own(self, item: Item) -> str | None:
+        """The Patient that carries the number itself, retired or not: a link is undone between just these two."""
+        found = self._workspace.with_identifiers("Patient", item.identifiers)
+        if len(found) > 1:
+            raise matching.several("Patient", len(found))
+        return found[0].id if found else None
 
     def _twin(self, item: Item) -> str | None:
         """The same new person in another entry of this Bundle."""
@@ -242,7 +251,11 @@ class _Application:
             result = update.replaced(base, arriving)
         else:
             keep = item.keep or item.late
-            result = update.combine(base, arriving, keep=keep, deletes=item.deletes, reopen=item.reopen)
+            apart = base
+            for element, other in item.parts:
+                apart = update.parted(apart, element, self._target_of(other))
+            result = update.combine(apart, arriving, keep=keep, deletes=item.deletes, reopen=item.reopen)
+            result = apart if result is None and apart is not base else result
         if result is not None:
             working.result, working.touched = result, True
         return item, working, "ignored" if item.late else "unchanged"

@@ -86,6 +86,21 @@ def amended(stored: Resource, before: Resource, after: Resource) -> Resource | N
     return None if same(result, stored) else result
 
 
+def parted(stored: Resource, element: str, other: str) -> Resource:
+    """The stored resource without the members of a list ('Patient.link') that refer to another one: two records that
+    were linked by mistake. A patient who was retired by that link alone lives again."""
+    name = element.rpartition(".")[2]
+    gone = [each for each in stored.get(name, ()) if _other(each) == other]
+    if not gone:
+        return stored
+    left = [each for each in stored[name] if _other(each) != other]
+    result = {key: value for key, value in stored.items() if key != name} | ({name: left} if left else {})
+    retired = [each for each in gone if each.get("type") == "replaced-by"]
+    if retired and not any(each.get("type") == "replaced-by" for each in left):
+        result.pop("active", None)
+    return result
+
+
 def replaced(stored: Resource, arriving: Resource) -> Resource | None:
     """Plain PUT Type/id (R4 http.html#update): the arriving resource takes the place; None when it is the same."""
     meta = {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}

@@ -368,6 +368,44 @@ def test_a_late_message_for_a_retired_number_speaks_to_the_survivor(ward: Ward, 
     assert ward.get(done.references[O])["subject"]["reference"] == new
 
 
+def unlink(one: str = "P1", two: str = "P2") -> list[dict[str, Any]]:
+    """A37: these two have nothing to do with each other."""
+    made = []
+    for number, url, other in ((one, "urn:uuid:one", "urn:uuid:two"), (two, "urn:uuid:two", "urn:uuid:one")):
+        request = bundle.update("Patient", MRN, number)
+        made.append(bundle.entry(patient(number), url, request, parts=[("Patient.link", other)]))
+    return made
+
+
+@pytest.mark.parametrize("by_identity", [True, False])
+def test_a_merge_is_undone_between_these_two_alone(ward: Ward, by_identity: bool) -> None:
+    for number in ("P1", "P2", "P3"):
+        person(ward, number)
+    ward.apply(*merge("P3", "P2"))
+    done = ward.apply(*merge("P1", "P2"))
+    old, new = done.references["urn:uuid:old"], done.references["urn:uuid:new"]
+    living = new.removeprefix("Patient/")
+    patients = {"urn:uuid:one": living, "urn:uuid:two": living} if by_identity else {}
+    apart = ward.apply(*unlink(), patients=patients)
+    assert (apart.references["urn:uuid:one"], apart.references["urn:uuid:two"]) == (old, new)
+    assert "link" not in ward.get(old)
+    assert "active" not in ward.get(old)
+    assert [each["type"] for each in ward.get(new)["link"]] == ["replaces"]  # P3 stays merged
+    assert ward.apply(*unlink(), patients=patients).changes == ()
+    assert ward.apply(put(patient("P1", gender="other"), P)).references[P] == old
+
+
+def test_a_link_between_living_patients_is_undone(ward: Ward) -> None:
+    see = [
+        put(patient(one, link=[{"other": {"reference": f"urn:uuid:{two}"}, "type": "seealso"}]), f"urn:uuid:{one}")
+        for one, two in (("P1", "P2"), ("P2", "P1"))
+    ]
+    linked = ward.apply(*see).references["urn:uuid:P1"]
+    assert "link" in ward.get(linked)
+    ward.apply(*unlink())
+    assert "link" not in ward.get(linked)
+
+
 def test_an_order_of_the_retired_patient_is_found_for_the_survivor(ward: Ward) -> None:
     one = person(ward, "P1")
     person(ward, "P2")

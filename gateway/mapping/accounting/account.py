@@ -88,7 +88,8 @@ def _wordings(value: Any) -> Iterator[str]:
         for each in value:
             yield from _wordings(each)
     elif isinstance(value, dict) and value.get("url") == WRITTEN:
-        yield value["valueString"]
+        yield value.get("valueString", "")
+        yield from (each["valueString"] for each in value.get("extension", ()))
     elif isinstance(value, dict):
         for each in value.values():
             yield from _wordings(each)

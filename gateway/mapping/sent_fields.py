@@ -1,0 +1,168 @@
+"""Fields as they were sent, where lines read only parts of them: kept beside the parts, and written again while these
+say the same.
+
+What a value says is kept with the value (wording.py). A field that several lines divide among them (ORC-7), of which
+one takes the first repetition only (ORC-12), or that another field goes before (OBR-2 behind ORC-2), is more than any
+of its values: an extension `urn:hutong:written` of the resource holds its name, its text, and what the lines would
+write for it. Where they come to write anything else, because the resource was changed or the receiver reads otherwise,
+the text is void. Further repetitions may hold numbers of the sender's own: behind the name stands the sender's
+facility, and only that one gets them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.mapping import codetables, paths, wording
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.graph import values_at
+from gateway.mapping.library import Library
+from gateway.mapping.runtime import possible
+from gateway.mapping.segments import part_of, set_field, set_part
+from gateway.mapping.source_code import SIMPLE
+from gateway.mapping.structure import Segment
+from gateway.mapping.syntax import Block, Condition, Field, Line
+from gateway.mapping.wording import WRITTEN
+from gateway.model import Resource
+
+_ENVELOPE = frozenset({"MSH", "EVN"})
+_FIELD, _TEXT, _MEANT = "field", "text", "meant"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one line writes into a field."""
+
+    source: Field
+    path: paths.Path
+    pair: Pair
+    words: tuple[str, ...]
+    condition: Condition | None
+    constant: str  # the text of a constant line
+    simple: bool  # no composite: its parts do not become subcomponents
+    keeps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A field of which the lines of a block may not say all."""
+
+    name: str
+    parts: tuple[Part, ...]
+    before: tuple[Field, ...]  # the fields that go before it: it is more where it says something else than they
+
+    @property
+    def field(self) -> Field:
+        return Field(segment=self.name.partition("-")[0], number=int(self.name.partition("-")[2]))
+
+    @property
+    def composed(self) -> bool:
+        """Do lines take components of it? Else it says more only in further repetitions."""
+        return any(each.source.component for each in self.parts)
+
+
+def divided(library: Library, block: Block) -> Iterator[Divided]:
+    """The fields of a block that could say more than its lines read."""
+    found: dict[str, list[tuple[Line, Field]]] = {}
+    for line in block.lines:
+        for source in line.sources if line.back and not line.link else ():
+            if source.segment and source.segment not in _ENVELOPE:
+                found.setdefault(f"{source.segment}-{source.number}", []).append((line, source))
+    for name, lines in found.items():
+        if not any(line.into and not line.constant for line, _ in lines):
+            continue
+        parts = tuple(_part(library, block, line, source) for line, source in lines)
+        if all(map(_plain, parts)):
+            first = lines[0][0]
+            before = tuple(first.sources[: first.sources.index(lines[0][1])])
+            ordered = sorted(parts, key=lambda each: not any(element.slice for element in each.path.elements))
+            yield Divided(name, tuple(ordered), before)
+
+
+def _part(library: Library, block: Block, line: Line, source: Field) -> Part:
+    path = paths.resolve(block.path, line, library.systems)
+    if line.constant:
+        return Part(source, path, Pair(str, str), (), line.condition, line.constant.text, True, False)
+    pair = library.pair(line, path)
+    words = () if line.datatype in codetables.BUILT else tuple(each.name for each in line.arguments[pair.fields :])
+    keeps = wording.applies(line, path, pair, block)
+    return Part(source, path, pair, words, line.condition, "", line.datatype in SIMPLE, keeps)
+
+
+def _plain(part: Part) -> bool:
+    return not (part.source.repeats or part.source.every or part.path.leaf.choice or part.pair.whole)
+
+
+# ------------------------------------------------------------------------------------------------- into FHIR
+
+
+def keep(resource: dict[str, Any], name: str, raw: str, parts: tuple[Part, ...], context: Context) -> None:
+    """Adds the field to a resource or an element where the parts do not say all of it."""
+    if not wording.short(raw):
+        return
+    segment: Segment = [name.partition("-")[0]]
+    for part in parts:
+        text = _text(resource, part, context)
+        if text and not part_of(segment, part.source):
+            set_part(segment, part.source, text)
+    number = int(name.partition("-")[2])
+    ours = segment[number] if len(segment) > number else ""
+    if ours and ours != raw:
+        whose = f"{name} {context.facility}" if "~" in raw else name
+        told = [(_FIELD, whose), (_TEXT, raw), (_MEANT, ours)]
+        kept = {"url": WRITTEN, "extension": [{"url": url, "valueString": text} for url, text in told]}
+        resource["extension"] = [*resource.get("extension", ()), kept]
+
+
+def _text(resource: dict[str, Any], part: Part, context: Context) -> str:
+    """What a line writes of a resource that has just been made."""
+    if part.condition is not None and not possible(part.condition, context):
+        return ""
+    around, leaf = part.path.elements[:-1], part.path.leaf
+    if part.keeps and leaf.type in wording.TEXTS:
+        values = wording.of_primitives(values_at(resource, around) if around else [resource], leaf)
+    else:
+        values = values_at(resource, part.path.elements)
+    if part.constant:
+        return part.constant if values else ""
+    made = next(filter(None, (_written(value, part, context) for value in values)), "")
+    return made if part.simple or not part.source.component else made.replace("^", "&")
+
+
+def _written(value: Any, part: Part, context: Context) -> str:
+    sent = wording.of(value) if part.keeps else ""
+    if sent:
+        return sent
+    if part.pair.makes and isinstance(value, dict):
+        entry = context.entries.get(value.get("reference", ""))
+        if entry is not None:
+            value = {**value, **entry.resource}
+        elif isinstance(value.get("identifier"), dict):
+            value = {**value, "identifier": [value["identifier"]]}
+    made = part.pair.back(value, context, *part.words)
+    return str(made[0] if isinstance(made, tuple) else made)
+
+
+# ------------------------------------------------------------------------------------------------- back
+
+
+def told(resource: Resource, context: Context) -> Iterator[tuple[Field, str, str]]:
+    """(field, its text, what it means) of each field that a resource keeps for this receiver."""
+    for each in resource.get("extension", ()):
+        if each.get("url") == WRITTEN and "extension" in each:
+            kept = {one.get("url"): str(one.get("valueString", "")) for one in each["extension"]}
+            name, _, sender = kept.get(_FIELD, "").partition(" ")
+            segment, _, number = name.partition("-")
+            if number.isdecimal() and sender in ("", context.facility):
+                yield Field(segment=segment, number=int(number)), kept.get(_TEXT, ""), kept.get(_MEANT, "")
+
+
+def restore(segments: Iterable[Segment], found: Field, text: str, meant: str) -> None:
+    """Writes the text into the segment where its parts stand now."""
+    for segment in segments:
+        if len(segment) > found.number and segment[found.number] == meant and segment[0] == found.segment:
+            set_field(segment, found.number, text)
+            return

@@ -1,0 +1,83 @@
+"""A field of which the lines read only parts comes back whole, as long as the parts say the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.mapping.accounting.roundtrip import Came, compare_message
+from gateway.mapping.accounting.trial import again_to, write
+from gateway.model import Profile
+from tests.mapping.house import all_of, message
+from tests.mapping.test_accounting import trial
+
+TIMING = "2^TID&0800,1400,2000^D3^20260312080000^^U^^餐后抽血"
+DOCTORS = "SQ001^黄^志明~77^HUANG^ZHIMING^^^^^^REGISTER"
+
+
+def order(*, timing: str = "", doctor: str = "", other: str = "", version: str = "2.3.1") -> bytes:
+    """ORC-7, ORC-12, OBR-16."""
+    lines = (
+        f"ORC|NW|P1^HIS|||||{timing}||||{'|' if not doctor else ''}{'' if not doctor else f'|{doctor}'}",
+        f"OBR|1|P1^HIS||CBC^血常规^L||||||||||||{other}",
+    )
+    return message("ORM^O01", *lines).replace(b"|P|2.5.1", f"|P|{version}".encode())
+
+
+def came(body: bytes) -> dict[str, Came]:
+    return {value.place: value.came for value in compare_message(trial(body)).values}
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (order(timing=TIMING), "ORC-7"),
+        (order(doctor=DOCTORS), "ORC-12"),
+        (message("SIU^S12", "SCH|B1^HIS|B2^RIS|||||||20|min|^^20^20260313093000^20260313095000"), "SCH-11"),
+    ],
+)
+def test_it_comes_back_as_it_was_sent(body: bytes, place: str) -> None:
+    assert came(body)[place] is Came.IDENTICAL
+
+
+def test_the_second_of_two_fields_that_tell_one_thing_keeps_its_own_text() -> None:
+    tried = trial(order(doctor="SQ001^黄^志明", other="SQ002^孙^丽华"))
+    again = write(tried.maps, tried.made(), address=again_to(tried.message.header, tried.profile, tried.when))
+    assert (written(again, "ORC")[12], written(again, "OBR")[16]) == ("SQ001^黄^志明", "SQ002^孙^丽华")
+
+
+def test_a_changed_resource_is_written_as_it_is_now() -> None:
+    tried = trial(order(timing=TIMING))
+    made = tried.made()
+    (request,) = all_of(made, "ServiceRequest")
+    request["priority"] = "routine"
+    request.pop("_priority", None)
+    orc = written(write(tried.maps, made, address=again_to(tried.message.header, tried.profile, tried.when)), "ORC")
+    assert orc[7].split("^")[5] == "R"
+    assert "餐后抽血" not in orc[7]
+
+
+def test_a_receiver_of_another_zone_reads_its_own_clock() -> None:
+    tried = trial(order(timing=TIMING))
+    to = replace(
+        again_to(tried.message.header, tried.profile, tried.when),
+        profile=Profile(time_zone="Asia/Tokyo", version="2.3.1"),
+    )
+    assert written(write(tried.maps, tried.made(), address=to), "ORC")[7].split("^")[3] == "20260312090000"
+
+
+def test_further_numbers_of_the_sender_are_for_the_sender_alone() -> None:
+    tried = trial(order(doctor=DOCTORS))
+    to = replace(again_to(tried.message.header, tried.profile, tried.when), facility="TOWN", sender="")
+    assert "HUANG" not in write(tried.maps, tried.made(), address=to).decode()
+
+
+def test_what_is_wholly_read_is_kept_once() -> None:
+    made = trial(order(timing="^^^20260312080000^^R", doctor="SQ001^黄^志明", other="SQ001^黄^志明")).made()
+    (request,) = all_of(made, "ServiceRequest")
+    assert all(each["url"] != "urn:hutong:written" for each in request.get("extension", ()))
+
+
+def written(body: bytes, name: str) -> list[str]:
+    return next(line.split("|") for line in body.decode().split("\r") if line[:3] == name)
