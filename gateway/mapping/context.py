@@ -268,7 +268,7 @@ class Context:
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
     "Account", "AllergyIntolerance", "Appointment", "Basic", "CarePlan", "CareTeam", "ChargeItem", "Condition",
     "Consent", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag",
-    "ImagingStudy", "Immunization", "Location", "Medication", "MedicationAdministration", "MedicationDispense",
+    "Goal", "ImagingStudy", "Immunization", "Location", "Medication", "MedicationAdministration", "MedicationDispense",
     "MedicationRequest", "NutritionOrder", "Observation", "ObservationDefinition", "Organization", "Patient",
     "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ServiceRequest", "Specimen", "SupplyRequest",
     "Task",

@@ -33,7 +33,7 @@ STARTS = ("codes", "systems", "message", "export", "block", "line")
 FIELD = re.compile(
     r"(?P<segment>\w{3})(?P<every>\[\])?-(?P<number>\d+)(?P<repeats>\*)?(?:\.(?P<c>\d+))?(?:\.(?P<s>\d+))?"
 )
-FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION", "BESIDE")
+FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION", "BESIDE", "UNDER")
 
 
 @dataclass(frozen=True, slots=True)

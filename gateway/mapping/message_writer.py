@@ -59,6 +59,8 @@ class MessageWriter:
                         repeated_segment(self.layout, group, block),
                         opens=opens,
                         beside=self.layout.positions[group],
+                        under=self.layout.positions[self.layout.parents[group]] if group else (),
+                        structure=structure.name,
                     )
                 )
         here = [block for block in blocks if block.into and not block.element and homes(self.layout, block)]

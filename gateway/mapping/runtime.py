@@ -78,7 +78,7 @@ def _judged(condition: Condition, context: Context) -> bool | None:
             deciding = condition.operator == "or"
             parts = [_judged(part, context) for part in condition.parts]
             return deciding if deciding in parts else None if None in parts else not deciding
-        case _ if condition.fact in ("", "BESIDE"):
+        case _ if condition.fact in ("", "BESIDE", "UNDER"):
             return None
         case _:
             return context.facts.get(condition.fact) in condition.values

@@ -114,6 +114,9 @@ class SourceCode:
         found = condition.field
         if found is None and condition.fact == "BESIDE":
             return f"not {self.writer.object(frozenset(condition.values))}.isdisjoint(g.segments)"
+        if found is None and condition.fact == "UNDER":
+            named = self.writer.object(frozenset(condition.values))
+            return f"(g.parent is not None and not {named}.isdisjoint(g.parent.segments))"
         if found is None:
             return f"context.facts.get({condition.fact!r}) in {self.writer.object(frozenset(condition.values))}"
         if segment:

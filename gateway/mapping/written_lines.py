@@ -5,12 +5,12 @@ An element is written by the first line that its slice fits; alternatives (`ORC-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.fhir import definitions, json
-from gateway.mapping import origins, paths, wording
+from gateway.mapping import origins, paths, runtime, wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import SLOTS, Pair
 from gateway.mapping.datatypes.values import hinted
@@ -301,9 +301,17 @@ class Target:
 
 
 def target_of(
-    library: Library, block: Block, repeated: str = "", *, opens: bool = False, beside: Iterable[str] = ()
+    library: Library,
+    block: Block,
+    repeated: str = "",
+    *,
+    opens: bool = False,
+    beside: Iterable[str] = (),
+    under: Iterable[str] = (),
+    structure: str = "",
 ) -> Target:
-    """`beside`: the segments of the group."""
+    """`beside`: the segments of the group; `under`: those of the group around it. A link that this structure never
+    makes is none."""
     links = tuple(
         WrittenLink(
             line.link.type,
@@ -314,13 +322,14 @@ def target_of(
             line.into,
         )
         for line in block.lines
-        if line.link
+        if line.link and (line.condition is None or runtime.settled(line.condition, structure) is not False)
     )
     lines = tuple(written_lines(library, block))
     if block.element:
         list_ = paths.list_of(block, library.systems)
         return Target(block, lines, (), repeated, opens, list_, links, mark=origins.mark_of(block))
-    placed = {index: is_beside(each.condition, frozenset(beside)) for index, each in enumerate(links)}
+    facts = {"BESIDE": frozenset(beside), "UNDER": frozenset(under)}
+    placed = {index: is_placed(each.condition, facts) for index, each in enumerate(links)}
     return Target(
         block,
         lines,
@@ -333,11 +342,16 @@ def target_of(
     )
 
 
-def is_beside(condition: Condition | None, names: frozenset[str]) -> bool | None:
-    """Whether `BESIDE = SPM` holds in a group with these segments; None for a condition that asks something else."""
+def is_placed(condition: Condition | None, facts: Mapping[str, frozenset[str]]) -> bool | None:
+    """Whether `BESIDE = SPM` or `UNDER = PRB` holds in a group with these segments in and around it; None for a
+    condition that asks something else."""
     if condition is None:
         return None
     if condition.operator == "not":
-        inner = is_beside(condition.parts[0], names)
+        inner = is_placed(condition.parts[0], facts)
         return None if inner is None else not inner
-    return not names.isdisjoint(condition.values) if condition.fact == "BESIDE" else None
+    if condition.operator == "and":
+        parts = [is_placed(each, facts) for each in condition.parts]
+        return False if False in parts else True if True in parts else None
+    names = facts.get(condition.fact)
+    return None if names is None else not names.isdisjoint(condition.values)
