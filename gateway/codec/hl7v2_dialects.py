@@ -69,8 +69,11 @@ def mend(segments: list[Segment], *, carets: bool) -> tuple[list[Note], Origins]
             key = (name, segment[1] if len(segment) > 1 else "")
             recount = recount or not key[1] or key in seen
             seen.add(key)
-            if name == "OBX" and (carets or not _plain(segment)):
-                _mend_result(segments, index, notes, origins)
+            if name == "OBX":
+                if carets or not _plain(segment):
+                    _mend_result(segments, index, notes, origins)
+                if len(segment) > 7 and "~" in segment[7]:
+                    _mend_range(segments, index, notes)
         elif name == "OBR":
             seen.clear()
         if name in TIMES:
@@ -231,6 +234,12 @@ def _mend_carets(segment: Segment, place: str, notes: list[Note]) -> None:
         if mended != segment[number]:
             segment[number] = mended
             notes.append(Note("separator-in-text", f"{place}-{number}", "^ in a power of ten was read as text"))
+
+
+def _mend_range(segments: Sequence[Segment], index: int, notes: list[Note]) -> None:
+    """3.5~9.5 is one range: OBX-7 does not repeat (§7.4.2.7)."""
+    segments[index][7] = segments[index][7].replace("~", "\\R\\")
+    notes.append(Note("separator-in-text", f"{_place(segments, index)}-7", "~ in a reference range was read as text"))
 
 
 # ------------------------------------------------------------------------------------------------ times, set ids

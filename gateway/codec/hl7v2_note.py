@@ -25,7 +25,7 @@ DIALECTS: Final[Mapping[str, str]] = {  # code → what the sender does, and wha
     "shifted": "fields stand one place beside their own (§2.5.3)",
     "value-type": "OBX-2 is empty or in small letters; it names the type of OBX-5 (§7.4.2.2)",
     "value-place": "a numeric result stands in OBX-4, which numbers parts of a result (§7.4.2.4)",
-    "separator-in-text": "^ stands in a text or unit; it is written \\S\\ there (§2.7.1)",
+    "separator-in-text": "^ or ~ stands in a text, unit or range; it is written \\S\\ or \\R\\ there (§2.7.1)",
     "time-form": "times are written with signs between; HL7 writes YYYYMMDDHHMMSS (§2.A.22)",
 }
 

@@ -153,7 +153,7 @@ def _codes(place: Place, tree: lark.Tree[Any]) -> CodeTable:
 
 
 def _message(place: Place, tree: lark.Tree[Any]) -> Structure:
-    name, leads, once, events, group = tree.children
+    name, leads, once, each, events, group = tree.children
     lead, *others = map(str, leads.children) if leads else ("",)
     return Structure(
         place=place,
@@ -163,6 +163,7 @@ def _message(place: Place, tree: lark.Tree[Any]) -> Structure:
         root=_group(group),
         events={"".join(map(str, event.children)): str(name) for event in (events.children if events else [])},
         once=tuple(map(str, once.children)) if once else (),
+        each=str(each.children[0]) if each else "",
     )
 
 

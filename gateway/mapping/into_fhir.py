@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.errors import HutongError
 from gateway.fhir import definitions
-from gateway.mapping import memory, paths, runtime, wording
+from gateway.mapping import memory, paths, patients, runtime, wording
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
@@ -24,6 +24,7 @@ from gateway.mapping.target_code import constants_of, steps_of
 Near = dict[str, Segment]  # the first segment of each name, here and around
 BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | None"]
 Made = dict[str, list[Entry]]  # by type, in order
+Head = dict[tuple[int, int], "Entry | None"]  # by block and segment
 
 
 _CALLED = (
@@ -72,6 +73,7 @@ class CompiledBlock:
     apart: bool  # it points at another one of its own type (the retired patient of a merge): not what others mean
     only: str = ""  # the one segment without which it makes nothing; "" where several may do
     beside: bool = False  # another block of the group makes something of the same segments
+    head: bool = False  # it reads what stands before the patients of a message alone
 
 
 def _compiled(
@@ -141,6 +143,9 @@ class StructureMap:
                 repeated = repeated_segment(self.layout, group, block)
                 self.groups[group].append(_compiled(library, block, function, repeated, structure.name))
         self.groups = [[_with_company(each, group) for each in group] for group in self.groups]
+        if structure.each:
+            names = patients.head(structure)
+            self.groups[0] = [replace(each, head=names.issuperset(each.block.segments)) for each in self.groups[0]]
         for compiled in self.groups:  # elements when what they belong to is there
             compiled.sort(key=lambda each: each.block.element is not None)
 
@@ -152,13 +157,19 @@ class StructureMap:
             each if len(each) >= (width := widths.get(each[0], 0)) else each + [""] * (width - len(each))
             for each in segments
         ]
-        root = self.layout.place(wide, astray)
+        said: list[str] = []
+        found = patients.parts(wide, self.structure, said)
+        head: Head | None = {} if len(found) > 1 else None
+        for part in found:
+            root = self.layout.place(part, astray)
+            last: list[tuple[ListLink, Entry]] = []
+            made = self._group(root, context, {}, {}, last, head)
+            for link, entry in last:
+                link.set(entry, made, context)
         if astray:
-            context.note(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
-        last: list[tuple[ListLink, Entry]] = []
-        made = self._group(root, context, {}, {}, last)
-        for link, entry in last:
-            link.set(entry, made, context)
+            said.append(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
+        for each in said:
+            context.note(each)
 
     def _group(
         self,
@@ -167,12 +178,14 @@ class StructureMap:
         around: dict[str, Entry],
         outer: Near,
         last: list[tuple[ListLink, Entry]],
+        head: Head | None = None,
     ) -> Made:
-        """What the group and those inside it have become; `last` collects the links to all of the message."""
+        """What the group and those inside it have become; `last` collects the links to all of the message, `head` what
+        the head of a message about several patients has become."""
         scope = dict(around)
         near = outer | {name: found[0] for name, found in instance.segments.items()}
         made: Made = {}
-        linked = self._blocks(instance, near, context, scope, made)
+        linked = self._blocks(instance, near, context, scope, made, head)
         for children in instance.children.values():
             for child in children:
                 for type_, entries in self._group(child, context, scope, near, last).items():
@@ -185,7 +198,7 @@ class StructureMap:
         return made
 
     def _blocks(
-        self, instance: Instance, near: Near, context: Context, scope: dict[str, Entry], made: Made
+        self, instance: Instance, near: Near, context: Context, scope: dict[str, Entry], made: Made, head: Head | None
     ) -> list[tuple[CompiledBlock, Entry]]:
         """The blocks of one group; answers what is linked when everything below has been made."""
         linked: list[tuple[CompiledBlock, Entry]] = []
@@ -196,7 +209,12 @@ class StructureMap:
             function, type_ = compiled.function, compiled.block.type
             for item in instance.segments.get(compiled.repeated, ()) if compiled.repeated else _ONCE:
                 own = beside.setdefault(id(item), {}) if compiled.beside else {}
-                entry = function(instance, near, context, {**scope, **own} if own else scope, item)
+                if head is None or not compiled.head:
+                    entry = function(instance, near, context, {**scope, **own} if own else scope, item)
+                elif (id(compiled), id(item)) in head:
+                    entry = head[id(compiled), id(item)]
+                else:
+                    entry = head[id(compiled), id(item)] = function(instance, near, context, scope, item)
                 if entry is None:
                     continue
                 own[type_] = entry

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
-from gateway.mapping import envelope
+from gateway.mapping import envelope, patients
 from gateway.mapping.context import Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
@@ -209,7 +209,10 @@ class Maps:
         )  # fmt: skip
         if structure not in self._writers:
             self._writers[structure] = MessageWriter(found, self.library)
-        segments = self._writers[structure].run([own[each] for each in leads], Graph(own), context)
+        graph = Graph(own)
+        found_leads = patients.by_patient([own[each] for each in leads], graph, found)
+        segments = [each for part in found_leads for each in self._writers[structure].run(part, graph, context)]
+        patients.number(segments)
         head = [
             envelope.header(
                 code=code, event=event, structure=structure_of(code, event), profile=to.profile,

@@ -169,6 +169,7 @@ class Structure:
     events: dict[str, str] = field(default_factory=dict)  # 'ADT_A04': trigger events that use this structure
     once: tuple[str, ...] = ()  # resource types that this message creates if absent and never changes
     others: tuple[str, ...] = ()  # `for Encounter or Patient`: what it may be about where it makes no lead
+    each: str = ""  # `each PID`: all that follows the head repeats with this segment, a patient each time
 
     def holds(self, segment: str) -> bool:
         """Does it name this segment anywhere?"""

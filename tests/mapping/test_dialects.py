@@ -205,3 +205,15 @@ def test_mended_messages_are_cut_nowhere() -> None:
         except Permanent:
             continue
         assert body[:end].endswith(b"\r") or "cut" in {note.code for note in message.mended}
+
+
+def test_a_range_with_a_tilde_is_one_range() -> None:
+    body = CLEAN.replace("3.5-9.5", "3.5~9.5").encode()
+    (observation,) = (
+        entry["resource"]
+        for entry in house.into(body).bundle["entry"]
+        if entry["resource"].get("code", {}).get("text") == "白细胞"
+    )
+    (limits,) = observation["referenceRange"]
+    assert (str(limits["low"]["value"]), str(limits["high"]["value"]), limits["text"]) == ("3.5", "9.5", "3.5~9.5")
+    assert "separator-in-text" in told(body)

@@ -119,8 +119,8 @@ class Reasons:
 
 
 def _waives(row: tuple[str, str, str, str], segment: str, field: str) -> bool:
-    """Only a row that waives the field for every element says that it is left out."""
-    return row[0] in ("*", segment) or (row[0].startswith(f"{segment}[") and row[1] in ("*", field))
+    """Only a row that names the field, or all fields of the segment everywhere, says that it is left out."""
+    return row[0] in ("*", segment) or (row[0].startswith(f"{segment}[") and row[1] == field)
 
 
 def _readers(library: Library, structure: str) -> dict[tuple[str, int], list[tuple[Block, Line | None]]]:
