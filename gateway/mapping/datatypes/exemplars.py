@@ -33,6 +33,7 @@ _PHONES = (
 )
 _ADDRESSES = (
     _XAD,
+    "High St^^Town^^^^B",
     "High St^^Town^^^^M",
     "High St^^Town^^^^V",
     "县^路1号^县城^省^123456^CHN^H^^区",
@@ -131,13 +132,21 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "offset": (("30^min",),),
     "clock": (("0930",),),
     "wording": ((_CWE,), ("A01^甲名^L",), ("A01",)),
-    "maker": ((_CWE,), ("A01^甲名^L",)),
-    "addressed": ((_XCN, _XAD), *((_XCN, each) for each in _ADDRESSES)),
+    "maker": ((_CWE,), ("A01^甲名^L",), ("A01^^L^^^^^^原文",)),
+    "addressed": ((_XCN, _XAD), *(("S88^Doe", each) for each in _ADDRESSES)),
     "site": (
-        (_XON, _XAD, _XTN), ("Org Name", _XAD, _XTN), ("Org Name^D^12345", _XAD, _XTN),
-        *((_XON, each, _XTN) for each in _ADDRESSES), *((_XON, _XAD, each) for each in _PHONES),
+        (_XON, "", ""), ("Org Name", _XAD, ""), *(("Org^D^12345", each, "") for each in _ADDRESSES),
+        *(("Org^D^12345", "", each) for each in _PHONES),
     ),
-    "placed": (("^^^FAC", _XAD), *((_PL, each) for each in _ADDRESSES)),
+    "establishment": (
+        (_XON, _CWE, "", ""), *(("Org^D^12345", "", each, "") for each in _ADDRESSES),
+        *(("Org^D^12345", "", "", each) for each in _PHONES),
+    ),
+    "organizationkind": ((_XON, _CWE), ("Org Name^D^12345", "A01^甲名^L")),
+    "placed": (
+        (_PL, ""), (_PL.replace("&SENDER&1.2.3&ISO", ""), ""), ("^^^FAC", _XAD),
+        *(("PoC^Room", each) for each in _ADDRESSES),
+    ),
     "FC": (("FC1&类别&L^20200101",),),
     "JCC": (("J1&职务&L^C2&类别&L^words",),),
     "MO": (("100.50^CNY",),),

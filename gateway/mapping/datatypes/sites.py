@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import joined, parts, subparts
 from gateway.mapping.datatypes.people import xad_back, xad_into, xtn_back, xtn_into
 from gateway.mapping.datatypes.places import PLACE, pl_back, pl_into, xon_back, xon_into
@@ -84,9 +85,56 @@ def site_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
     return xon_back({**value, "identifier": numbered}, context), where, call
 
 
+def _ways(address: str, phone: str, context: Context, barred: str = "") -> dict[str, Any]:
+    """Where somebody is found (XAD*) and reached (XTN*). `barred`: a use that R4 does not let the resource have."""
+    found = [xad_into(each, context) for each in address.split("~")] if address not in ("", '""') else []
+    called = [xtn_into(each, context) for each in phone.split("~")] if phone not in ("", '""') else []
+    made = {"address": [each for each in found if each], "telecom": [each for each in called if each]}
+    for each in (*made["address"], *made["telecom"]) if barred else ():
+        if each.get("use") == barred:
+            del each["use"]
+    return {name: each for name, each in made.items() if each}
+
+
+def _ways_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    found = [xad_back(each, context) for each in value.get("address", ())]
+    called = [xtn_back(each, context) for each in value.get("telecom", ())]
+    return "~".join(filter(None, found)), "~".join(filter(None, called))
+
+
+def establishment_into(raw: str, kind: str, address: str, phone: str, context: Context) -> dict[str, Any] | None:
+    """XON in one field; what kind of institution it is (CWE), where it is found and reached → Reference(Organization).
+    Its address and phones are nobody's home (R4 org-2, org-3)."""
+    found = xon_into(raw, context)
+    if found and "reference" in found:
+        concept = cwe_into(kind.partition("~")[0], context) if kind else None
+        more = ({"type": [concept]} if concept else {}) | _ways(address, phone, context, barred="home")
+        if more:
+            _tell(found, context, more)
+    return found
+
+
+def establishment_back(value: dict[str, Any], context: Context) -> tuple[str, str, str, str]:
+    kinds = value.get("type", ()) if isinstance(value.get("type"), list) else ()  # a Reference names a type of resource
+    kind = next((cwe_back(each, context) for each in kinds), "")
+    return xon_back(value, context), kind, *_ways_back(value, context)
+
+
+def kind_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
+    """XON and what kind of institution it is (CWE) → Reference(Organization)."""
+    return establishment_into(raw, kind, "", "", context)
+
+
+def kind_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    name, kind, _, _ = establishment_back(value, context)
+    return name, kind
+
+
 def maker_into(raw: str, context: Context) -> dict[str, Any] | None:
     """CWE that names an organisation (a manufacturer, a department) → Reference(Organization)."""
     code, name, system = parts(raw, context, 3)
+    if not name and raw.count("^") > 7:
+        name = parts(raw, context, 9)[8]
     display = {"display": name or code} if name or code else {}
     if not code:
         return display or None
@@ -110,5 +158,7 @@ PAIRS = {
     "placed": Pair(placed_into, placed_back, fields=1, makes="Location", fits=("Reference",)),
     "addressed": Pair(addressed_into, addressed_back, fields=1, makes="Practitioner", fits=("Reference",)),
     "site": Pair(site_into, site_back, fields=2, makes="Location", fits=("Reference",)),
+    "establishment": Pair(establishment_into, establishment_back, fields=3, makes="Organization", fits=("Reference",)),
+    "organizationkind": Pair(kind_into, kind_back, fields=1, makes="Organization", fits=("Reference",)),
     "maker": Pair(maker_into, maker_back, makes="Organization", fits=("Reference",)),
 }
