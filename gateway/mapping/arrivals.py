@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.mapping import paths
+from gateway.mapping.codetables import BUILT
 from gateway.mapping.context import KEY, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.exemplars import Texts, exemplars
-from gateway.mapping.emit import BUILT
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import SIMPLE

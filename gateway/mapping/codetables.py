@@ -11,7 +11,7 @@ from gateway.mapping import paths
 from gateway.mapping.datatypes import Pair, codes, load, simple
 from gateway.mapping.syntax import CodeTable, Line
 
-BUILT = ("code", "coding", "concept")  # pairs that are built for a system and a table
+BUILT = frozenset({"code", "coding", "concept", "CWE"})  # their arguments go into the pair when it is built
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
     "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
     "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",

@@ -77,6 +77,7 @@ class Context:
         self.left: list[Entry] = []  # what could not be made whole
         self.whole: Entry | None = None  # what says of all of it where it comes from
         self.notes: list[str] = []
+        self.told = 0  # how often something was noted
         self.unknown: list[tuple[str, str]] = []  # (table, code) that no table knew
         self.words: dict[tuple[str, str], str] = {}  # how the sender calls them
         self.hidden = hidden  # (table, code) that count as unknown: to see what knowing them changes
@@ -111,6 +112,7 @@ class Context:
         self.note(f"no {entry.resource['resourceType']} was made: the message gives no {element}")
 
     def note(self, text: str) -> None:
+        self.told += 1  # also what was told before: what gives a note is not remembered (memory.py)
         if text not in self.notes:
             self.notes.append(text)
 
@@ -290,7 +292,10 @@ def unite(kept: Resource, other: Resource) -> None:
     order = kept["resourceType"] == "ServiceRequest"
     for name, value in other.items():
         if name not in kept:
-            if not _chosen(kept, name):
+            if name[0] == "_":  # it speaks of this value only
+                if kept.get(name[1:]) == other.get(name[1:]):
+                    kept[name] = value
+            elif not _chosen(kept, name):
                 kept[name] = value
         elif name == "identifier" and isinstance(value, list):
             kept[name] = _numbers(kept[name], value)

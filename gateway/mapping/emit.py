@@ -8,6 +8,7 @@ from itertools import groupby
 
 from gateway.fhir import definitions
 from gateway.mapping import origins, paths, runtime, sent_fields, wording
+from gateway.mapping.codetables import BUILT
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
@@ -15,7 +16,6 @@ from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, pl
 from gateway.mapping.syntax import WHOLE, Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, required, steps_of
 
-BUILT = frozenset({"coding", "concept", "code", "CWE"})  # their arguments went into the pair when it was built
 BREAK = "\\.br\\"
 TEXTS = ("string", "markdown")
 WITHOUT_SOURCE = ("MessageHeader", "Provenance", "CareTeam")  # made though no field fills them

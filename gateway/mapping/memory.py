@@ -58,9 +58,9 @@ def _plain(key: Any) -> bool:
 
 def learned(table: Table, key: Any, into: Into, inside: str, context: Context) -> Any:
     """What the pair makes of a text met for the first time. `inside`: the FHIR type there, "" for a primitive."""
-    told = len(context.notes), len(context.unknown)
+    told = context.told, len(context.unknown)
     made = into(*key, context) if isinstance(key, tuple) else into(key, context)
-    if told != (len(context.notes), len(context.unknown)) or not _plain(key):
+    if told != (context.told, len(context.unknown)) or not _plain(key):
         return made
     if isinstance(made, dict):
         plain = thawed(made)
@@ -100,12 +100,12 @@ def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
 
 
 def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
-    told = len(context.notes), len(context.unknown)
+    told = context.told, len(context.unknown)
     made: list[tuple[Resource, Entry, bool]] = []
     context.made = made
     reference = into(raw, context)
     context.made = None
-    if told == (len(context.notes), len(context.unknown)) and _plain(raw) and len(made) == 1:
+    if told == (context.told, len(context.unknown)) and _plain(raw) and len(made) == 1:
         resource, entry, once = made[0]
         if once and entry.keyed is not None and entry.keyed[0] != KEY and shapes.valid(thawed(resource)):
             keep(table, raw, Known(entry.full_url, entry.keyed, resource, dict(reference)))

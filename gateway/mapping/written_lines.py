@@ -11,10 +11,10 @@ from typing import Any
 
 from gateway.fhir import definitions, json
 from gateway.mapping import origins, paths, runtime, wording
+from gateway.mapping.codetables import BUILT
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import SLOTS, Pair
 from gateway.mapping.datatypes.values import hinted
-from gateway.mapping.emit import BUILT
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.library import Library
 from gateway.mapping.memory import keep

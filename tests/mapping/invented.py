@@ -18,10 +18,26 @@ CHARSETS = {"": "utf-8", "UNICODE UTF-8": "utf-8", "GB 18030-2000": "gb18030", "
 RESULTS = ("NM", "ST", "TX", "FT", "SN", "CWE", "CE", "DT", "TM", "TS", "DTM", "CQ", "ED", "RP", "XPN", "CX", "", "ZZ")
 NAMES = ("张", "伟", "欧阳", "娜", "司马相如", "Doe", "O'Neil", "van der Berg", "李\\T\\王", "阿·买提", "䶮", "𠮷")
 TEXTS = (
-    "未见明显异常", "左肺上叶结节", "a\\F\\b\\S\\c\\R\\d\\T\\e\\E\\f", "一行\\.br\\二行", "\\H\\重\\N\\要", "≤5.0%", "阴性(-)",
-    "１２．５", " 有 空格 ", "长" * 300, "x" * 250, "\\X4F60\\", "\\C2842\\", "\\Zlocal\\", "5 < 6 > 4", "1~", "行1\\X0D\\行2",
+    "未见明显异常", "左肺上叶结节", "a\\F\\b\\S\\c\\R\\d\\T\\e\\E\\f", "一行\\.br\\二行", "\\H\\重\\N\\要", "≤5.0%",
+    "阴性(-)", "１２．５", " 有 空格 ", "长" * 300, "x" * 250, "\\X4F60\\", "\\C2842\\", "\\Zlocal\\", "5 < 6 > 4",
+    "行1\\X0D\\行2",
 )  # fmt: skip
-NUMBERS = ("0", "5.60", "-1", "+3", ".5", "5.", "1e3", "1,000", "007", "999999999999999999999", "0.000000001", "五", "<5", "12")
+NUMBERS = (
+    "0",
+    "5.60",
+    "-1",
+    "+3",
+    ".5",
+    "5.",
+    "1e3",
+    "1,000",
+    "007",
+    "999999999999999999999",
+    "0.000000001",
+    "五",
+    "<5",
+    "12",
+)
 ZONES = ("", "", "+0800", "-0530", "+0000", "Z")
 TIMES = (
     "2026", "202603", "20260312", "2026031214", "202603121425", "20260312142530", "20260312142530.1234", "00000000",
@@ -67,7 +83,10 @@ class Inventor:
                 values = [self.value(each.datatype, each.table) for _ in range(2 if several else 1)]
                 fields[each.number] = "~".join(values)
         if name == "PID":
-            fields |= {3: f"P{self.chance.randrange(3)}^^^H{self.chance.randrange(2)}^PI", 5: self._composite("XPN", "^")}
+            fields |= {
+                3: f"P{self.chance.randrange(3)}^^^H{self.chance.randrange(2)}^PI",
+                5: self._composite("XPN", "^"),
+            }
         if name == "OBX":
             kind = self.chance.choice(RESULTS)
             fields |= {2: kind, 5: self.value(kind if kind != "ZZ" else "ST", "")}
@@ -135,9 +154,9 @@ def invented(library: Library, name: str, chance: random.Random) -> bytes:
     inventor = Inventor(chance, chance.choice(VERSIONS), chance.choice((0.08, 0.2, 0.5)))
     declared = chance.choice(list(CHARSETS))
     head = (
-        "MSH", "^~\\&", chance.choice(("LIS", "检验系统^1.2.3^ISO")), chance.choice(("EXAMPLE", "柳河医院")), "GW", "HUB",
-        "20260312142500" + chance.choice(ZONES), "", f"{code}^{trigger}^{name}", "M1", "P", inventor.version, "", "", "",
-        "", chance.choice(("", "CHN")), declared,
+        "MSH", "^~\\&", chance.choice(("LIS", "检验系统^1.2.3^ISO")), chance.choice(("EXAMPLE", "柳河医院")), "GW",
+        "HUB", "20260312142500" + chance.choice(ZONES), "", f"{code}^{trigger}^{name}", "M1", "P", inventor.version,
+        "", "", "", "", chance.choice(("", "CHN")), declared,
     )  # fmt: skip
     lines = ["|".join(head)]
     if "EVN" in _named(structure.root):

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from gateway.mapping import paths
+from gateway.mapping.codetables import BUILT
 from gateway.mapping.context import Context
-from gateway.mapping.emit import BUILT
 from gateway.mapping.library import Library
 from gateway.mapping.maps import shipped
 from gateway.mapping.runtime import component
