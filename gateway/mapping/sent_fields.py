@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.fhir import definitions
 from gateway.mapping import codetables, paths, wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
@@ -66,6 +67,8 @@ class Divided:
 
 def divided(library: Library, block: Block) -> Iterator[Divided]:
     """The fields of a block that could say more than its lines read."""
+    if "extension" not in definitions.names(block.path):
+        return  # Parameters hold none
     found: dict[str, list[tuple[Line, Field]]] = {}
     for line in block.lines:
         for source in line.sources if line.back and not line.link else ():
