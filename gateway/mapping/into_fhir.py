@@ -162,6 +162,7 @@ class StructureMap:
         head: Head | None = {} if len(found) > 1 else None
         for part in found:
             root = self.layout.place(part, astray)
+            said.extend(self.layout.doubled(root))
             last: list[tuple[ListLink, Entry]] = []
             made = self._group(root, context, {}, {}, last, head)
             for link, entry in last:

@@ -146,6 +146,12 @@ class Layout:
             self._remember(names, root, segments)
         return root
 
+    def doubled(self, root: Instance) -> Iterator[str]:
+        """What stands more than once before all groups where the structure has it once: only the first is read."""
+        for name, found in root.segments.items():
+            if len(found) > 1 and name in self.positions[0] and name not in self.repeating[0]:
+                yield f"{name} stands there {len(found)} times and once in this structure: the first was read"
+
     def _remember(self, names: tuple[str, ...], root: Instance, segments: list[Segment]) -> None:
         if self._held + len(names) > _KEPT:
             self._known.clear()

@@ -87,3 +87,11 @@ def test_the_same_patient_said_twice_is_one() -> None:
     body = order("PID|1||7^^^H^PI||甲", "PID|2||7^^^H^PI||甲")
     assert len(of(made(body), "Patient")) == 1
     assert any("read once" in note for note in maps().to_fhir(hl7v2.decode(body), profile=PROFILE).notes)
+
+
+def test_a_second_visit_in_an_order_is_told() -> None:
+    body = order("PID|1||7^^^H^PI||甲", "PV1|1|I|A", "PV1|2|O|B")
+    assert any(
+        note.startswith("PV1 stands there 2 times")
+        for note in maps().to_fhir(hl7v2.decode(body), profile=PROFILE).notes
+    )
