@@ -11,7 +11,7 @@ from typing import Any
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
-from gateway.mapping import envelope, patients
+from gateway.mapping import envelope, patients, result_groups
 from gateway.mapping.context import Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
@@ -127,6 +127,7 @@ class Maps:
         segments = at_home(moved(message.segments, moves), profile)
         self._compiled(name, explain=explain).run(segments, context)
         self._demand(self.library.structures[name], segments, context)
+        result_groups.link(context)
         provenance(context, header.time, when)
         return Translation(
             bundle=transaction(context),
@@ -197,7 +198,8 @@ class Maps:
         }
         for each in leads:
             if own[each]["resourceType"] == "DiagnosticReport":
-                own[each] = envelope.named_as_ordered(own[each], own, to.own)
+                own[each], numbered = result_groups.numbered(envelope.named_as_ordered(own[each], own, to.own), own)
+                own.update(numbered)
         lead = own[leads[0]]
         told = self._event_of(lead, structure)
         code, event = _kind(found, to.event or told or envelope.event_of(lead, structure))
