@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import origins, paths, runtime, sent_fields, wording
-from gateway.mapping.codetables import BUILT
-from gateway.mapping.datatypes import Pair
+from gateway.mapping import origins, paths, runtime, sent_fields
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
-from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, place_of
+from gateway.mapping.line_code import LineCode
+from gateway.mapping.outline import Known, State
+from gateway.mapping.source_code import SourceCode, Writer
 from gateway.mapping.syntax import WHOLE, Block, Constant, Field, KeyValue, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, required, steps_of
 
-BREAK = "\\.br\\"
-TEXTS = ("string", "markdown")
 WITHOUT_SOURCE = ("MessageHeader", "Provenance", "CareTeam")  # made though no field fills them
 
 
@@ -34,6 +33,7 @@ class BlockEmitter:
         explain: bool,
         once: bool,
         structure: str = "",
+        known: Known | None = None,
     ) -> None:
         block = replace(block, lines=tuple(_applying(block.lines, structure)))
         self.block = block
@@ -43,40 +43,50 @@ class BlockEmitter:
         self.once = once or block.once
         self.sourced = [line for line in block.lines if line.into and line.sources and not line.link]
         self.constant = [line for line in block.lines if line.into and line.constant and not line.sources]
-        self.source = SourceCode(writer, source)
+        self.source = SourceCode(writer, source, known)
         filled = [self._path(line) for line in (*self.sourced, *self.constant)]
         linked = [self._path(line) for line in block.lines if line.into and line.link]
         self.target = TargetCode(writer, filled, linked)
+        self.code = LineCode(block, library, writer, self.source, self.target, explain=explain)
 
     def emit(self, name: str) -> None:
         write = self.writer
         write.lines.append(f"def {name}(g, near, context, scope, item):")
         self._begin()
+        begun = len(write.lines)
         for segment, lines in groupby(self.sourced, self._optional):
-            if segment:
+            if segment and self.source.known is None:
                 write.add(f"if {segment} is not {self.source.blanks[segment]}:")
                 write.depth += 1
             for line in lines:
-                self._line(line)
+                self.code.add(line)
             write.depth = 1
         if self.sourced and self.block.type not in WITHOUT_SOURCE:
             write.add("if not r:" if self.block.element else "if len(r) == 1:")
             write.add("    return None")
+        self._unsourced()
+        if self.source.source == "segments":
+            self._sent()
+        self._end()
+        if self.source.known is not None:
+            write.lines[1:begun] = _used(write.lines[1:begun], "\n".join(write.lines[begun:]))
+
+    def _unsourced(self) -> None:
         for line in self.constant:
             if line.constant:
                 self._constant(line, line.constant)
         for line in self.block.lines:
             if line.into and line.link is not None and not line.link.every:
                 self._link(line, line.link)
-        if self.source.source == "segments":
-            self._sent()
-        self._end()
 
     def _sent(self) -> None:
         """Fields that say more than the lines took of them (sent_fields.py)."""
         for each in sent_fields.divided(self.library, self.block):
             raw = self.source.raw(each.field)
             others = [self.source.raw(field) for field in each.before]
+            plain = self.source.state(each.field) is State.PLAIN and not each.composed and not others
+            if plain or any(self.source.state(field) is State.EMPTY for field in (each.field, *each.before)):
+                continue
             more = [raw] if each.composed else [f"'~' in {raw}"]
             if others:
                 more = [raw, *(f"{other} and {raw} != {other}" for other in others)]
@@ -88,8 +98,8 @@ class BlockEmitter:
         write = self.writer
         if self.source.source == "segments":
             self.source.begin(self.block, explain=self.explain)
-        if self.block.condition:
-            write.add(f"if not ({self.source.condition(self.block.condition)}):")
+        if self.block.condition and (asked := self.source.condition(self.block.condition)) != "True":
+            write.add(f"if not ({asked}):")
             write.add("    return None")
         if self.block.element:
             write.add(f"owner = scope.get({self.block.type!r})")
@@ -156,166 +166,6 @@ class BlockEmitter:
     def _path(self, line: Line) -> paths.Path:
         return paths.resolve(self.block.path, line, self.library.systems)
 
-    # --------------------------------------------------------------------------------------------- lines
-
-    def _line(self, line: Line) -> None:
-        write = self.writer
-        depth = write.depth
-        path = self._path(line)
-        pair = self.library.pair(line, path)
-        guard = [self.source.condition(line.condition)] if line.condition else []
-        guard += self.target.free(path)
-        if guard:
-            write.add(f"if {' and '.join(guard)}:")
-            write.depth += 1
-        if line.sources[0].every:
-            self._every(line, path, pair)
-        else:
-            self._single(line, path, pair)
-        write.depth = depth
-
-    def _single(self, line: Line, path: paths.Path, pair: Pair) -> None:
-        """One field, or the first valued one of several; `*` takes each repetition."""
-        write = self.writer
-        composite = line.datatype not in SIMPLE
-        raws = [self._read(each, self.source.raw(each), pair, composite=composite) for each in line.sources]
-        value = write.name("f")
-        if len(raws) == 1:  # most fields are empty: nothing else is done with those
-            write.add(f"{value} = {self.source.raw(line.sources[0])}")
-            write.add(f"if {value}:")
-            write.depth += 1
-            read = self._read(line.sources[0], value, pair, composite=composite)
-            if read == f"({value}.partition('~')[0] if '~' in {value} else {value})":
-                write.add(f"if '~' in {value}:")
-                write.add(f"    {value} = {value}.partition('~')[0]")
-            elif read != value:
-                write.add(f"{value} = {read}")
-        else:
-            write.add(f"{value} = {' or '.join(raws)}")
-            write.add(f"if {value}:")
-            write.depth += 1
-        write.add(f"if {value} == NULL:")
-        emptied = "" if self.block.element else path.emptied
-        write.add(f"    deletes.append({emptied!r})" if emptied else "    pass")
-        write.add(f"elif {value}:")
-        write.depth += 1
-        where = " else ".join(
-            place_of(each) + (f" if {raw}" if last else "") for each, raw, last in chain_of(line, raws)
-        )
-        found = line.sources[0]
-        if found.repeats and not pair.whole:
-            self._repetitions(line, path, pair, value, where=where, composite=composite)
-        else:
-            self._convert(line, path, pair, value, where=where)
-        write.depth -= 2
-
-    def _read(self, found: Field, raw: str, pair: Pair, *, composite: bool) -> str:
-        """An expression for what a line takes of a field: one repetition, one component."""
-        inner = raw if found.repeats or pair.whole else self.source.one(raw, found)
-        return inner if found.repeats and found.component else self.source.part(inner, found, composite=composite)
-
-    def _repetitions(
-        self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, composite: bool
-    ) -> None:
-        write = self.writer
-        found = line.sources[0]
-        write.add(f"for x in {value}.split({'~' if found.segment else ';'!r}):")
-        write.depth += 1
-        if found.component:
-            write.add(f"x = {self.source.part('x', found, composite=composite)}")
-        write.add("if not x or x == NULL:")
-        write.add("    continue")
-        self._convert(line, path, pair, "x", where=where)
-        write.depth -= 1
-
-    def _every(self, line: Line, path: paths.Path, pair: Pair) -> None:
-        """`NTE[]-3`, `OBX[OBX-3.1 in (…)]-5`: each such segment. With a filter: here and in the groups below; without:
-        those of this group, so that a result's note stays its own."""
-        write = self.writer
-        found = line.sources[0]
-        every = f"chosen(g, {found.segment!r})" if found.where else f"g.segments.get({found.segment!r}, ())"
-        write.add(f"for s in {every}:")
-        write.depth += 1
-        if found.where:
-            write.add(f"if not ({self.source.condition(found.where, 's')}):")
-            write.add("    continue")
-        raw = f"field(s, {found.number})"
-        if found.repeats:
-            write.add(f"for x in {raw}.replace({BREAK!r}, '~').split('~'):")  # a line is written as a repetition is
-            write.depth += 1
-            raw = "x"
-        raw = raw if pair.whole or line.datatype in SIMPLE else self.source.one(raw, found)
-        value = write.name("f")
-        write.add(f"{value} = {self.source.part(raw, found, composite=line.datatype not in SIMPLE)}")
-        write.add(f"if {value} and {value} != NULL:")
-        write.depth += 1
-        once = not path.leaf.many and not any(element.repeats for element in path.elements)
-        if once and path.leaf.type not in TEXTS:
-            write.add(f"if {self.target.unset(path)}:")
-            write.depth += 1
-        self._convert(line, path, pair, value, where=f"(s, {found.number})", own=found.segment, adds=once)
-
-    def _convert(
-        self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, own: str = "", adds: bool = False
-    ) -> None:
-        """The call of the pair and what becomes of its answer. `own`: the segment whose fields stand in `s`; `adds`:
-        a text becomes a further line of what stands there."""
-        write = self.writer
-        made = write.name("v")
-        given = [
-            f"field(s, {each.number})" if own and each.segment == own else self.source.raw(each)
-            for each in line.arguments[: pair.fields]
-        ]
-        words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]
-        keeps = wording.applies(line, path, pair, self.block)
-        plain = pair
-        if keeps and path.leaf.type in wording.COMPLEX:
-            pair = wording.worded(pair, path)
-        if pair.coded and not words:
-            self._remembered(path, pair, made, [value, *given])
-        else:
-            write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
-        write.add(f"if {made} is not None:")
-        write.depth += 1
-        if pair.coded and path.leaf.slice:
-            write.add(f"{made} = dict({made})")
-        rivals = origins.rivals_of(self.library, self.block, line, path)
-        told = f"{write.object(rivals)}, {origins.name_of(line)!r}, {write.object(path.elements[0].slice)}, context"
-        if rivals and len(path.elements) == 1:
-            write.add(f"{made} = {write.object(origins.placed)}({made}, {told})")
-        holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
-        if rivals and len(path.elements) > 1:
-            element = "r['extension'][-1]" if origins.nested(path) else holder
-            write.add(f"{write.object(origins.place)}({element}, {told})")
-        self._trace(line, path, where)
-        if keeps and plain is pair:
-            spare = f"({', '.join(words)},)" if words else "()"
-            write.add(f"if {made} != {value}:")
-            write.add(f"    {made} = kept({value}, {made}, {write.object(plain)}, context, {spare})")
-            write.add(f"    if {made} is not None:")
-            write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
-        write.depth -= 1
-
-    def _remembered(self, path: paths.Path, pair: Pair, made: str, given: list[str]) -> None:
-        """A coded field: looked up by its raw text, made only once (memory.py)."""
-        write = self.writer
-        into = write.object(pair.into)
-        table = f"memory[{pair.slot}]"
-        if pair.makes:
-            write.add(f"{made} = referred({table}, {given[0]}, {into}, context)")
-            return
-        inside = write.object(definitions.resolve(path.text).inside)
-        key = given[0] if len(given) == 1 else f"({', '.join(given)})"
-        write.add(f"{made} = {table}.get({key}, UNMADE)")
-        write.add(f"if {made} is UNMADE:")
-        write.add(f"    {made} = learned({table}, {key}, {into}, {inside}, context)")
-
-    def _trace(self, line: Line, path: paths.Path, where: str) -> None:
-        if self.explain:
-            made = "owner.resource" if self.block.element else "r"
-            text = self.writer.object(path.text)
-            self.writer.add(f"trace(context, {made}, {text}, {where}, {self.writer.object(str(line.place))})")
-
     # ------------------------------------------------------------------------------- constants and links
 
     def _constant(self, line: Line, constant: Constant) -> None:
@@ -323,37 +173,48 @@ class BlockEmitter:
         path = self._path(line)
         value = paths.value_of(path.text, constant, line, self.library.systems)
         guard = [self.source.condition(line.condition)] if line.condition else []
+        if "False" in guard:
+            return
         if valueless := self.target.valueless(path):  # why it has no value
             guard.append(valueless)
         elif not path.leaf.many:
             guard.append(self.target.unset(path))
         guard += self.target.alone(path)
-        write.add(f"if {' and '.join(guard) or 'True'}:")
-        write.depth += 1
+        depth = write.depth
+        if guard := [each for each in guard if each != "True"]:
+            write.add(f"if {' and '.join(guard)}:")
+            write.depth += 1
         if not constant.text:  # `= ""`: what the event says is no longer so
             write.add(f"deletes.append({path.emptied!r})")
-            write.depth -= 1
+            write.depth = depth
             return
         name = write.name("c")
         write.add(f"{name} = {self.target.constant(path.text, value[0] if path.leaf.many else value)}")
         self.target.set(path, name)
-        self._trace(line, path, "(ABSENT, 0)")
-        write.depth -= 1
+        self.code.trace(line, path, "(ABSENT, 0)")
+        write.depth = depth
 
     def _link(self, line: Line, link: Link) -> None:
         write = self.writer
         path = self._path(line)
+        guard = [self.source.condition(line.condition)] if line.condition else []
+        guard += self.target.alone(path)
+        if "False" in guard:
+            return
         steps = write.object(steps_of(path))
         constants = constants_of(path)
         write.add(f"e = scope.get({link.type!r})")
-        guard = [self.source.condition(line.condition)] if line.condition else []
-        write.add(f"if {' and '.join(('e is not None', *guard, *self.target.alone(path)))}:")
+        write.add(f"if {' and '.join(('e is not None', *(each for each in guard if each != 'True')))}:")
         if self.block.element and path.leaf.name == "reference" and len(path.elements) == 1:
             write.add(f"    r.update(reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e))")
         elif constants is not None:
             write.add(f"    link_each(r, {steps}, [e], {write.object(constants)})")
         elif len(path.elements) == 1:  # nearly always, and nearly always the first
             name, reference = path.leaf.name, f"reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e)"
+            if self.target.fresh(name):
+                write.add(f"    r[{name!r}] = {f'[{reference}]' if path.leaf.many else reference}")
+                self.target.touched.add(name)
+                return
             write.add(f"    if {name!r} not in r:")
             write.add(f"        r[{name!r}] = {f'[{reference}]' if path.leaf.many else reference}")
             if path.leaf.many:
@@ -361,6 +222,7 @@ class BlockEmitter:
                 write.add(f"        link(r, {steps}, [e])")
         else:
             write.add(f"    link(r, {steps}, [e])")
+        self.target.touched.add(path.elements[0].name)
 
     def _key(self) -> str:
         """An expression for the key of a resource without identifiers of its own."""
@@ -374,14 +236,18 @@ class BlockEmitter:
             else:
                 parts.append(f"({' or '.join(map(self._key_part, part))})")
         if self.block.spare:
-            content = f", {self.block.segments[-1]}" if self.once and self.source.source == "segments" else ""
+            content = (
+                f", {self.source.there(self.block.segments[-1])}"
+                if self.once and self.source.source == "segments"
+                else ""
+            )
             return f"context.spare({self.block.type!r}, ({', '.join(parts)},){content})"
         return "context.ordinal('/'.join((context.facility, " + ", ".join(parts) + ")))"
 
     def _key_part(self, found: Link | Field) -> str:
         if isinstance(found, Link):
             return f"(scope[{found.type!r}].key if {found.type!r} in scope else '')"
-        return f"said({self._key_text(found)})"
+        return "''" if self.source.state(found) is State.EMPTY else f"said({self._key_text(found)})"
 
     def _key_text(self, found: Field) -> str:
         raw = self.source.raw(found)
@@ -396,3 +262,11 @@ def _applying(lines: tuple[Line, ...], structure: str) -> Iterator[Line]:
         applies = runtime.settled(line.condition, structure) if line.condition else None
         if applies is not False:
             yield replace(line, condition=None) if applies else line
+
+
+def _used(begin: list[str], rest: str) -> list[str]:
+    """The lines of a beginning without the names that nothing reads."""
+    found = ((line, re.match(r"    (\w+) = ", line)) for line in begin)
+    named = [(line, match[1] if match and match[1] != "r" else "") for line, match in found]
+    texts = "\n".join([line for line, name in named if not name] + [rest])
+    return [line for line, name in named if not name or re.search(rf"\b{name}\b", texts)]

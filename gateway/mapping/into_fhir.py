@@ -16,7 +16,9 @@ from gateway.mapping import memory, paths, patients, runtime, wording
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
-from gateway.mapping.source_code import Writer, fields_of
+from gateway.mapping.outline import Known, Outline
+from gateway.mapping.plans import Plan, Plans
+from gateway.mapping.source_code import SourceCode, Writer, fields_of
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import WHOLE, Block, Condition, Export, Structure
 from gateway.mapping.target_code import constants_of, steps_of
@@ -86,15 +88,18 @@ def _compiled(
 
 
 def _compile(
-    library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...], structure: str = ""
-) -> list[BlockFunction]:
+    library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...], structure: str = "",
+    known: Known | None = None,
+) -> list[BlockFunction]:  # fmt: skip
+    """A function for each block; with `known`, for messages of which that is known."""
     objects: dict[str, Any] = {}
     lines: list[str] = []
     for number, block in enumerate(blocks):
         writer = Writer(objects)
         emitter = BlockEmitter(
-            block, library, writer, source=source, explain=explain, once=block.type in once, structure=structure
-        )
+            block, library, writer, source=source, explain=explain, once=block.type in once, structure=structure,
+            known=known,
+        )  # fmt: skip
         emitter.emit(f"block{number}")
         lines.extend(writer.lines)
     names = {name: getattr(runtime, name) for name in _CALLED}
@@ -148,6 +153,17 @@ class StructureMap:
             self.groups[0] = [replace(each, head=names.issuperset(each.block.segments)) for each in self.groups[0]]
         for compiled in self.groups:  # elements when what they belong to is there
             compiled.sort(key=lambda each: each.block.element is not None)
+        self.plans = Plans(self.groups, self.widths, None if explain else self._special)
+        self.library = library
+
+    def _special(self, block: Block, known: Known) -> BlockFunction | None:
+        """A function for messages of which something is known; None where it would make nothing of them."""
+        once, name = self.structure.once, self.structure.name
+        if block.condition and SourceCode(Writer({}), "segments", known).condition(block.condition) == "False":
+            return None
+        return _compile(
+            self.library, [block], source="segments", explain=False, once=once, structure=name, known=known
+        )[0]
 
     def run(self, segments: list[Segment], context: Context) -> None:
         """Makes all resources of one message in the context."""
@@ -160,74 +176,76 @@ class StructureMap:
         said: list[str] = []
         found = patients.parts(wide, self.structure, said)
         head: Head | None = {} if len(found) > 1 else None
+        outlines = self.plans.outlines(wide)
         for part in found:
             root = self.layout.place(part, astray)
             said.extend(self.layout.doubled(root))
-            last: list[tuple[ListLink, Entry]] = []
-            made = self._group(root, context, {}, {}, last, head)
-            for link, entry in last:
+            walk = _Walk(context, outlines, [], head)
+            made = self._group(root, self.plans.root(root, outlines, context.facts), walk, {}, {})
+            for link, entry in walk.last:
                 link.set(entry, made, context)
         if astray:
             said.append(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
         for each in said:
             context.note(each)
 
-    def _group(
-        self,
-        instance: Instance,
-        context: Context,
-        around: dict[str, Entry],
-        outer: Near,
-        last: list[tuple[ListLink, Entry]],
-        head: Head | None = None,
-    ) -> Made:
-        """What the group and those inside it have become; `last` collects the links to all of the message, `head` what
-        the head of a message about several patients has become."""
+    def _group(self, instance: Instance, plan: Plan, walk: _Walk, around: dict[str, Entry], outer: Near) -> Made:
+        """What the group and those inside it have become."""
+        context = walk.context
         scope = dict(around)
         near = outer | {name: found[0] for name, found in instance.segments.items()}
         made: Made = {}
-        linked = self._blocks(instance, near, context, scope, made, head)
+        linked: list[tuple[CompiledBlock, Entry]] = []
+        self._blocks(instance, plan, near, walk, scope, made, linked)
         for children in instance.children.values():
             for child in children:
-                for type_, entries in self._group(child, context, scope, near, last).items():
+                below = self.plans.below(plan, child, walk.outlines)
+                for type_, entries in self._group(child, below, walk, scope, near).items():
                     made.setdefault(type_, []).extend(entries)
         for link, entry in ((link, entry) for compiled, entry in linked for link in compiled.links):
             if link.everywhere:
-                last.append((link, entry))
+                walk.last.append((link, entry))
             else:
                 link.set(entry, made, context)
         return made
 
     def _blocks(
-        self, instance: Instance, near: Near, context: Context, scope: dict[str, Entry], made: Made, head: Head | None
-    ) -> list[tuple[CompiledBlock, Entry]]:
-        """The blocks of one group; answers what is linked when everything below has been made."""
-        linked: list[tuple[CompiledBlock, Entry]] = []
+        self, instance: Instance, plan: Plan, near: Near, walk: _Walk, scope: dict[str, Entry], made: Made,
+        linked: list[tuple[CompiledBlock, Entry]],
+    ) -> None:  # fmt: skip
+        """The blocks of one group; `linked`: what is linked when everything below has been made."""
+        context, head = walk.context, walk.head
         beside: dict[int, dict[str, Entry]] = {}  # what the same segment has become
-        for compiled in self.groups[instance.group]:
-            if compiled.only and compiled.only not in near:
+        for function, name, index, compiled in plan.steps:
+            item = instance.segments[name][index] if name else None
+            own = beside.setdefault(id(item), {}) if compiled.beside else None
+            if head is None or not compiled.head:
+                entry = function(instance, near, context, {**scope, **own} if own else scope, item)
+            elif (id(compiled), id(item)) in head:
+                entry = head[id(compiled), id(item)]
+            else:
+                entry = head[id(compiled), id(item)] = function(instance, near, context, scope, item)
+            if entry is None:
                 continue
-            function, type_ = compiled.function, compiled.block.type
-            for item in instance.segments.get(compiled.repeated, ()) if compiled.repeated else _ONCE:
-                own = beside.setdefault(id(item), {}) if compiled.beside else {}
-                if head is None or not compiled.head:
-                    entry = function(instance, near, context, {**scope, **own} if own else scope, item)
-                elif (id(compiled), id(item)) in head:
-                    entry = head[id(compiled), id(item)]
-                else:
-                    entry = head[id(compiled), id(item)] = function(instance, near, context, scope, item)
-                if entry is None:
-                    continue
+            type_ = compiled.block.type
+            if own is not None:
                 own[type_] = entry
-                if not compiled.apart:
-                    scope[type_] = entry
-                made.setdefault(type_, []).append(entry)
-                if compiled.links:
-                    linked.append((compiled, entry))
-        return linked
+            if not compiled.apart:
+                scope[type_] = entry
+            made.setdefault(type_, []).append(entry)
+            if compiled.links:
+                linked.append((compiled, entry))
 
 
-_ONCE: tuple[Segment | None, ...] = (None,)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What is the same in all groups of a message. `last`: the links to all of it; `head`: what the head of a message
+    about several patients has become."""
+
+    context: Context
+    outlines: dict[int, Outline]
+    last: list[tuple[ListLink, Entry]]
+    head: Head | None
 
 
 def _with_company(compiled: CompiledBlock, group: list[CompiledBlock]) -> CompiledBlock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.mapping.outline import Known, State
 from gateway.mapping.syntax import Block, Condition, Field, KeyValue, Line
 
 SIMPLE = frozenset({"", "code", "text", "number", "integer", "positive", "yn", "dtm", "date", "instant"})
@@ -44,11 +45,13 @@ class Writer:
 
 
 class SourceCode:
-    """Expressions that read a source: `segments` of a message, a `row` of a table, a `node` of a tree."""
+    """Expressions that read a source: `segments` of a message, a `row` of a table, a `node` of a tree. `known`: of the
+    message that they are made for; what is empty there is a constant."""
 
-    def __init__(self, writer: Writer, source: str) -> None:
+    def __init__(self, writer: Writer, source: str, known: Known | None = None) -> None:
         self.writer = writer
         self.source = source
+        self.known = known
         self.blanks: dict[str, str] = {}  # segment → name of the empty one that stands for it where it is absent
 
     def begin(self, block: Block, *, explain: bool) -> None:
@@ -56,14 +59,18 @@ class SourceCode:
         for the whole message at once (into_fhir.py), or here, where lineage needs the segments as they came."""
         write = self.writer
         fields = fields_of(block)
-        for segment in (names := segments_of(block)):
+        names = segments_of(block)
+        for segment in names if self.known is None else [each for each in names if each in self.known.near]:
             item = f"item if item is not None and item[0] == {segment!r} else " if segment in block.segments else ""
             write.add(f"{segment} = {item}near.get({segment!r})")
-        write.add(f"if {' and '.join(f'{segment} is None' for segment in block.segments)}:")
-        write.add("    return None")
+        if self.known is None:
+            write.add(f"if {' and '.join(f'{segment} is None' for segment in block.segments)}:")
+            write.add("    return None")
         for segment in names:
             last = max((found.number for found in fields if found.segment == segment), default=0)
             blank = self.blanks[segment] = write.object([""] * (last + 1))
+            if self.known is not None:
+                continue
             if block.segments != (segment,):
                 write.add(f"if {segment} is None:")
                 write.add(f"    {segment} = {blank}")
@@ -72,9 +79,22 @@ class SourceCode:
                 write.add(f"if len({segment}) <= {last}:")
                 write.add(f"    {segment} = {segment} + {blank}")
 
+    def state(self, found: Field) -> State:
+        """What is known of a field that stands once."""
+        known = self.known is not None and found.segment and not found.every
+        return self.known.state(found) if known and self.known else State.UNKNOWN
+
+    def there(self, segment: str) -> str:
+        """The name of a segment; of an empty one where it is known to be absent."""
+        return segment if self.known is None or segment in self.known.near else self.blanks[segment]
+
     def raw(self, found: Field) -> str:
         """An expression for the whole field."""
+        if self.state(found) is State.EMPTY:
+            return "''"
         if found.segment and not found.number:
+            if self.known is not None:
+                return "'there'"
             return f"('' if {found.segment} is {self.blanks[found.segment]} else 'there')"
         if found.segment:
             return f"{found.segment}[{found.number}]"
@@ -101,29 +121,44 @@ class SourceCode:
         )
 
     def condition(self, condition: Condition, segment: str = "") -> str:
-        """An expression for `? …`; `segment` names the variable whose fields are meant (a filter `OBX[…]`)."""
+        """An expression for `? …`, 'True' or 'False' where that is known; `segment` names the variable whose fields are
+        meant (a filter `OBX[…]`)."""
         match condition.operator:
             case "and" | "or":
-                return (
-                    "("
-                    + f" {condition.operator} ".join(self.condition(each, segment) for each in condition.parts)
-                    + ")"
-                )
+                return _joined(condition.operator, [self.condition(each, segment) for each in condition.parts])
             case "not":
-                return f"not ({self.condition(condition.parts[0], segment)})"
+                inner = self.condition(condition.parts[0], segment)
+                return {"True": "False", "False": "True"}.get(inner, f"not ({inner})")
+        if condition.field is None:
+            return self._of_message(condition)
         found = condition.field
-        if found is None and condition.fact == "BESIDE":
-            return f"not {self.writer.object(frozenset(condition.values))}.isdisjoint(g.segments)"
-        if found is None and condition.fact == "UNDER":
-            named = self.writer.object(frozenset(condition.values))
-            return f"(g.parent is not None and not {named}.isdisjoint(g.parent.segments))"
-        if found is None:
-            return f"context.facts.get({condition.fact!r}) in {self.writer.object(frozenset(condition.values))}"
         if segment:
             return self._tested(found, condition, f"field({segment}, {found.number})")
+        return self._asked(found, condition)
+
+    def _of_message(self, condition: Condition) -> str:
+        """Of a fact of the message, or of the segments around."""
+        if condition.fact == "BESIDE":
+            return f"not {self.writer.object(frozenset(condition.values))}.isdisjoint(g.segments)"
+        if condition.fact == "UNDER":
+            named = self.writer.object(frozenset(condition.values))
+            return f"(g.parent is not None and not {named}.isdisjoint(g.parent.segments))"
+        if self.known is not None:
+            return str(self.known.fact(condition))
+        return f"context.facts.get({condition.fact!r}) in {self.writer.object(frozenset(condition.values))}"
+
+    def _asked(self, found: Field, condition: Condition) -> str:
+        """Of a field of the message."""
         if found.every:
+            if self.known is not None and found.segment not in self.known.names:
+                return "False"
             each = self._tested(found, condition, f"field(s, {found.number})")
             return f"any({each} for s in chosen(g, {found.segment!r}))"
+        state = self.state(found)
+        if state is State.EMPTY:
+            return str(condition.operator != "valued" and "" in condition.values)
+        if state is State.PLAIN and condition.operator == "valued" and not found.component:
+            return "True"
         return self._tested(found, condition, self.raw(found))
 
     def _tested(self, found: Field, condition: Condition, raw: str) -> str:
@@ -132,6 +167,15 @@ class SourceCode:
             return f"{part} not in ('', NULL)"
         value = part if found.component else f"({part} if {part}.isalnum() else first({part}))"
         return f"{value} in {self.writer.object(frozenset(condition.values))}"
+
+
+def _joined(operator: str, parts: list[str]) -> str:
+    """`and` or `or` of expressions, without those that change nothing."""
+    deciding, neutral = ("True", "False") if operator == "or" else ("False", "True")
+    if deciding in parts:
+        return deciding
+    left = [each for each in parts if each != neutral]
+    return "(" + f" {operator} ".join(left) + ")" if left else neutral
 
 
 def segments_of(block: Block) -> list[str]:

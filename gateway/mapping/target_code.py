@@ -20,6 +20,8 @@ class TargetCode:
         self.ratios = _ratios(filled)
         self.elements = _shared_elements(filled)
         self.shared = _repeated([path.text for path in filled])  # filled by several lines: the first valued one stays
+        self.touched: set[str] = set()  # elements that code so far may have filled
+        self.looping = False  # the code that is being made may run several times
         self.leaves = {f".{'.'.join(element.name for element in path.elements)}" for path in filled}
 
     def begin(self) -> None:
@@ -33,10 +35,12 @@ class TargetCode:
         write = self.writer
         here = "r"
         walked = ""
+        fresh = self.fresh(path.elements[0].name) and not self.looping
         for element in path.elements[:-1]:
             walked = f"{walked}.{element.name}"
-            here = self._descend(here, walked, element)
+            here = self._descend(here, walked, element, fresh=fresh and here == "r")
         leaf = path.leaf
+        self.touched.add(path.elements[0].name)
         if leaf.choice:
             stem = leaf.name.removesuffix("[x]")
             write.add(f"{here}[{stem!r} + {value}[0]] = {value}[1]")
@@ -45,7 +49,7 @@ class TargetCode:
         elif leaf.many:
             for name, constant, _ in leaf.slice:
                 write.add(f"{value}.setdefault({name!r}, {self.constant(f'{path.text}.{name}', constant)})")
-            write.add(f"{here}.setdefault({leaf.name!r}, []).append({value})")
+            self._append(here, leaf.name, value, fresh=fresh and here == "r")
         elif adds:
             write.add(f"{here}[{leaf.name!r}] = further({here}.get({leaf.name!r}), {value})")
         else:
@@ -54,19 +58,29 @@ class TargetCode:
             write.add(f"{here}[{leaf.name!r}] = {value}")
         return here
 
-    def _descend(self, here: str, walked: str, element: paths.Element) -> str:
+    def fresh(self, name: str) -> bool:
+        """Is nothing there yet, whatever the code so far did? `value[x]` and its forms, `_x` and `x` are one."""
+        return not any(_alike(name, each) for each in self.touched)
+
+    def _append(self, here: str, name: str, value: str, *, fresh: bool) -> None:
+        self.writer.add(
+            f"{here}[{name!r}] = [{value}]" if fresh else f"{here}.setdefault({name!r}, []).append({value})"
+        )
+
+    def _descend(self, here: str, walked: str, element: paths.Element, *, fresh: bool) -> str:
         write = self.writer
         inner = write.name("d")
         if not element.many and walked in self.leaves:  # what an earlier line put there may be shared: see memory.py
             write.add(f"{inner} = {here}[{element.name!r}] = dict({here}.get({element.name!r}, EMPTY))")
             return inner
         if not element.many:
-            write.add(f"{inner} = {here}.setdefault({element.name!r}, {{}})")
+            made = f"{here}[{element.name!r}] = {{}}" if fresh else f"{here}.setdefault({element.name!r}, {{}})"
+            write.add(f"{inner} = {made}")
             return inner
         constants = "{" + ", ".join(f"{name!r}: {write.literal(value)}" for name, value, _ in element.slice) + "}"
         if element.repeats:
             write.add(f"{inner} = {constants}")
-            write.add(f"{here}.setdefault({element.name!r}, []).append({inner})")
+            self._append(here, element.name, inner, fresh=fresh)
             return inner
         shared = self.elements[(walked, str(element.slice))]
         write.add(f"if {shared} is None:")
@@ -91,6 +105,8 @@ class TargetCode:
     def alone(self, path: paths.Path) -> list[str]:
         """Expressions: no other form of this choice is there (R4: medicationReference or medicationCodeableConcept)."""
         rivals = self.forms.get(path.elements[0].name, frozenset())
+        if all(self.fresh(each) for each in rivals) and not self.looping:
+            return []
         return [f"{self.writer.object(rivals)}.isdisjoint(r)"] if rivals else []
 
     def valueless(self, path: paths.Path) -> str:
@@ -104,6 +120,8 @@ class TargetCode:
     def unset(self, path: paths.Path) -> str:
         """An expression: nothing stands at this path yet. Within lists that is so: each line has its own element; a
         list without '*' or slice is meant as a whole."""
+        if self.fresh(path.elements[0].name) and not self.looping:
+            return "True"
         if len(path.elements) == 1:
             if path.leaf.choice:
                 return f"{self.writer.object(_forms(path))}.isdisjoint(r)"
@@ -135,6 +153,15 @@ class TargetCode:
         if path.elements[0].slice:
             return f"({shared[0]} is None or {inner})"
         return f"({path.elements[0].name!r} not in r if {shared[0]} is None else {inner})"
+
+
+def _alike(one: str, other: str) -> bool:
+    one, other = one.removeprefix("_"), other.removeprefix("_")
+    stems = (each.removesuffix("[x]") for each in (one, other))
+    if not (one.endswith("[x]") or other.endswith("[x]")):
+        return one == other
+    first, second = stems
+    return first.startswith(second) or second.startswith(first)
 
 
 def _shared_elements(filled: list[paths.Path]) -> dict[tuple[str, str], str]:

@@ -1,0 +1,222 @@
+"""The lines of a block that read fields → Python source: each reads, converts, and puts the answer at its place."""
+
+from __future__ import annotations
+
+from gateway.fhir import definitions
+from gateway.mapping import origins, paths, wording
+from gateway.mapping.codetables import BUILT
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.library import Library
+from gateway.mapping.outline import State
+from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, place_of
+from gateway.mapping.syntax import Block, Field, Line
+from gateway.mapping.target_code import TargetCode
+
+BREAK = "\\.br\\"
+TEXTS = ("string", "markdown")
+
+
+class LineCode:
+    """Code for the sourced lines of one block."""
+
+    def __init__(
+        self, block: Block, library: Library, writer: Writer, source: SourceCode, target: TargetCode, *, explain: bool
+    ) -> None:
+        self.block = block
+        self.library = library
+        self.writer = writer
+        self.source = source
+        self.target = target
+        self.explain = explain
+
+    def add(self, line: Line) -> None:
+        """One line; nothing where it is known to be idle."""
+        write = self.writer
+        path = paths.resolve(self.block.path, line, self.library.systems)
+        pair = self.library.pair(line, path)
+        guard = [self.source.condition(line.condition)] if line.condition else []
+        guard += self.target.free(path)
+        if self._idle(line) or "False" in guard:
+            return
+        depth = write.depth
+        if guard := [each for each in guard if each != "True"]:
+            write.add(f"if {' and '.join(guard)}:")
+            write.depth += 1
+        if line.sources[0].every:
+            self._every(line, path, pair)
+        else:
+            self._single(line, path, pair)
+        write.depth = depth
+
+    def _idle(self, line: Line) -> bool:
+        """Is there nothing that it could read?"""
+        first, known = line.sources[0], self.source.known
+        if first.every:
+            return known is not None and first.segment not in known.names
+        return all(self.source.state(each) is State.EMPTY for each in line.sources)
+
+    def _single(self, line: Line, path: paths.Path, pair: Pair) -> None:
+        """One field, or the first valued one of several; `*` takes each repetition."""
+        write = self.writer
+        composite = line.datatype not in SIMPLE
+        sources = [each for each in line.sources if self.source.state(each) is not State.EMPTY]
+        value = write.name("f")
+        apart = len(line.sources) == 1 or not any(each.component for each in line.sources)
+        whole = pair.whole and line.sources[0].component
+        if len(sources) == 1 and self.source.state(sources[0]) is State.PLAIN and apart and not whole:
+            self._plain(line, path, pair, sources[0], value)
+            return
+        raws = [self._read(each, self.source.raw(each), pair, composite=composite) for each in sources]
+        if len(raws) == 1:  # most fields are empty: nothing else is done with those
+            write.add(f"{value} = {self.source.raw(sources[0])}")
+            write.add(f"if {value}:")
+            write.depth += 1
+            read = self._read(sources[0], value, pair, composite=composite)
+            if read == f"({value}.partition('~')[0] if '~' in {value} else {value})":
+                write.add(f"if '~' in {value}:")
+                write.add(f"    {value} = {value}.partition('~')[0]")
+            elif read != value:
+                write.add(f"{value} = {read}")
+        else:
+            write.add(f"{value} = {' or '.join(raws)}")
+            write.add(f"if {value}:")
+            write.depth += 1
+        write.add(f"if {value} == NULL:")
+        emptied = "" if self.block.element else path.emptied
+        write.add(f"    deletes.append({emptied!r})" if emptied else "    pass")
+        write.add(f"elif {value}:")
+        write.depth += 1
+        where = "" if not self.explain else _where(line, raws)
+        found = line.sources[0]
+        if found.repeats and not pair.whole:
+            self._repetitions(line, path, pair, value, where=where, composite=composite)
+        else:
+            self._convert(line, path, pair, value, where=where)
+        write.depth -= 2
+
+    def _plain(self, line: Line, path: paths.Path, pair: Pair, found: Field, value: str) -> None:
+        """The same for a field that is known to be valued, not to repeat and not to be null."""
+        write = self.writer
+        read = self.source.part(self.source.raw(found), found, composite=line.datatype not in SIMPLE)
+        write.add(f"{value} = {read}")
+        if found.component:
+            write.add(f"if {value}:")
+            write.depth += 1
+        self._convert(line, path, pair, value, where="")
+        write.depth -= bool(found.component)
+
+    def _read(self, found: Field, raw: str, pair: Pair, *, composite: bool) -> str:
+        """An expression for what a line takes of a field: one repetition, one component."""
+        inner = raw if found.repeats or pair.whole else self.source.one(raw, found)
+        return inner if found.repeats and found.component else self.source.part(inner, found, composite=composite)
+
+    def _repetitions(
+        self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, composite: bool
+    ) -> None:
+        write = self.writer
+        found = line.sources[0]
+        write.add(f"for x in {value}.split({'~' if found.segment else ';'!r}):")
+        write.depth += 1
+        self.target.looping = True
+        if found.component:
+            write.add(f"x = {self.source.part('x', found, composite=composite)}")
+        write.add("if not x or x == NULL:")
+        write.add("    continue")
+        self._convert(line, path, pair, "x", where=where)
+        write.depth -= 1
+        self.target.looping = False
+
+    def _every(self, line: Line, path: paths.Path, pair: Pair) -> None:
+        """`NTE[]-3`, `OBX[OBX-3.1 in (…)]-5`: each such segment. With a filter: here and in the groups below; without:
+        those of this group, so that a result's note stays its own."""
+        write = self.writer
+        found = line.sources[0]
+        every = f"chosen(g, {found.segment!r})" if found.where else f"g.segments.get({found.segment!r}, ())"
+        write.add(f"for s in {every}:")
+        write.depth += 1
+        self.target.looping = True
+        if found.where:
+            write.add(f"if not ({self.source.condition(found.where, 's')}):")
+            write.add("    continue")
+        raw = f"field(s, {found.number})"
+        if found.repeats:
+            write.add(f"for x in {raw}.replace({BREAK!r}, '~').split('~'):")  # a line is written as a repetition is
+            write.depth += 1
+            raw = "x"
+        raw = raw if pair.whole or line.datatype in SIMPLE else self.source.one(raw, found)
+        value = write.name("f")
+        write.add(f"{value} = {self.source.part(raw, found, composite=line.datatype not in SIMPLE)}")
+        write.add(f"if {value} and {value} != NULL:")
+        write.depth += 1
+        once = not path.leaf.many and not any(element.repeats for element in path.elements)
+        if once and path.leaf.type not in TEXTS:
+            write.add(f"if {self.target.unset(path)}:")
+            write.depth += 1
+        self._convert(line, path, pair, value, where=f"(s, {found.number})", own=found.segment, adds=once)
+        self.target.looping = False
+
+    def _convert(
+        self, line: Line, path: paths.Path, pair: Pair, value: str, *, where: str, own: str = "", adds: bool = False
+    ) -> None:
+        """The call of the pair and what becomes of its answer. `own`: the segment whose fields stand in `s`; `adds`:
+        a text becomes a further line of what stands there."""
+        write = self.writer
+        made = write.name("v")
+        given = [
+            f"field(s, {each.number})" if own and each.segment == own else self.source.raw(each)
+            for each in line.arguments[: pair.fields]
+        ]
+        words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]
+        keeps = wording.applies(line, path, pair, self.block)
+        plain = pair
+        if keeps and path.leaf.type in wording.COMPLEX:
+            pair = wording.worded(pair, path)
+        if pair.coded and not words:
+            self._remembered(path, pair, made, [value, *given])
+        else:
+            write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
+        write.add(f"if {made} is not None:")
+        write.depth += 1
+        if pair.coded and path.leaf.slice:
+            write.add(f"{made} = dict({made})")
+        rivals = origins.rivals_of(self.library, self.block, line, path)
+        told = f"{write.object(rivals)}, {origins.name_of(line)!r}, {write.object(path.elements[0].slice)}, context"
+        if rivals and len(path.elements) == 1:
+            write.add(f"{made} = {write.object(origins.placed)}({made}, {told})")
+        holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
+        if rivals and len(path.elements) > 1:
+            element = "r['extension'][-1]" if origins.nested(path) else holder
+            write.add(f"{write.object(origins.place)}({element}, {told})")
+        self.trace(line, path, where)
+        if keeps and plain is pair:
+            spare = f"({', '.join(words)},)" if words else "()"
+            write.add(f"if {made} != {value}:")
+            write.add(f"    {made} = kept({value}, {made}, {write.object(plain)}, context, {spare})")
+            write.add(f"    if {made} is not None:")
+            write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
+        write.depth -= 1
+
+    def _remembered(self, path: paths.Path, pair: Pair, made: str, given: list[str]) -> None:
+        """A coded field: looked up by its raw text, made only once (memory.py)."""
+        write = self.writer
+        into = write.object(pair.into)
+        table = f"memory[{pair.slot}]"
+        if pair.makes:
+            write.add(f"{made} = referred({table}, {given[0]}, {into}, context)")
+            return
+        inside = write.object(definitions.resolve(path.text).inside)
+        key = given[0] if len(given) == 1 else f"({', '.join(given)})"
+        write.add(f"{made} = {table}.get({key}, UNMADE)")
+        write.add(f"if {made} is UNMADE:")
+        write.add(f"    {made} = learned({table}, {key}, {into}, {inside}, context)")
+
+    def trace(self, line: Line, path: paths.Path, where: str) -> None:
+        if self.explain:
+            made = "owner.resource" if self.block.element else "r"
+            text = self.writer.object(path.text)
+            self.writer.add(f"trace(context, {made}, {text}, {where}, {self.writer.object(str(line.place))})")
+
+
+def _where(line: Line, raws: list[str]) -> str:
+    """An expression for the one of its alternatives that a line took: `a if … else b if … else c`."""
+    return " else ".join(place_of(each) + (f" if {raw}" if last else "") for each, raw, last in chain_of(line, raws))

@@ -1,0 +1,159 @@
+"""What is done for each group of a message, worked out once for groups that look alike (outline.py).
+
+A plan lists the blocks that can make something of a group: those whose segments are there. What is met often gets
+functions that are compiled for it, with the lines whose fields are valued and no others; what those make is what the
+functions for everything make. Plans are bounded: when there are too many, they begin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from gateway.mapping.outline import Known, Outline
+from gateway.mapping.source_code import fields_of, of_condition, segments_of
+from gateway.mapping.structure import Instance, Segment
+from gateway.mapping.syntax import Block, Condition
+
+Function = Callable[..., Any]
+Special = Callable[[Block, Known], "Function | None"]  # the function of a block for an outline; None: it would be idle
+Key = tuple[int, tuple[Outline, ...]]  # a group and its own segments
+
+_OFTEN = 8  # times that a group is met before functions are compiled for it
+_PLANS = 4096
+_OUTLINES = 4096
+_FUNCTIONS = 1024
+
+
+class Compiled(Protocol):
+    """A block that runs in a group, as far as plans need it."""
+
+    @property
+    def block(self) -> Block: ...
+    @property
+    def function(self) -> Function: ...
+    @property
+    def repeated(self) -> str: ...
+
+
+class Plan:
+    """What is done for one group. A step: the function, the segment that it is for and which of them, its block."""
+
+    __slots__ = ("below", "group", "known", "met", "own", "steps")
+
+    def __init__(self, group: int, own: Mapping[str, list[Outline]], known: Known) -> None:
+        self.group = group
+        self.own = own
+        self.known = known
+        self.steps: list[tuple[Function, str, int, Any]] = []
+        self.below: dict[Key, Plan] = {}
+        self.met = 0
+
+
+class Plans:
+    """The plans of one structure."""
+
+    def __init__(
+        self, groups: Sequence[Sequence[Compiled]], widths: Mapping[str, int], special: Special | None
+    ) -> None:
+        self.groups = groups
+        self.widths = widths
+        self.special = special  # None: nothing is compiled for what is met often
+        self._roots: dict[tuple[Any, ...], Plan] = {}
+        self._outlines: dict[tuple[str, bytes, bool], Outline] = {}
+        self._functions: dict[tuple[Any, ...], Function | None] = {}
+        self._reads: dict[int, tuple[Block, list[str], frozenset[str], list[str]]] = {}
+        self._held = 0
+
+    def outlines(self, segments: list[Segment]) -> dict[int, Outline]:
+        """The outline of each segment, by the identity of the segment."""
+        if len(self._outlines) > _OUTLINES or self._held > _PLANS:
+            self._outlines = {}
+            self._roots = {}
+            self._held = 0
+        known, widths, found = self._outlines, self.widths, {}
+        for segment in segments:
+            name = segment[0]
+            width = widths.get(name, 0)
+            text = "|".join(segment[3:] if name == "MSH" else segment)
+            valued = bytes(map(bool, segment if len(segment) == width else segment[:width]))
+            key = (name, valued, "~" not in text and '""' not in text)
+            outline = known.get(key)
+            if outline is None:
+                outline = known[key] = Outline(*key)
+            found[id(segment)] = outline
+        return found
+
+    def root(self, instance: Instance, outlines: Mapping[int, Outline], facts: Mapping[str, str]) -> Plan:
+        """The plan of a message."""
+        names = frozenset([outline.name for outline in outlines.values()])
+        key = (*facts.values(), names, self._key(instance, outlines))
+        plan = self._roots.get(key)
+        if plan is None:
+            plan = self._roots[key] = self._made(instance, outlines, Known({}, names, dict(facts)))
+        return self._met(plan)
+
+    def below(self, plan: Plan, instance: Instance, outlines: Mapping[int, Outline]) -> Plan:
+        """The plan of a group inside another one."""
+        key = self._key(instance, outlines)
+        found = plan.below.get(key)
+        if found is None:
+            found = plan.below[key] = self._made(instance, outlines, plan.known)
+        return self._met(found)
+
+    def _key(self, instance: Instance, outlines: Mapping[int, Outline]) -> Key:
+        return instance.group, tuple([outlines[id(each)] for each in instance.order if each.__class__ is list])
+
+    def _made(self, instance: Instance, outlines: Mapping[int, Outline], around: Known) -> Plan:
+        self._held += 1
+        own = {name: [outlines[id(each)] for each in found] for name, found in instance.segments.items()}
+        near = {**around.near, **{name: found[0] for name, found in own.items()}}
+        plan = Plan(instance.group, own, Known(near, around.names, around.facts))
+        for compiled in self.groups[instance.group]:
+            if near.keys().isdisjoint(compiled.block.segments):
+                continue
+            if not compiled.repeated:
+                plan.steps.append((compiled.function, "", 0, compiled))
+            for index in range(len(own.get(compiled.repeated, ()))):
+                plan.steps.append((compiled.function, compiled.repeated, index, compiled))
+        return plan
+
+    def _met(self, plan: Plan) -> Plan:
+        if plan.met < _OFTEN:
+            plan.met += 1
+            if plan.met == _OFTEN and self.special is not None:
+                steps = [(self._special(plan, *step), *step[1:]) for step in plan.steps]
+                plan.steps = [(function, *rest) for function, *rest in steps if function is not None]
+        return plan
+
+    def _special(self, plan: Plan, function: Function, name: str, index: int, compiled: Compiled) -> Function | None:
+        near = {**plan.known.near, name: plan.own[name][index]} if name else plan.known.near
+        block, segments, every, facts = self._what(compiled.block)
+        known = Known(near, plan.known.names, plan.known.facts)
+        key = (
+            id(block), *map(near.get, segments), every & known.names, *[known.facts.get(fact) for fact in facts],
+        )  # fmt: skip
+        if key not in self._functions:
+            if len(self._functions) >= _FUNCTIONS or self.special is None:
+                return function
+            self._functions[key] = self.special(block, known)
+        return self._functions[key]
+
+    def _what(self, block: Block) -> tuple[Block, list[str], frozenset[str], list[str]]:
+        """What the code of a block depends on: segments that it reads, those of which it reads all, facts."""
+        found = self._reads.get(id(block))
+        if found is None:
+            every = frozenset(each.segment for each in fields_of(block) if each.every)
+            found = self._reads[id(block)] = block, segments_of(block), every, sorted(_facts(block))
+        return found
+
+
+def _facts(block: Block) -> set[str]:
+    conditions = [line.condition for line in block.lines] + [block.condition, block.reopen]
+    inner = [found.where for found in fields_of(block)]
+    inner += [found.where for each in conditions for found in of_condition(each)]
+    return {fact for each in (*conditions, *inner) if each is not None for fact in _asked(each)}
+
+
+def _asked(condition: Condition) -> set[str]:
+    return {condition.fact} | {fact for each in condition.parts for fact in _asked(each)}
