@@ -84,13 +84,14 @@ class BlockEmitter:
         for each in sent_fields.divided(self.library, self.block):
             raw = self.source.raw(each.field)
             others = [self.source.raw(field) for field in each.before]
-            plain = self.source.state(each.field) is State.PLAIN and not each.composed and not others
-            if plain or any(self.source.state(field) is State.EMPTY for field in (each.field, *each.before)):
+            plain = self.source.state(each.field) is State.PLAIN and not each.always and not others
+            if plain or self.source.state(each.field) is State.EMPTY:
                 continue
-            more = [raw] if each.composed else [f"'~' in {raw}"]
+            more = raw if each.always else f"'~' in {raw}"
             if others:
-                more = [raw, *(f"{other} and {raw} != {other}" for other in others)]
-            self.writer.add(f"if {' and '.join(more)}:")
+                told = " or ".join(f"({raw} != {other} and {other})" for other in others)
+                more = f"{raw} and ({told} or {more})"
+            self.writer.add(f"if {more}:")
             call = self.writer.object(sent_fields.keep)
             self.writer.add(f"    {call}(r, {each.name!r}, {raw}, {self.writer.object(each.parts)}, context)")
 

@@ -190,7 +190,7 @@ class LineCode:
         self.trace(line, path, where)
         if keeps and plain is pair:
             spare = f"({', '.join(words)},)" if words else "()"
-            write.add(f"if {made} != {value}:")
+            write.add(f"if {made} != {value} or '^' in {value}:")
             write.add(f"    {made} = kept({value}, {made}, {write.object(plain)}, context, {spare})")
             write.add(f"    if {made} is not None:")
             write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")

@@ -68,7 +68,7 @@ def rivals_of(library: Library, block: Block, line: Line, path: paths.Path) -> t
     """The lines that could write what a line makes, up to its own; () where none stands before it, or where its field
     is never written."""
     first, inner = path.elements[0], nested(path)
-    if not first.repeats or line.sources[0].every or not line.sources[0].segment:
+    if not first.repeats or not line.sources[0].segment or (line.sources[0].every and not line.sources[0].where):
         return ()
     if not inner and not _has_room(path):
         return ()
@@ -104,10 +104,11 @@ def rivals_of_element(library: Library, block: Block) -> tuple[Rival, ...]:
     owners = [each for each in library.blocks if each.type == block.type and not each.element]
     if first is None:  # the element refers to what the same segment has become: no other field names that
         own = own_of(library, block)
+        way = _reference_of(block)
         return tuple(
             Rival(name_of(line), path.elements[0], line.sources[0].repeats, line.condition, None)
             for line, path in _writing(library, owners, block.element.name)
-            if own and len(path.elements) == 1 and library.pair(line, path).makes
+            if own and way == [each.name for each in path.elements[1:]] and library.pair(line, path).makes
         )
     made = paths.resolve(block.path, first, library.systems)
     makes = library.pair(first, made).makes
@@ -117,6 +118,12 @@ def rivals_of_element(library: Library, block: Block) -> tuple[Rival, ...]:
         if makes and len(path.elements) == 2 and library.pair(line, path).makes == makes
         and path.leaf.name == made.leaf.name
     )  # fmt: skip
+
+
+def _reference_of(block: Block) -> list[str]:
+    """Where the reference of an element stands in it: [] of an element that is one."""
+    names = [step.name for line in block.lines if line.link for step in line.target]
+    return [] if names == ["reference"] else names
 
 
 def own_of(library: Library, block: Block) -> str:

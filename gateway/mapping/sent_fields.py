@@ -30,6 +30,8 @@ from gateway.mapping.wording import WRITTEN
 from gateway.model import Resource
 
 _ENVELOPE = frozenset({"MSH", "EVN"})
+_EVENTS = frozenset({"recordevent"})  # what happens to a record is no property of it
+_LONGEST = 1500  # characters: ten persons, as XCN has them
 _FIELD, _TEXT, _MEANT = "field", "text", "meant"
 
 
@@ -59,10 +61,15 @@ class Divided:
     def field(self) -> Field:
         return Field(segment=self.name.partition("-")[0], number=int(self.name.partition("-")[2]))
 
+    shared: bool  # other lines add to what a line made of it
+
     @property
-    def composed(self) -> bool:
-        """Do lines take components of it? Else it says more only in further repetitions."""
-        return any(each.source.component for each in self.parts)
+    def always(self) -> bool:
+        """Can it say more though it has one repetition: in further components, in a number or a truth value that holds
+        no wording, in an element that others add to?"""
+        lines = [each for each in self.parts if not each.constant]
+        bare = definitions.primitives() - wording.TEXTS
+        return self.shared or any(each.source.component or each.path.leaf.type in bare for each in lines)
 
 
 def divided(library: Library, block: Block) -> Iterator[Divided]:
@@ -75,14 +82,26 @@ def divided(library: Library, block: Block) -> Iterator[Divided]:
             if source.segment and source.segment not in _ENVELOPE:
                 found.setdefault(f"{source.segment}-{source.number}", []).append((line, source))
     for name, lines in found.items():
-        if not any(line.into and not line.constant for line, _ in lines):
+        if not any(line.into and not line.constant for line, _ in lines) or lines[0][0].datatype in _EVENTS:
             continue
         parts = tuple(_part(library, block, line, source) for line, source in lines)
         if all(map(_plain, parts)):
             first = lines[0][0]
             before = tuple(first.sources[: first.sources.index(lines[0][1])])
             ordered = sorted(parts, key=lambda each: not any(element.slice for element in each.path.elements))
-            yield Divided(name, tuple(ordered), before)
+            yield Divided(name, tuple(ordered), before, _shared(library, block, ordered))
+
+
+def _shared(library: Library, block: Block, parts: Iterable[Part]) -> bool:
+    """Does another line make something inside an element that one of these makes?"""
+    whole = [each.path for each in parts if each.path.leaf.type in wording.COMPLEX and not each.source.component]
+    ways = [paths.resolve(block.path, line, library.systems) for line in block.lines if line.into and whole]
+    return any(_inside(way, path) for way in ways for path in whole)
+
+
+def _inside(way: paths.Path, path: paths.Path) -> bool:
+    names = [each.name for each in path.elements]
+    return len(way.elements) > len(names) and [each.name for each in way.elements[: len(names)]] == names
 
 
 def _part(library: Library, block: Block, line: Line, source: Field) -> Part:
@@ -104,7 +123,7 @@ def _plain(part: Part) -> bool:
 
 def keep(resource: dict[str, Any], name: str, raw: str, parts: tuple[Part, ...], context: Context) -> None:
     """Adds the field to a resource or an element where the parts do not say all of it."""
-    if not wording.short(raw):
+    if len(raw) > _LONGEST or not raw.isprintable():
         return
     segment: Segment = [name.partition("-")[0]]
     for part in parts:
@@ -136,17 +155,19 @@ def _text(resource: dict[str, Any], part: Part, context: Context) -> str:
 
 
 def _written(value: Any, part: Part, context: Context) -> str:
-    sent = wording.of(value) if part.keeps else ""
-    if sent:
-        return sent
+    whole, resource = value, None
     if part.pair.makes and isinstance(value, dict):
         entry = context.entries.get(value.get("reference", ""))
         if entry is not None:
-            value = {**value, **entry.resource}
+            resource = entry.resource
+            value = {**value, **resource}
         elif isinstance(value.get("identifier"), dict):
             value = {**value, "identifier": [value["identifier"]]}
     made = part.pair.back(value, context, *part.words)
-    return str(made[0] if isinstance(made, tuple) else made)
+    first, *others = made if isinstance(made, tuple) else (made,)
+    if part.keeps:
+        first = wording.again(whole, resource, part.path, part.pair, context, part.words, tuple(others)) or first
+    return str(first)
 
 
 # ------------------------------------------------------------------------------------------------- back

@@ -121,7 +121,7 @@ def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, .
 
 def _alike(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, ...]) -> bool:
     """Is it how we should write it, or nothing that can be kept?"""
-    return raw == value or not short(raw) or raw == _first(pair.back(value, context, *words))
+    return (raw == value and "^" not in raw) or not short(raw) or raw == _first(pair.back(value, context, *words))
 
 
 def short(raw: str) -> bool:
@@ -142,23 +142,18 @@ def of_primitives(holders: list[dict[str, Any]], leaf: Element) -> list[Any]:
     for each in holders:
         value = each.get(leaf.name)
         if value is not None:
-            written = _in(each.get(f"_{leaf.name}"))
+            written = sent(each.get(f"_{leaf.name}"))
             found.append(Worded(value, written) if written and isinstance(value, str) else value)
     return found
 
 
-def _in(element: Any) -> str:
+def sent(element: Any) -> str:
     """The wording that an element holds, "" for none."""
     if isinstance(element, dict):
         for each in element.get("extension", ()):
             if each.get("url") == WRITTEN:
                 return str(each.get("valueString", ""))
     return ""
-
-
-def of(value: Any) -> str:
-    """The text that a value came as, "" where that is our own."""
-    return value.written if isinstance(value, Worded) else _in(value)
 
 
 def again(
@@ -174,7 +169,7 @@ def again(
     other fields of the line."""
     if isinstance(value, Worded):
         return value.written if pair.into(value.written, context.scratch(), *words) == str(value) else ""
-    written = _in(value)
+    written = sent(value)
     if not written:
         return ""
     around = context.scratch()

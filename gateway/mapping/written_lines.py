@@ -154,7 +154,7 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
 def _claimed(path: paths.Path, line: Line) -> str:
     """What a line takes for itself: an element of a list from all lines, one that occurs once from those of its own
     segment; ORC-7 and TQ1 both tell when."""
-    single = not any(each.many for each in path.elements)
+    single = not any(each.repeats or (each.many and each.slice) for each in path.elements)
     return f"{path.text} {line.sources[0].segment}" if single else path.text
 
 

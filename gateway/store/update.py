@@ -45,6 +45,7 @@ _WRITTEN_AT = {"ServiceRequest": "authoredOn", "DiagnosticReport": "issued", "Ob
 _FILLED = frozenset({"ServiceRequest", "Encounter"})
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_SENT = "urn:hutong:written"  # on a resource: fields of its message as they were sent (gateway/mapping/sent_fields.py)
 _SERVER = frozenset({"versionId", "lastUpdated"})
 
 
@@ -160,9 +161,19 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
     result = {name: value for name, value in stored.items() if name in news or element_of(kind, name) not in spoken}
     for name, value in news.items():
         result[name] = _united(kind, name, stored.get(name), value)
+    if "extension" in stored and any(result.get(name) != stored.get(name) for name in news):
+        result["extension"] = _of_now(result["extension"], arriving)
+        if not result["extension"]:
+            del result["extension"]
     if meta := {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}:
         result["meta"] = {**stored.get("meta", {}), **meta}
     return result
+
+
+def _of_now(extensions: list[dict[str, Any]], arriving: Resource) -> list[dict[str, Any]]:
+    """Without the texts of fields of an earlier message: the resource is another one now."""
+    own = arriving.get("extension", ())
+    return [each for each in extensions if each.get("url") != _SENT or each in own]
 
 
 def _is_absent(name: str, value: Any) -> bool:

@@ -33,10 +33,11 @@ def test_nothing_of_the_fixtures_is_lost(path: Path) -> None:
 
 
 def test_a_normal_form_has_its_name() -> None:
-    pid = f"PID|1||300001^^^COUNTY^PI||张^伟||19750618|M{'|' * 16}是"
+    pid = f"PID|1||300001^^^COUNTY^PI||张^伟~^^^^^^L||19750618|M{'|' * 16}是"
     body = message("ADT^A08", "PV1|1|I|||||||||||||||||V1^^^COUNTY^VN", pid=pid)
     forms = {value.place: (value.came, value.form) for value in compare(body).values}
-    assert forms["PID-24"] == (Came.NORMALISED, "as yn is written")
+    assert forms["PID-5"] == (Came.NORMALISED, "as XPN is written")
+    assert forms["PID-24"] == (Came.IDENTICAL, "")
     assert forms["PID-7"] == (Came.IDENTICAL, "")
 
 

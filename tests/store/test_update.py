@@ -81,6 +81,17 @@ def test_elements(name: str, stored: Any, arriving: Any, expected: Any) -> None:
     assert (stored, arriving) == before
 
 
+def test_the_text_of_a_field_goes_when_the_resource_is_changed_by_another_message() -> None:
+    kept = [{"url": "urn:hutong:written", "extension": [{"url": "field", "valueString": "ORC-7"}]}, {"url": "urn:x"}]
+    stored = resource("ServiceRequest", priority="stat", extension=kept)
+    assert update.combine(stored, resource("ServiceRequest", priority="stat")) is None
+    changed = update.combine(stored, resource("ServiceRequest", priority="routine"))
+    assert changed
+    assert changed["extension"] == [{"url": "urn:x"}]
+    bare = resource("ServiceRequest", priority="stat", extension=kept[:1])
+    assert "extension" not in (update.combine(bare, resource("ServiceRequest", priority="routine")) or {})
+
+
 def test_a_deleted_element_goes_also_from_deep_inside() -> None:
     stored = resource(
         birthDate="1980",

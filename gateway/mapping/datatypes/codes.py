@@ -322,6 +322,11 @@ def wording_back(value: str, context: Context) -> str:
     return joined("", value)
 
 
+def remark_back(value: str, context: Context) -> str:
+    """The words alone: the field was a plain text before it was coded."""
+    return escape(value)
+
+
 def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
     """AL1-3: a stated absence becomes its own code; everything else stays the sender's."""
     made = cwe_into(raw, context)
@@ -354,5 +359,6 @@ PAIRS = {
     "CWE": Pair(cwe_into, cwe_back, fits=("CodeableConcept",), coded=True),
     "SPS": Pair(source_into, source_back, fits=("CodeableConcept",), coded=True),
     "allergy": Pair(allergy_into, allergy_back, fits=("CodeableConcept",), coded=True),
+    "remark": Pair(wording_into, remark_back, fits=("string", "markdown")),
     "wording": Pair(wording_into, wording_back, fits=("string", "markdown")),
 }

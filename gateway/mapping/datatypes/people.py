@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from gateway.codec.hl7v2_escape import escape
+from gateway.mapping import wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.extensions import (
@@ -236,10 +237,11 @@ def with_county_into(raw: str, county: str, context: Context) -> dict[str, Any] 
 
 
 def with_county_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    """(XAD, the county again for receivers of versions before 2.7, which withdrew PID-12)."""
-    address = xad_back(value, context)
-    county = [*address.split("^"), *[""] * 9][8] if context.profile.version < "2.7" else ""
-    return address, county
+    """(XAD, the county again: for receivers of versions before 2.7, which withdrew PID-12, and where it came from there:
+    the address as it was written had none)."""
+    address, sent = xad_back(value, context), wording.sent(value).split("^")
+    apart = sent != [""] and not [*sent, *[""] * 9][8]
+    return address, [*address.split("^"), *[""] * 9][8] if apart or context.profile.version < "2.7" else ""
 
 
 # ------------------------------------------------------------------------------------------------ phones
