@@ -158,6 +158,8 @@ def _written(value: Any, part: Part, context: Context) -> str:
     whole, resource = value, None
     if part.pair.makes and isinstance(value, dict):
         entry = context.entries.get(value.get("reference", ""))
+        if entry is not None and entry.resource["resourceType"] != part.pair.makes:
+            return ""
         if entry is not None:
             resource = entry.resource
             value = {**value, **resource}

@@ -237,8 +237,8 @@ def with_county_into(raw: str, county: str, context: Context) -> dict[str, Any] 
 
 
 def with_county_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    """(XAD, the county again: for receivers of versions before 2.7, which withdrew PID-12, and where it came from there:
-    the address as it was written had none)."""
+    """(XAD, the county again: for receivers of versions before 2.7, which withdrew PID-12, and where it came from
+    there: the address as it was written had none)."""
     address, sent = xad_back(value, context), wording.sent(value).split("^")
     apart = sent != [""] and not [*sent, *[""] * 9][8]
     return address, [*address.split("^"), *[""] * 9][8] if apart or context.profile.version < "2.7" else ""
