@@ -56,12 +56,11 @@ class Divided:
     name: str
     parts: tuple[Part, ...]
     before: tuple[Field, ...]  # the fields that go before it: it is more where it says something else than they
+    shared: bool  # other lines add to what a line made of it
 
     @property
     def field(self) -> Field:
         return Field(segment=self.name.partition("-")[0], number=int(self.name.partition("-")[2]))
-
-    shared: bool  # other lines add to what a line made of it
 
     @property
     def always(self) -> bool:
