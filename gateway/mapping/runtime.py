@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.structure import Instance, Segment
 from gateway.mapping.syntax import Condition
+
+_OPEN = ("", "BESIDE", "UNDER")  # no facts of the whole message
 
 NULL = '""'  # explicit null (v2.5.1 §2.5.3): the receiver deletes what it has
 ABSENT: Segment = []
@@ -46,42 +48,35 @@ def chosen(instance: Instance, name: str) -> Iterable[Segment]:
     return instance.every(name) if instance.children else instance.segments.get(name, ())
 
 
+def judged(condition: Condition, known: Callable[[Condition], bool | None]) -> bool | None:
+    """What a condition comes to where some of its parts are known: True, False, or None for open."""
+    match condition.operator:
+        case "not":
+            inner = judged(condition.parts[0], known)
+            return None if inner is None else not inner
+        case "and" | "or":
+            deciding = condition.operator == "or"
+            parts = [judged(part, known) for part in condition.parts]
+            return deciding if deciding in parts else None if None in parts else not deciding
+        case _:
+            return known(condition)
+
+
 def settled(condition: Condition, structure: str) -> bool | None:
     """What a condition comes to in one message structure; None: it depends on the message."""
     if not structure:
         return None
-    match condition.operator:
-        case "not":
-            inner = settled(condition.parts[0], structure)
-            return None if inner is None else not inner
-        case "and" | "or":
-            deciding = condition.operator == "or"
-            parts = [settled(part, structure) for part in condition.parts]
-            return deciding if deciding in parts else None if None in parts else not deciding
-        case _:
-            return structure in condition.values if condition.fact == "STRUCTURE" else None
+    return judged(condition, lambda each: structure in each.values if each.fact == "STRUCTURE" else None)
 
 
 def possible(condition: Condition, context: Context) -> bool:
     """Can a condition hold, judged by the facts of the message alone (EVENT, STRUCTURE …)? Going back, what it asks of
     source fields is open: there the element being present is the condition."""
-    return _judged(condition, context) is not False
 
+    def known(each: Condition) -> bool | None:
+        return None if each.fact in _OPEN else context.facts.get(each.fact) in each.values
 
-def _judged(condition: Condition, context: Context) -> bool | None:
-    """True, False, or None: it depends on a field."""
-    match condition.operator:
-        case "not":
-            inner = _judged(condition.parts[0], context)
-            return None if inner is None else not inner
-        case "and" | "or":
-            deciding = condition.operator == "or"
-            parts = [_judged(part, context) for part in condition.parts]
-            return deciding if deciding in parts else None if None in parts else not deciding
-        case _ if condition.fact in ("", "BESIDE", "UNDER"):
-            return None
-        case _:
-            return context.facts.get(condition.fact) in condition.values
+    return judged(condition, known) is not False
 
 
 def complete(

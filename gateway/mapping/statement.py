@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.mapping import paths
+from gateway.mapping import paths, runtime
 from gateway.mapping.arrivals import Arrival, tried
 from gateway.mapping.into_fhir import homes
 from gateway.mapping.library import Library
@@ -109,16 +109,8 @@ def _holds(block: Block, line: Line, structure: Structure, event: str) -> bool:
 
 
 def judged(condition: Condition, facts: dict[str, str]) -> bool | None:
-    """True, False, or None: it depends on what the message says."""
-    match condition.operator:
-        case "not":
-            inner = judged(condition.parts[0], facts)
-            return None if inner is None else not inner
-        case "and" | "or":
-            deciding = condition.operator == "or"
-            parts = [judged(part, facts) for part in condition.parts]
-            return deciding if deciding in parts else None if None in parts else not deciding
-    return facts[condition.fact] in condition.values if condition.fact in facts else None
+    """What a condition comes to where only these facts are known."""
+    return runtime.judged(condition, lambda each: facts[each.fact] in each.values if each.fact in facts else None)
 
 
 # ---------------------------------------------------------------------------------------------------- facts
