@@ -78,7 +78,7 @@ class Known:
     full_url: str
     keyed: tuple[str, str]
     resource: dict[str, Any]  # its members are fragments
-    reference: dict[str, str]
+    reference: dict[str, Any]
 
 
 def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -96,7 +96,7 @@ def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
         unite(entry.resource, known.resource)
         if context.lineage is not None:
             context.united.append((known.resource, entry))
-    return dict(known.reference)
+    return thawed(known.reference)  # one of its own: lines put extensions into it
 
 
 def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -108,5 +108,5 @@ def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
     if told == (context.told, len(context.unknown)) and _plain(raw) and len(made) == 1:
         resource, entry, once = made[0]
         if once and entry.keyed is not None and entry.keyed[0] != KEY and shapes.valid(thawed(resource)):
-            keep(table, raw, Known(entry.full_url, entry.keyed, resource, dict(reference)))
+            keep(table, raw, Known(entry.full_url, entry.keyed, resource, thawed(reference)))
     return reference

@@ -75,8 +75,8 @@ def place_of(raw: str, context: Context) -> dict[str, Any] | None:
     path = "/".join(map(_quoted, (point, room, bed, fields[6], fields[7]))).rstrip("/")
     inside = [point, room, bed] if any((point, room, bed)) else [fields[6], fields[7]]
     identifiers = [{"system": system, "value": path}]
-    if fields[9]:
-        own, namespace, universal, kind = (*fields[9].split("&"), "", "", "")[:4]
+    own, namespace, universal, kind = (*map(str.strip, fields[9].split("&")), "", "", "")[:4]
+    if own:
         given = (namespace, universal, kind) if namespace or universal else subparts(fields[10])
         identifiers.append({**assigned(given, context, PLACE), "value": own})
     made: dict[str, Any] = {
