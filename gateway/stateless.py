@@ -221,5 +221,6 @@ def _moment(bundle: Resource) -> datetime:
     for entry in bundle.get("entry", ()):
         resource = entry.get("resource") or {}
         times += [resource.get(name) for name in ("recorded", "issued", "authoredOn")]
-    found = [datetime.fromisoformat(each) for each in times if isinstance(each, str) and len(each) >= 20]
+    told = dict.fromkeys(each for each in times if isinstance(each, str) and len(each) >= 20)
+    found = [datetime.fromisoformat(each) for each in told]
     return max(found) if found else NEVER

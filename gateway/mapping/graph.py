@@ -47,6 +47,12 @@ class Graph:
 
 def values_at(value: Any, elements: Sequence[paths.Element]) -> list[Any]:
     """All values at a path, slices heeded."""
+    if len(elements) == 1 and value.__class__ is dict:  # nearly always
+        found = value.get(elements[0].name)
+        if found is None:
+            return []
+        several = found if isinstance(found, list) else [found]
+        return [each for each in several if matches(each, elements[0])] if elements[0].slice else list(several)
     here = [value]
     for element in elements:
         name = element.name

@@ -6,7 +6,7 @@ where the results of a report are found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable
 from itertools import chain, groupby
 from typing import Any
 
@@ -120,7 +120,7 @@ class MessageWriter:
         type_ = leads[0]["resourceType"]
         for target in self.groups[0]:
             writing.write(root, target, {type_: leads[0], **above}, above)
-        own = writing.listed(leads)
+        own = {id(each) for each in writing.listed(leads)}
         for number, parent in enumerate(self.layout.parents):
             if parent == 0 and number != group:
                 writing.below(root, number, above, own)
@@ -194,9 +194,8 @@ class Writing:
         for target in self.writer.groups[instance.group]:
             if target.block.type in self.graph.types:
                 self.write(instance, target, own, own)
-        for number, parent in enumerate(self.writer.layout.parents):
-            if parent == instance.group:
-                self.below(instance, number, own)
+        for number in self.writer.layout.below[instance.group]:
+            self.below(instance, number, own)
 
     def listed(self, leads: list[Resource]) -> list[Resource]:
         """What the leads list as theirs (the results of reports): none of it stands before their groups."""
@@ -210,7 +209,7 @@ class Writing:
         ]
         return [each for lead in leads for path, type_ in paths for each in self.graph.follow(lead, path, type_)]
 
-    def below(self, instance: Instance, number: int, known: Known, without: Sequence[Resource] = ()) -> None:
+    def below(self, instance: Instance, number: int, known: Known, without: Container[int] = ()) -> None:
         for target in self.writer.groups[number]:
             if not target.opens or target.block.type not in self.graph.types:
                 continue
@@ -223,7 +222,7 @@ class Writing:
                 self._extra(instance, number, target, known)
             else:
                 for resource in self._candidates(target, known):
-                    if id(resource) not in self.done and not _in(resource, without):
+                    if id(resource) not in self.done and id(resource) not in without:
                         self.fill(instance.open(number), {**known, target.block.type: resource})
 
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
@@ -280,12 +279,12 @@ class Writing:
     def _alone(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:
         """The elements that have a segment of their own."""
         fields = self.writer.fields
-        theirs = frozenset(origins.name_of(each.line) for each in target.lines)
-        return [
-            each
-            for each in elements(owner, target, self.context, self.graph, claims)
-            if origins.field_of(each, fields, self.context) in ("", *theirs)
-        ]
+        found = ((each, origins.field_of(each, fields, self.context)) for each in self._written(owner, target, claims))
+        return [each for each, field in found if not field or field in target.fields]
+
+    def _written(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:
+        there = target.list is not None and target.list.name in owner
+        return elements(owner, target, self.context, self.graph, claims) if there else []
 
     def _beside(self, target: Target, element: dict[str, Any]) -> Segment | None:
         """The segment that what an element refers to was written in."""
@@ -351,8 +350,10 @@ class Writing:
     def _holds(self, resource: Resource, target: Target, known: Known) -> bool:
         """A condition of another visit of the same patient does not belong here."""
         for link in target.links:
-            linked = [] if link.every else self.graph.follow(resource, link.path, link.type)
-            if linked and link.type in known and not _in(known[link.type], linked):
+            if link.every or link.type not in known:
+                continue
+            linked = self.graph.follow(resource, link.path, link.type)
+            if linked and not _in(known[link.type], linked):
                 return False
         return True
 

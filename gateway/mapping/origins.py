@@ -181,9 +181,16 @@ def place(
 
 def tells(resource: Resource) -> bool:
     """Does an element of the resource tell its field?"""
-    lists = (listed for listed in resource.values() if listed.__class__ is list)
-    elements = (each for listed in lists for each in listed if each.__class__ is dict and "extension" in each)
-    return any(one.get("url") == FIELD for each in elements for one in each["extension"])
+    for listed in resource.values():
+        if listed.__class__ is list:
+            for each in listed:
+                if each.__class__ is dict and "extension" in each and _in(each["extension"]):
+                    return True
+    return False
+
+
+def _in(extensions: list[dict[str, Any]]) -> bool:
+    return any(one.get("url") == FIELD for one in extensions)
 
 
 def field_of(element: Any, fields: frozenset[str], context: Context) -> str:

@@ -44,28 +44,25 @@ class Pen:
         self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
 
     def block(self, target: Target, resource: Resource) -> None:
-        told = origins.tells(resource)
+        told, claims = origins.tells(resource), self.claims
         for written in self.writing.plan(target, resource):
             if written.single and self._full(written.line.sources[0]):
                 continue
             if told:
                 self._told(written, resource)
                 continue
-            values = leaf_values(resource, written, self.claims)
+            values = leaf_values(resource, written, claims)
             if values:
                 self.put(written, values, resource)
-            self._entered(written, resource)
-        self.writing.sent.extend((self, *each) for each in sent_fields.told(resource, self.context))
+            if written.entered:
+                claims.enter(resource, written)
+        if "extension" in resource:
+            self.writing.sent.extend((self, *each) for each in sent_fields.told(resource, self.context))
 
     def as_sent(self, found: Field, text: str, meant: str) -> None:
         """The field as it was sent, where its parts are written as they were meant."""
         own = self.fresh if self.fresh is not None and self.fresh[0] == found.segment else None
         sent_fields.restore([own] if own else self.instance.segments.get(found.segment, ()), found, text, meant)
-
-    def _entered(self, written: WrittenLine, resource: Resource) -> None:
-        if written.enters:
-            source = written.line.sources[0]
-            self.claims.enter(resource, written.path, single=not (source.repeats or source.every))
 
     def _told(self, written: WrittenLine, resource: Resource) -> None:
         """A line of a resource of which some elements tell the field that they stood in (origins.py)."""
@@ -78,7 +75,7 @@ class Pen:
             order = {id(each): number for number, each in enumerate(resource[list_.name])}
             values.sort(key=lambda each: order.get(id(each), 0))
         self.put(written, values, resource)
-        self._entered(written, mine)
+        self.claims.enter(mine, written)
         for each in given:
             self.claims.take(f"{written.path.resource}.{list_.name}", each)
 
@@ -87,20 +84,24 @@ class Pen:
         claimed = written_texts(values, written, self.context, self.graph, self.claims)
         if not claimed:
             return
-        several = [made for _, made in claimed]
-        source, *others = written.line.sources
+        source = written.line.sources[0]
         if resource is not None and source.repeats and written.listed:
             self._listed(source, resource[written.path.leaf.name], claimed)
             return
         if source.every:
             used: list[Segment] = []
-            for made in several:
+            for _, made in claimed:
                 self._each(written.line, source, made, used)
             return
-        text = "~".join(each[0] for each in several)
+        text = claimed[0][1][0] if len(claimed) == 1 else "~".join([each[0] for _, each in claimed])
         self._set(source, text)
-        self.later.extend((self, found, text) for found in others)
-        for index, argument in enumerate(written.line.arguments[: len(several[0]) - 1], 1):
+        if len(written.line.sources) > 1:
+            self.later.extend((self, found, text) for found in written.line.sources[1:])
+        if written.line.arguments:
+            self._arguments(written.line, [each for _, each in claimed])
+
+    def _arguments(self, line: Line, several: list[tuple[str, ...]]) -> None:
+        for index, argument in enumerate(line.arguments[: len(several[0]) - 1], 1):
             self._set(argument, next((each[index] for each in several if each[index]), ""))
 
     def _listed(self, source: Field, elements: list[Any], claimed: list[tuple[Any, tuple[str, ...]]]) -> None:

@@ -10,7 +10,8 @@ from gateway.mapping.syntax import Condition, Field
 
 
 def set_field(segment: Segment, number: int, text: str) -> None:
-    segment.extend([""] * (number + 1 - len(segment)))
+    if (missing := number + 1 - len(segment)) > 0:
+        segment.extend([""] * missing)
     segment[number] = text
 
 

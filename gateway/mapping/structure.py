@@ -78,6 +78,10 @@ class Layout:
         self._number(root, -1)
         self.chains = [self.chain(number) for number in range(len(self.parents))]
         self.routes = self._routes()
+        self.below: list[list[int]] = [[] for _ in self.parents]  # the groups in each group
+        for number, parent in enumerate(self.parents):
+            if parent >= 0:
+                self.below[parent].append(number)
         self._known: dict[tuple[str, ...], Tree] = {}  # by the names of the segments
         self._held = 0
         self.homes: dict[str, list[int]] = {}

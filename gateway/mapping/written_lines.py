@@ -5,7 +5,7 @@ An element is written by the first line that its slice fits; alternatives (`ORC-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,9 @@ class WrittenLine:
     keeps: bool = False  # the wording of the value is written again, where it has one
     claim: str = field(init=False)  # what the line takes for itself
     single: bool = field(init=False)  # its one field, which it writes whole
+    around: tuple[paths.Element, ...] = field(init=False)  # what its last element stands in
+    worded: bool = field(init=False)  # its value is a primitive that may have a wording
+    entered: tuple[tuple[int, str, bool], ...] = field(init=False)  # slices on its way: depth, path, only the first
     slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)  # of the memory
 
     def __post_init__(self) -> None:
@@ -47,6 +50,10 @@ class WrittenLine:
         several = len(self.line.sources) > 1 or self.line.arguments or source.repeats or source.every
         object.__setattr__(self, "single", not several and not source.component)
         object.__setattr__(self, "claim", _claimed(self.path, self.line))
+        object.__setattr__(self, "around", self.path.elements[:-1])
+        object.__setattr__(self, "worded", self.keeps and self.path.leaf.type in wording.TEXTS)
+        first = not (source.repeats or source.every)
+        object.__setattr__(self, "entered", tuple(_entered(self.path, single=first)) if self.enters else ())
 
     def applies(self, context: Context) -> bool:
         return self.line.condition is None or possible(self.line.condition, context)
@@ -121,15 +128,20 @@ class Claims:
         if isinstance(value, dict):
             self._taken.setdefault(path, set()).add(id(value))
 
-    def enter(self, resource: Resource, path: paths.Path, *, single: bool) -> None:
+    def enter(self, resource: Resource, written: WrittenLine) -> None:
         """`issue{expression=MSA-1}.code`: the elements that fit are this resource's own lines' and nobody else's; of
-        `location*{status=active}` in a `single` field, the first."""
-        for depth, element in enumerate(path.elements[:-1], 1):
-            if element.slice:
-                around = ".".join((path.resource, *(each.name for each in path.elements[:depth])))
-                fitting = values_at(resource, path.elements[:depth])
-                for each in fitting[:1] if single and element.repeats else fitting:
-                    self.take(around, each)
+        `location*{status=active}` in a single field, the first."""
+        for depth, around, only in written.entered:
+            fitting = values_at(resource, written.path.elements[:depth])
+            for each in fitting[:1] if only else fitting:
+                self.take(around, each)
+
+
+def _entered(path: paths.Path, *, single: bool) -> Iterator[tuple[int, str, bool]]:
+    for depth, element in enumerate(path.elements[:-1], 1):
+        if element.slice:
+            around = ".".join((path.resource, *(each.name for each in path.elements[:depth])))
+            yield depth, around, single and element.repeats
 
 
 def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> list[Any]:
@@ -137,16 +149,15 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
     leaf = written.path.leaf
     if leaf.choice:
         stem = leaf.name.removesuffix("[x]")
-        holders = values_at(resource, written.path.elements[:-1]) if len(written.path.elements) > 1 else [resource]
+        holders = values_at(resource, written.around) if written.around else [resource]
         return [
             (name[len(stem) :], hinted(value, each.get(f"_{name}")))
             for each in holders
             for name, value in each.items()
             if name.startswith(stem) and name[len(stem) :][:1].isupper()
         ]
-    if written.keeps and leaf.type in wording.TEXTS:
-        around = written.path.elements[:-1]
-        return wording.of_primitives(values_at(resource, around) if around else [resource], leaf)
+    if written.worded:
+        return wording.of_primitives(values_at(resource, written.around) if written.around else [resource], leaf)
     values = values_at(resource, written.path.elements)
     return values if written.line.constant else claims.free(written.claim, values)
 
@@ -201,7 +212,7 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
     if not written.pair.coded or written.pair.makes or value.__class__ is not dict:
         return _texts(value, written, context, graph, claims)
     table = context.memory[written.slot]
-    content = json.dumps(value)
+    content = json.dumps(value, finite=True)
     found: tuple[str, ...] | None = table.get(content)
     if found is None:
         told = len(context.notes)
@@ -277,27 +288,22 @@ class Target:
     here: tuple[WrittenLink, ...] = ()  # links that are made in this group: what has none is not from here
     elsewhere: tuple[WrittenLink, ...] = ()  # links that are made in other groups only
     mark: str = ""  # the field that it says its resources stood in: it writes none but those
+    leads: bool = field(init=False)  # it tells where others are found (`. <- participant*.member = @@…`)
+    first: tuple[WrittenLine, ...] = field(init=False)  # the first line and those to the same place: what it is about
+    aside: bool = field(init=False)  # elements that could refer to the resource of a segment, or say the same alone
+    apart: bool = field(init=False)  # it points at another resource of its own type: the retired patient of a merge
+    fields: frozenset[str] = field(init=False)  # that its lines write
 
-    @property
-    def leads(self) -> bool:
-        """It tells where others are found (`. <- participant*.member = @@PractitionerRole`)."""
-        return any(not link.into for link in self.links)
-
-    @property
-    def aside(self) -> bool:
-        """Elements that could refer to the resource of a segment, and say the same by themselves where they do not."""
-        return any(each.path.text == link.path.text for each in self.first for link in self.beside)
-
-    @property
-    def first(self) -> tuple[WrittenLine, ...]:
-        """The first line, and those to the same place: what an element of its list is about."""
+    def __post_init__(self) -> None:
         first = min(self.lines, key=lambda each: each.line.place.line, default=None)
-        return tuple(each for each in self.lines if first and each.path.text == first.path.text)
-
-    @property
-    def apart(self) -> bool:
-        """It points at another resource of its own type: the retired patient of a merge."""
-        return any(not link.every and link.type == self.block.type for link in self.links)
+        alike = tuple(each for each in self.lines if first and each.path.text == first.path.text)
+        aside = any(each.path.text == link.path.text for each in alike for link in self.beside)
+        apart = any(not link.every and link.type == self.block.type for link in self.links)
+        object.__setattr__(self, "leads", any(not link.into for link in self.links))
+        object.__setattr__(self, "first", alike)
+        object.__setattr__(self, "aside", aside)
+        object.__setattr__(self, "apart", apart)
+        object.__setattr__(self, "fields", frozenset(origins.name_of(each.line) for each in self.lines))
 
 
 def target_of(
