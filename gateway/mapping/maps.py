@@ -11,7 +11,7 @@ from typing import Any
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
-from gateway.mapping import envelope, patients, result_groups
+from gateway.mapping import envelope, kept_head, patients, result_groups
 from gateway.mapping.context import Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
@@ -71,6 +71,7 @@ class Maps:
     _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
     _exports: dict[tuple[str, bool], ExportMap] = field(default_factory=dict)
     _writers: dict[str, MessageWriter] = field(default_factory=dict)
+    _heads: dict[str, kept_head.HeadWriter] = field(default_factory=dict)
     _memory: Memory = field(default_factory=Memory)
     _without: dict[tuple[str, ...], Maps] = field(default_factory=dict)  # for profiles that switch rows off
 
@@ -201,8 +202,7 @@ class Maps:
                 own[each], numbered = result_groups.numbered(envelope.named_as_ordered(own[each], own, to.own), own)
                 own.update(numbered)
         lead = own[leads[0]]
-        told = self._event_of(lead, structure)
-        code, event = _kind(found, to.event or told or envelope.event_of(lead, structure))
+        code, event = _kind(found, to.event or self._event_of(lead, structure) or envelope.event_of(lead, structure))
         context = Context(
             profile=to.profile, facility=to.facility, control_id=to.control_id, own=to.own,
             systems=self.library.coding_systems,
@@ -215,19 +215,26 @@ class Maps:
         found_leads = patients.by_patient([own[each] for each in leads], graph, found)
         segments = [each for part in found_leads for each in self._writers[structure].run(part, graph, context)]
         patients.number(segments)
-        head = [
-            envelope.header(
-                code=code, event=event, structure=structure_of(code, event), profile=to.profile,
-                facility=to.facility, sender=to.sender,
-                control_id=to.control_id, when=to.when, context=context,
-            )
-        ]  # fmt: skip
-        if any(item.segment == "EVN" for item in found.root.items):
-            head.append(envelope.event_segment(event, to.when, context))
-        return encode(
-            [*head, *(segment for segment in segments if segment[0] not in ("MSH", "EVN"))],
-            codec_of(to.profile.charset) or "utf-8",
-        )
+        before = self._said_before(found, kept_head.said_before(resources, leads, event), Graph(resources), context)
+        head = envelope.header(
+            code=code, event=event, structure=structure_of(code, event), profile=to.profile,
+            facility=to.facility, sender=to.sender,
+            control_id=to.control_id, when=to.when, context=context,
+        )  # fmt: skip
+        told = any(item.segment == "EVN" for item in found.root.items)
+        evn = envelope.event_segment(event, to.when, context) if told else None
+        return encode(kept_head.headed(segments, head, evn, before), codec_of(to.profile.charset) or "utf-8")
+
+    def _said_before(
+        self, structure: Structure, said: Mapping[str, Resource], graph: Graph, context: Context
+    ) -> dict[str, list[str]]:
+        """What the head of an earlier message about the same event says of it, by segment."""
+        if not said:
+            return {}
+        if structure.name not in self._heads:
+            writer = self._writers[structure.name]
+            self._heads[structure.name] = kept_head.HeadWriter(structure, self.library, writer)
+        return self._heads[structure.name].run(said, graph, context)
 
     def _event_of(self, lead: Resource, structure: str) -> str:
         """The trigger event that tells the lead's state, by the table of that name; "" where there is none."""

@@ -317,8 +317,9 @@ class Writing:
 
     def _candidates(self, target: Target, known: Known) -> list[Resource]:
         """The resources for a block: those that known ones link to, else those that link to known ones."""
-        if not target.links and target.block.type in ALONE:
-            return [each for each in self.graph.resources.values() if each["resourceType"] == target.block.type]
+        if not target.links and (target.block.type in ALONE or target.mark):
+            alone = [each for each in self.graph.resources.values() if each["resourceType"] == target.block.type]
+            return [each for each in alone if self._fits(target, each)]
         found, listed = self._linked(target.block.type, known)
         if (not found and not listed) or target.apart:
             for link in target.links:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 class Pen:
     """Writes the lines of one block into the segments of one group."""
 
-    def __init__(self, instance: Instance, fresh: Segment | None, writing: Writing) -> None:
+    def __init__(self, instance: Instance, fresh: Segment | None, writing: Writing, *, head: bool = False) -> None:
         self.instance = instance
         self.fresh = fresh  # the block's own occurrence of a segment that repeats
+        self.head = head  # it writes what the head of a message says (kept_head.py)
         self.context = writing.context
         self.graph = writing.graph
         self.writing = writing
@@ -142,7 +143,7 @@ class Pen:
 
     def _set(self, found: Field, text: str) -> None:
         """What an earlier line wrote stays; repetitions follow it."""
-        if not text or found.segment == "MSH":  # the envelope writes MSH
+        if not text or (found.segment == "MSH" and not self.head):
             return
         segment = self._segment(found.segment)
         whole = segment[found.number] if len(segment) > found.number else ""

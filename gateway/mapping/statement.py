@@ -18,8 +18,6 @@ from gateway.mapping.source_code import SIMPLE, of_condition
 from gateway.mapping.structure import Layout
 from gateway.mapping.syntax import Block, Condition, Field, Line, Structure
 
-ENVELOPE = frozenset({"MSH", "EVN"})  # written by the envelope of a message, not by lines of maps
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fact:
@@ -128,12 +126,11 @@ def _facts(library: Library, block: Block, line: Line) -> Iterator[tuple[Fact, b
         return
     result = tried(line, path, library)
     for source in line.sources:
-        back = line.back and source.segment not in ENVELOPE
         for place in _slices(path):
-            yield _at(source, (), place), line.into, back
+            yield _at(source, (), place), line.into, line.back
         for arrival in result.into if line.into else ():
             yield from _arrived(source, line, arrival, True, False)
-        for arrival in result.back if back else ():
+        for arrival in result.back if line.back else ():
             yield from _arrived(source, line, arrival, False, True)
 
 

@@ -174,7 +174,7 @@ def _ways(found: Explanation) -> list[tuple[str, str]]:
         ("Practitioner[1].name[0].text", "PV1-7", "visit.map"),
         ("Condition[1].clinicalStatus.coding[0].code", "constant", "visit.map"),
         ("Encounter[1].participant[0].type[0].coding[0].code", "slice", "visit.map"),
-        ("Provenance[1].recorded", "MSH-7", "message.map"),
+        ("Provenance[1].recorded", "EVN-2", "message.map"),
     ],
 )
 def test_an_origin(element: str, source: str, where: str) -> None:

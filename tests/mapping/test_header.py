@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.fhir import validate
+from gateway.mapping.accounting.trial import again_to, write
 from gateway.model import Resource
 from tests.mapping.house import HEADER, into, message, only
+from tests.mapping.test_accounting import trial
 
 PID = "PID|1||P1^^^H^PI||张^三"
 PV1 = "PV1|1|I"
@@ -63,3 +67,57 @@ def test_an_application_without_an_address_has_one_that_is_unknown(application: 
 def _types(*segments: str) -> list[str]:
     made = into(message("ADT^A01^ADT_A01", *segments))
     return [entry["resource"]["resourceType"] for entry in made.bundle["entry"]]
+
+
+# ------------------------------------------------------------------------------------------------------ back
+
+TOLD = (
+    "SFT|东软|5.1|HIS Core|C-5|info|20250101",
+    "EVN|A01|20260102152900||01|op1^李^四^^^^^^COUNTY|20260102150000|南院区^1.2.156.3^ISO",
+    PID,
+    PV1,
+)
+
+
+def _again(header: str, *segments: str, event: str = "A01") -> dict[str, list[str]]:
+    tried = trial("\r".join([header, *segments, ""]).encode())
+    to = replace(again_to(tried.message.header, tried.profile, tried.when), event=event)
+    lines = write(tried.maps, tried.made(), address=to).decode().split("\r")
+    return {line.split("|")[0]: line.split("|") for line in lines}
+
+
+def _header(kind: str = "ADT^A01^ADT_A01") -> str:
+    fields = message(kind).decode().split("\r")[0].split("|")
+    fields.extend([""] * (28 - len(fields)))
+    fields[7], fields[10] = "SECRET", "T^A"
+    fields[18], fields[21], fields[25] = "zh", "甲医院^^D9", "R^Restricted^HL70952"
+    fields[26] = "NODSCLCD^不得转交^HL70953"
+    return "|".join(fields)
+
+
+def test_what_was_told_of_the_event_is_told_again() -> None:
+    again = _again(_header(), *TOLD)
+    assert "|".join(again["EVN"]) == TOLD[1]
+    assert "|".join(again["SFT"]) == TOLD[0]
+    assert list(again)[:4] == ["MSH", "SFT", "EVN", "PID"]
+
+
+def test_a_test_stays_a_test_and_what_is_protected_stays_so() -> None:
+    head = _again(_header(), *TOLD)["MSH"]
+    assert head[10] == "T^A"
+    assert (head[7], head[18], head[21]) == ("SECRET", "zh", "甲医院^^D9")
+    assert (head[25], head[26]) == ("R^Restricted^HL70952", "NODSCLCD^不得转交^HL70953")
+
+
+def test_time_and_number_of_a_new_message_are_its_own() -> None:
+    tried = trial("\r".join([_header(), *TOLD, ""]).encode())
+    to = replace(again_to(tried.message.header, tried.profile, tried.when), control_id="NEW-1")
+    head = write(tried.maps, tried.made(), address=to).decode().split("\r")[0].split("|")
+    assert head[9] == "NEW-1"
+    assert head[6] == tried.when.strftime("%Y%m%d%H%M%S")
+
+
+def test_another_event_tells_nothing_of_the_first_one() -> None:
+    again = _again(_header(), *TOLD, event="A08")
+    assert again["EVN"][3:] == []
+    assert again["MSH"][10] == "T^A"

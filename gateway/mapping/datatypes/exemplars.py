@@ -164,6 +164,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "place": (("PID^1^3^2^4^1",),),
     "oldplace": (("PID^1^3^101&words&HL70357",),),
     "control": (("M-1",), ("M/1",)),
+    "protection": ((_CWE,), ("A01^甲名^L",), ("words",)),
     "CWEcoding": ((_CWE,), ("A01^甲名^L",)),
     "minutes": (("30", "min^minute^ISO"),),
     "span": (("20260102153000+0800", "30", "min^minute^ISO"),),

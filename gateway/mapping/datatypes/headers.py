@@ -10,9 +10,11 @@ from gateway.codec.hl7v2_escape import escape
 from gateway.fhir import v2tables
 from gateway.mapping.context import MESSAGE, OID, Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.identifiers import parts
+from gateway.mapping.datatypes.answers import coding_back, coding_into
+from gateway.mapping.datatypes.identifiers import joined, parts
 from gateway.mapping.datatypes.places import PHYSICAL, PLACE
 from gateway.mapping.datatypes.simple import clean, one_code
+from gateway.mapping.wording import FIELD
 
 EVENTS = "http://terminology.hl7.org/CodeSystem/v2-0003"
 URI = "urn:ietf:rfc:3986"  # the value is a URI (R4 identifier-registry.html)
@@ -24,6 +26,33 @@ def event_into(raw: str, context: Context) -> dict[str, Any] | None:
     trigger = one_code(parts(raw, context, 2)[1])
     system = EVENTS if v2tables.known(EVENTS, trigger) else context.own_code_system(EVENTS.rpartition("/")[2])
     return {"system": system, "code": trigger, "display": context.text(raw)} if trigger else None
+
+
+def event_back(value: dict[str, Any], context: Context) -> str:
+    """MSH-9 of the same event, as it is shown."""
+    shown = str(value.get("display", ""))
+    return "^".join(map(escape, shown.split("^"))) if shown.split("^")[1:2] == [value.get("code")] else ""
+
+
+_PROTECTION = {"": "", "class": "MSH-26", "handling": "MSH-27"}
+
+
+def protection_into(raw: str, context: Context, kind: str = "") -> dict[str, Any] | None:
+    """What tells how a message is protected: words (MSH-8), or the first coding of a CWE, of the `class` of the message
+    (MSH-26) or of its `handling` (MSH-27)."""
+    field = _PROTECTION[kind]
+    if not field:
+        return {"display": context.text(raw)} if context.text(raw) else None
+    made = coding_into(raw, context)
+    return {**made, "extension": [{"url": FIELD, "valueString": field}]} if made else None
+
+
+def protection_back(value: dict[str, Any], context: Context, kind: str = "") -> str:
+    field = _PROTECTION[kind]
+    stood = next((each.get("valueString") for each in value.get("extension", ()) if each.get("url") == FIELD), "")
+    if stood != field or bool(value.get("code")) != bool(field):
+        return ""
+    return coding_back(value, context) if field else escape(value.get("display", ""))
 
 
 def message_into(raw: str, context: Context) -> dict[str, Any] | None:
@@ -94,12 +123,24 @@ def site_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def site_back(value: dict[str, Any], context: Context) -> str:
-    return escape(value.get("name") or value.get("display", ""))
+    uris = (each.get("value", "") for each in value.get("identifier", ()) if each.get("system") == URI)
+    name = value.get("name") or value.get("display", "")
+    universal, kind = _parted(next(uris, ""))
+    return joined("" if name == universal else name, universal, kind)
+
+
+def _parted(uri: str) -> tuple[str, str]:
+    """A URI as universal id and its type, the other way of `_universal`."""
+    for begin, kind in (("urn:oid:", "ISO"), ("urn:uuid:", "UUID"), ("urn:dns:", "DNS")):
+        if uri.startswith(begin):
+            return uri.removeprefix(begin), kind
+    return uri, "URI" if uri else ""
 
 
 PAIRS = {
-    "MSG": Pair(event_into, nothing_back, fits=("Coding",)),
+    "MSG": Pair(event_into, event_back, fits=("Coding",)),
     "message": Pair(message_into, message_back, fits=("Identifier",)),
+    "protection": Pair(protection_into, protection_back, fits=("Coding",)),
     "endpoint": Pair(endpoint_into, nothing_back, fits=("url", "uri")),
     "universal": Pair(universal_into, nothing_back, fits=("Identifier",)),
     "HD": Pair(site_into, site_back, makes="Location", fits=("Reference",)),
