@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from gateway.fhir import validate
 from gateway.mapping.accounting.trial import again_to, write
 from gateway.model import Resource
-from tests.mapping.house import HEADER, into, message, only
+from tests.mapping.house import HEADER, into, only
+from tests.mapping.house import message as whole_message
 from tests.mapping.test_accounting import trial
 
+message = partial(whole_message, pid="")
 PID = "PID|1||P1^^^H^PI||张^三"
 PV1 = "PV1|1|I"
 
