@@ -199,7 +199,7 @@ def facts(path: paths.Path, value: Any, context: Context) -> Facts:
     made: Facts = {}
     content = value[1] if path.leaf.choice else value
     root = base(path, value)
-    _flatten(path.resource, root, content, made)
+    _flatten(path.resource, root, content, made, ends=("reference",))
     beside = {url: entry.resource for url, entry in context.entries.items()}
     for resource in beside.values():
         _flatten(resource["resourceType"], "", _content(resource), made)
@@ -227,16 +227,17 @@ def _ways(path: str, value: Any, made: Made, passed: frozenset[str] = frozenset(
             yield from _ways(f"{path}.{name}", each, made, passed)
 
 
-def _flatten(resource: str, path: str, value: Any, made: Facts) -> None:
+def _flatten(resource: str, path: str, value: Any, made: Facts, *, ends: tuple[str, ...] = ()) -> None:
+    """`ends`: what says no more than the element that it stands in: the value of a line is what it refers to."""
     if isinstance(value, dict):
         if value.get("system") == KEY:
             return  # derived: no component of its own
         for name, each in value.items():
-            below = path if name == "reference" else f"{path}.{name.removeprefix('_')}".lstrip(".")
-            _flatten(resource, below, each, made)
+            below = path if name in ends else f"{path}.{name.removeprefix('_')}".lstrip(".")
+            _flatten(resource, below, each, made, ends=ends)
     elif isinstance(value, list):
         for each in value:
-            _flatten(resource, path, each, made)
+            _flatten(resource, path, each, made, ends=ends)
     else:
         made.setdefault((resource, path), []).append(str(value))
 
@@ -252,7 +253,7 @@ def _changed(value: Any, made: Made) -> Iterator[tuple[str, str, list[tuple[Any,
     for steps, leaf in _walk(content):
         others = [found for each in _changes(leaf) if (found := _with(content, steps, each)) is not None]
         typed = [(value[0], each) if isinstance(value, tuple) else each for each in others]
-        yield "", _named(steps), [(each, made) for each in typed]
+        yield "", _named(steps).removesuffix(".reference").removesuffix("reference"), [(each, made) for each in typed]
     for url, resource in made.items():
         for steps, leaf in _walk(_content(resource)):
             with_it = [(value, {**made, url: _with(resource, steps, each)}) for each in _changes(leaf)]
@@ -271,7 +272,7 @@ def _walk(value: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 
 def _named(steps: tuple[Any, ...]) -> str:
-    return ".".join(each.removeprefix("_") for each in steps if isinstance(each, str) and each != "reference")
+    return ".".join(each.removeprefix("_") for each in steps if isinstance(each, str))
 
 
 def _changes(leaf: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ when it is full, it begins anew.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.fhir import shapes
@@ -78,7 +78,8 @@ class Known:
     full_url: str
     keyed: tuple[str, str]
     resource: dict[str, Any]  # its members are fragments
-    reference: dict[str, Any]
+    reference: dict[str, str]
+    around: tuple[Known, ...] = ()  # what it is part of
 
 
 def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -86,6 +87,13 @@ def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
     known = table.get(raw)
     if known is None:
         return _met(table, raw, into, context)
+    for each in known.around:
+        _again(each, context)
+    _again(known, context)
+    return thawed(known.reference)  # one of its own: lines put extensions into it
+
+
+def _again(known: Known, context: Context) -> None:
     entry = context.entries.get(known.full_url)
     if entry is None:
         entry = Entry(full_url=known.full_url, resource=dict(known.resource), once=True, keyed=known.keyed)
@@ -96,7 +104,6 @@ def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
         unite(entry.resource, known.resource)
         if context.lineage is not None:
             context.united.append((known.resource, entry))
-    return thawed(known.reference)  # one of its own: lines put extensions into it
 
 
 def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -105,8 +112,13 @@ def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
     context.made = made
     reference = into(raw, context)
     context.made = None
-    if told == (context.told, len(context.unknown)) and _plain(raw) and len(made) == 1:
-        resource, entry, once = made[0]
-        if once and entry.keyed is not None and entry.keyed[0] != KEY and shapes.valid(thawed(resource)):
-            keep(table, raw, Known(entry.full_url, entry.keyed, resource, thawed(reference)))
+    if told == (context.told, len(context.unknown)) and _plain(raw) and made and all(map(_lasting, made)):
+        *around, last = (Known(entry.full_url, entry.keyed or ("", ""), each, {}) for each, entry, _ in made)
+        keep(table, raw, replace(last, reference=thawed(reference), around=tuple(around)))
     return reference
+
+
+def _lasting(made: tuple[Resource, Entry, bool]) -> bool:
+    """Is it the same whoever names it: by a number of its own, only created if absent, and valid by itself?"""
+    resource, entry, once = made
+    return once and entry.keyed is not None and entry.keyed[0] != KEY and shapes.valid(thawed(resource))

@@ -65,9 +65,17 @@ def xon_back(value: dict[str, Any], context: Context) -> str:
 def place_of(raw: str, context: Context) -> dict[str, Any] | None:
     """The Location of a PL: `point of care^room^bed^facility^^^building^floor^description^number`. Its identifier keeps
     the parts apart."""
-    fields = parts(raw, context, 11)
-    level = next((code for code, index in _LEVELS if fields[index]), "")
-    if not level:  # a facility alone is no place
+    return _place(parts(raw, context, 11), context)
+
+
+def _narrowest(fields: list[str]) -> tuple[str, int]:
+    """(physical type, index) of the narrowest part that is told; ("", 0) for a facility alone, which is no place."""
+    return next((level for level in _LEVELS if fields[level[1]]), ("", 0))
+
+
+def _place(fields: list[str], context: Context) -> dict[str, Any] | None:
+    level, _ = _narrowest(fields)
+    if not level:
         return None
     point, room, bed, facility = fields[:4]
     facility = facility.partition("&")[0]
@@ -94,10 +102,19 @@ def _quoted(part: str) -> str:
 
 
 def pl_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """PL → Reference(Location)."""
-    found = place_of(raw, context)
+    """PL → Reference(Location). The places around it are Locations too: the bed is part of the room, the room of the
+    ward, the ward of the floor, the floor of the building."""
+    return _standing(parts(raw, context, 11), context)
+
+
+def _standing(fields: list[str], context: Context) -> dict[str, Any] | None:
+    found = _place(fields, context)
     if found is None:
         return None
+    around = [*fields[:8], "", "", ""]
+    around[_narrowest(fields)[1]] = ""
+    if wider := _standing(around, context):
+        found["partOf"] = wider
     return {"reference": context.make(found, once=True).full_url, "display": found["name"]}
 
 
