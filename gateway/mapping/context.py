@@ -230,6 +230,8 @@ class Context:
             entry = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
             self.entries[full_url] = entry
         else:
+            if _other_substance(entry.resource, resource):
+                self.note(f"one number stands over several medicines: the {type_} tells of the first only")
             unite(entry.resource, resource)
             if self.lineage is not None:
                 self.united.append((resource, entry))
@@ -316,6 +318,12 @@ def _numbers(kept: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[d
         elif other.keys() - made[same].keys():
             made[same] = {**other, **made[same]}
     return made
+
+
+def _other_substance(kept: Resource, other: Resource) -> bool:
+    """Does one number stand over two medicines or vaccines?"""
+    names = ("medicationCodeableConcept", "medicationReference", "vaccineCode")
+    return any(name in kept and name in other and kept[name] != other[name] for name in names)
 
 
 def _chosen(resource: Resource, name: str) -> bool:

@@ -81,3 +81,22 @@ def test_what_is_wholly_read_is_kept_once() -> None:
 
 def written(body: bytes, name: str) -> list[str]:
     return next(line.split("|") for line in body.decode().split("\r") if line[:3] == name)
+
+
+def test_the_device_and_the_note_of_an_image_are_not_those_of_another_result() -> None:
+    lines = (
+        "OBR|1|P1^HIS|F1^LIS|CBC^血常规^L", "OBX|1|NM|WBC^白细胞^L||5.1|10*9/L", "PRT|1|AD||EQUIP||||||D1^LIS",
+        "OBX|2|ED|IMG^散点图^L||^IM^PNG^Base64^aGk=", "PRT|1|AD||EQUIP||||||D2^LIS", "NTE|1||图像说明",
+    )  # fmt: skip
+    made = trial(message("ORU^R01", *lines)).made()
+    (result,) = all_of(made, "Observation")
+    (device,) = all_of(made, "Device")
+    assert device["identifier"][0]["value"] == "D1"
+    assert len([each for each in result["extension"] if each["url"] == "urn:hutong:device"]) == 1
+    assert "note" not in result
+
+
+def test_one_number_over_two_medicines_is_told() -> None:
+    lines = ("ORC|NW|P1^HIS", "RXO|A1^阿司匹林^L|1", "ORC|NW|P1^HIS", "RXO|B1^氯吡格雷^L|1")
+    made = trial(message("OMP^O09", *lines)).made()
+    assert any("several medicines" in note for note in made.notes)
