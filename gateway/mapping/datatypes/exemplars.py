@@ -132,6 +132,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "offset": (("30^min",),),
     "clock": (("0930",),),
     "wording": ((_CWE,), ("A01^甲名^L",), ("A01",)),
+    "remark": (("words",), (_CWE,)),
     "maker": ((_CWE,), ("A01^甲名^L",), ("A01^^L^^^^^^原文",)),
     "addressed": ((_XCN, _XAD), *(("S88^Doe", each) for each in _ADDRESSES)),
     "site": (
