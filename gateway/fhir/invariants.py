@@ -134,7 +134,8 @@ def _period(item: Item) -> bool:
     start, end = item.get("start"), item.get("end")
     if start is None or end is None or (len(start) > 10) is not (len(end) > 10):
         return True
-    return dates.interval(start, _UTC)[0] <= dates.interval(end, _UTC)[1]
+    last = dates.interval(end, _UTC)[len(end) <= 10]  # fractions of a second are no other precision (FHIRPath 1.0 §4.1)
+    return dates.interval(start, _UTC)[0] <= last
 
 
 def _range(item: Item) -> bool:

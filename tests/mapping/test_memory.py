@@ -7,7 +7,9 @@ from gateway.mapping.memory import Memory
 from tests.mapping.house import PV1, into, maps, message
 
 PROBLEM = "PRB|AD|20260312142500|E11^糖尿病^L|X1^COUNTY"
-STAFF = "ROL|{number}|AD|{role}^{name}^L|D7^李^医^^X^^F^^^^^^^^^^^^20260312142530Z"  # more than a name: its wording is kept
+STAFF = (
+    "ROL|{number}|AD|{role}^{name}^L|D7^李^医^^X^^F^^^^^^^^^^^^20260312142530Z"  # more than a name: its wording is kept
+)
 
 
 def test_what_a_line_adds_to_a_reference_stays_with_its_message() -> None:
