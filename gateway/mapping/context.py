@@ -85,6 +85,7 @@ class Context:
         self.united: list[tuple[Resource, Entry]] = []  # resources that went into another one of the same number
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
         self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
+        self._scratch: Context | None = None
         self._counts: dict[str, int] = {}
         self._passing: set[str] = set()  # keys of this message alone
 
@@ -93,11 +94,20 @@ class Context:
         return {system: name for name, system in self.profile.authorities.items()}
 
     def scratch(self) -> Context:
-        """One that knows the same and has made nothing: to try how a text is read."""
-        return Context(
-            profile=self.profile, facility=self.facility, control_id=self.control_id, charset=self.charset,
-            facts=self.facts, systems=self.systems, own=self.own, occasion=self.occasion, hidden=self.hidden,
-        )  # fmt: skip
+        """One that knows the same and has made nothing: to try how a text is read. It is given again as long as nothing
+        has been made in it: whoever asks is done with the one before."""
+        if self._scratch is None or not self._scratch.untouched:
+            self._scratch = Context(
+                profile=self.profile, facility=self.facility, control_id=self.control_id, charset=self.charset,
+                facts=self.facts, systems=self.systems, own=self.own, occasion=self.occasion, hidden=self.hidden,
+            )  # fmt: skip
+        return self._scratch
+
+    @property
+    def untouched(self) -> bool:
+        """Has nothing been made or said?"""
+        made = self.entries or self.left or self.united or self.whole or self._counts or self._passing
+        return not (made or self.told or self.unknown or self.words)
 
     # -------------------------------------------------------------------------------------------- texts
 

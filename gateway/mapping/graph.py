@@ -25,8 +25,12 @@ class Graph:
         """The resources of a type that a path of references leads to."""
         if path.elements[0].name not in resource:
             return []
-        found = [self.resolve(each) for each in values_at(resource, path.elements) if isinstance(each, dict)]
-        return [each for each in found if each is not None and each["resourceType"] == type_]
+        found = []
+        for each in values_at(resource, path.elements):
+            linked = self.resolve(each) if isinstance(each, dict) else None
+            if linked is not None and linked["resourceType"] == type_:
+                found.append(linked)
+        return found
 
     def pointing(self, target: Resource, path: paths.Path) -> list[Resource]:
         """The resources of the path's type whose path leads to the target."""

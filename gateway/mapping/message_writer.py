@@ -306,9 +306,9 @@ class Writing:
         marks = self.writer.marks.get(target.block.type)
         if marks and origins.field_of(resource, frozenset(marks), self.context) != target.mark:
             return False
-        if not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
+        if target.here and not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
             return False
-        if any(self.graph.follow(resource, each.path, each.type) for each in target.elsewhere):
+        if target.elsewhere and any(self.graph.follow(resource, each.path, each.type) for each in target.elsewhere):
             return False
         if target.block.type not in self.writer.keyed:
             return True

@@ -142,7 +142,13 @@ def told(
     element: dict[str, Any], rivals: Sequence[Rival], own: str, slice_: tuple[Any, ...], context: Context
 ) -> dict[str, Any] | None:
     """The extension that an element needs to go back to its own field; None where it does so by itself."""
-    taker = next((each for each in rivals if matches(element, each.element) and _writes(each, element, context)), None)
+    fitting = [each for each in rivals if not each.element.slice or matches(element, each.element)]
+    for each in fitting:
+        if each.field != own:
+            break
+    else:
+        return None  # no other one could take it
+    taker = next((each for each in fitting if _writes(each, element, context)), None)
     if taker is None or taker.field == own:
         return None
     limited = taker.repeats and taker.element.slice == slice_
@@ -163,7 +169,7 @@ def placed(
 ) -> dict[str, Any]:
     """An element with what `told` says of it, a copy where that is something."""
     constants = {name.partition(".")[0]: constant for name, constant, _ in slice_}
-    hint = told({**constants, **element}, rivals, own, slice_, context)
+    hint = told({**constants, **element} if constants else element, rivals, own, slice_, context)
     return {**element, "extension": [*element.get("extension", ()), hint]} if hint else element
 
 

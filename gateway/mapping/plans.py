@@ -72,12 +72,15 @@ class Plans:
             self._roots = {}
             self._held = 0
         known, widths, found = self._outlines, self.widths, {}
-        for segment in segments:
+        texts = ["|".join(segment) for segment in segments]
+        whole = "|".join(texts)
+        every = '""' not in whole and whole.count("~") == whole.startswith("MSH|||^~\\&|")
+        for segment, text in zip(segments, texts, strict=True):
             name = segment[0]
             width = widths.get(name, 0)
-            text = "|".join(segment[3:] if name == "MSH" else segment)
             valued = bytes(map(bool, segment if len(segment) == width else segment[:width]))
-            key = (name, valued, "~" not in text and '""' not in text)
+            text = "|".join(segment[3:]) if name == "MSH" and not every else text
+            key = (name, valued, every or ("~" not in text and '""' not in text))
             outline = known.get(key)
             if outline is None:
                 outline = known[key] = Outline(*key)
