@@ -23,6 +23,7 @@ _OFTEN = 8  # times that a group is met before functions are compiled for it
 _PLANS = 4096
 _OUTLINES = 4096
 _FUNCTIONS = 1024
+_LARGE = 1 << 16  # characters: a document is not copied to be looked at
 
 
 class Compiled(Protocol):
@@ -72,15 +73,10 @@ class Plans:
             self._roots = {}
             self._held = 0
         known, widths, found = self._outlines, self.widths, {}
-        texts = ["|".join(segment) for segment in segments]
-        whole = "|".join(texts)
-        every = '""' not in whole and whole.count("~") == whole.startswith("MSH|||^~\\&|")
-        for segment, text in zip(segments, texts, strict=True):
+        for segment in segments:
             name = segment[0]
-            width = widths.get(name, 0)
-            valued = bytes(map(bool, segment if len(segment) == width else segment[:width]))
-            text = "|".join(segment[3:]) if name == "MSH" and not every else text
-            key = (name, valued, every or ("~" not in text and '""' not in text))
+            sizes = list(map(len, segment))
+            key = (name, bytes(map(bool, sizes[: widths.get(name, 0)])), sum(sizes) < _LARGE and _plain(segment))
             outline = known.get(key)
             if outline is None:
                 outline = known[key] = Outline(*key)
@@ -149,6 +145,12 @@ class Plans:
             every = frozenset(each.segment for each in fields_of(block) if each.every)
             found = self._reads[id(block)] = block, segments_of(block), every, sorted(_facts(block))
         return found
+
+
+def _plain(segment: Segment) -> bool:
+    """Does no field repeat, and is none an explicit null?"""
+    text = "|".join(segment[3:] if segment[0] == "MSH" else segment)
+    return "~" not in text and '""' not in text
 
 
 def _facts(block: Block) -> set[str]:
