@@ -300,7 +300,8 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
 
 def unite(kept: Resource, other: Resource) -> None:
     """The same resource twice in one message: what the first left out, the second adds. An order number that stands
-    over several panels keeps the codes of all: the further ones as details of the order."""
+    over several panels keeps the codes of all: the further ones as details of the order; a number of staff all its
+    names."""
     order = kept["resourceType"] == "ServiceRequest"
     for name, value in other.items():
         if name not in kept:
@@ -311,7 +312,7 @@ def unite(kept: Resource, other: Resource) -> None:
                 kept[name] = value
         elif name == "identifier" and isinstance(value, list):
             kept[name] = _numbers(kept[name], value)
-        elif isinstance(value, list) and order:
+        elif isinstance(value, list) and (order or (name == "name" and kept["resourceType"] == "Practitioner")):
             kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)

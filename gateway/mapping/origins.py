@@ -129,11 +129,8 @@ def _reference_of(block: Block) -> list[str]:
 def own_of(library: Library, block: Block) -> str:
     """The field that an element goes back to: that of its first line, or of the first line of what it refers to; ""
     where that is not written."""
-    types = (
-        {line.link.type for line in block.lines if line.link}
-        if not any(line.sources for line in block.lines)
-        else set()
-    )
+    written = any(line.back and line.sources for line in block.lines)
+    types = () if written else tuple(line.link.type for line in block.lines if line.link)
     blocks = [each for each in library.blocks if each.segments == block.segments and each.type in types] or [block]
     return next((name_of(line) for each in blocks for line in each.lines if line.back and line.sources), "")
 

@@ -100,3 +100,10 @@ def test_one_number_over_two_medicines_is_told() -> None:
     lines = ("ORC|NW|P1^HIS", "RXO|A1^阿司匹林^L|1", "ORC|NW|P1^HIS", "RXO|B1^氯吡格雷^L|1")
     made = trial(message("OMP^O09", *lines)).made()
     assert any("several medicines" in note for note in made.notes)
+
+
+def test_a_number_of_staff_under_two_names_is_shown_by_each() -> None:
+    body = message("ADT^A01", "PV1|1|I|||||7^黄^志明||||||||||7^黄^志强||V1^^^COUNTY^VN")
+    assert {place: came(body)[place] for place in ("PV1-7", "PV1-17")} == dict.fromkeys(
+        ("PV1-7", "PV1-17"), Came.IDENTICAL
+    )

@@ -104,7 +104,9 @@ def _degree(value: dict[str, Any]) -> str:
 
 def _staff(value: dict[str, Any], context: Context) -> tuple[dict[str, Any], dict[str, Any], tuple[str, str, str]]:
     """(identifier, name, who gave the number; nobody where it is the receiver's own)."""
-    name = value["name"][0] if value.get("name") else {"text": value.get("display", "")}
+    shown = value.get("display", "")
+    names = value.get("name") or [{"text": shown}]
+    name = next((each for each in names if each.get("text") == shown), names[0])
     identifiers = value.get("identifier", ())
     own = [each for each in identifiers if each.get("system", "").endswith(f":{STAFF}")]
     identifier: dict[str, Any] = next(iter((*own, *identifiers)), {})
