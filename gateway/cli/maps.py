@@ -68,10 +68,12 @@ def explain(
 
 @app.command("waived")
 def waived() -> None:
-    """The rows of HL7's V2-to-FHIR guide that are left out on purpose: map, field, element, reason."""
+    """The rows of HL7's V2-to-FHIR guide that are left out on purpose, then those that are not written back: map,
+    field, element, reason."""
     from gateway.mapping.maps import shipped
 
-    _print((shipped() / "hl7v2" / "waived.tsv").read_text(encoding="utf-8").splitlines())
+    for name in ("waived.tsv", "waived_back.tsv"):
+        _print((shipped() / "hl7v2" / name).read_text(encoding="utf-8").splitlines())
 
 
 @app.command("normal-forms")

@@ -16,6 +16,7 @@ from gateway.mapping import paths
 from gateway.mapping.arrivals import Arrival, Trial, put, tried
 from gateway.mapping.datatypes import load
 from gateway.mapping.datatypes.exemplars import EXEMPLARS
+from gateway.mapping.maps import shipped
 from gateway.mapping.statement import statement
 from gateway.mapping.syntax import Line
 from tests.mapping.house import maps
@@ -175,3 +176,11 @@ def test_waived_rows_have_four_columns_and_a_reason() -> None:
     assert shown.exit_code == 0
     rows = [line.split("\t") for line in shown.stdout.splitlines() if line and not line.startswith("#")]
     assert [row for row in rows if len(row) != 4 or not row[3].strip()] == []
+
+
+def test_what_is_not_written_back_goes_into_fhir() -> None:
+    """A row that is waived for the way back is a field that the maps read: else it would be waived for both."""
+    lines = (shipped() / "hl7v2" / "waived_back.tsv").read_text("utf-8").splitlines()
+    fields = {line.split("\t")[1] for line in lines if not line.startswith("#")}
+    read = {re.match(r"\w{3}-\d+", place)[0] for place, _, direction in rows() if direction != "to-v2"}  # type: ignore[index]
+    assert fields <= read
