@@ -61,20 +61,22 @@ class BlockEmitter:
             for line in lines:
                 self.code.add(line)
             write.depth = 1
+        if self.block.element:  # it may say only what else of the message belongs there
+            self._links()
         if self.sourced and self.block.type not in WITHOUT_SOURCE:
             write.add("if not r:" if self.block.element else "if len(r) == 1:")
             write.add("    return None")
-        self._unsourced()
+        for line in self.constant:
+            self._constant(line, line.constant or Constant(text=""))
+        if not self.block.element:
+            self._links()
         if self.source.source == "segments":
             self._sent()
         self._end()
         if self.source.known is not None:
             write.lines[1:begun] = _used(write.lines[1:begun], "\n".join(write.lines[begun:]))
 
-    def _unsourced(self) -> None:
-        for line in self.constant:
-            if line.constant:
-                self._constant(line, line.constant)
+    def _links(self) -> None:
         for line in self.block.lines:
             if line.into and line.link is not None and not line.link.every:
                 self._link(line, line.link)

@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from gateway.codec import hl7v2
 from gateway.errors import Permanent
 from gateway.mapping.datatypes.money import cp_back, cp_into, mo_back, mo_into
-from tests.mapping.house import PV1, SHANGHAI, WHEN, all_of, back, context, into, maps, message, only
+from tests.mapping.house import (
+    PV1,
+    SHANGHAI,
+    WHEN,
+    all_of,
+    back,
+    context,
+    follow,
+    into,
+    maps,
+    message,
+    only,
+    segments,
+)  # fmt: skip
 
 PID = "PID|1||300001^^^COUNTY^PI||张^伟||19750618|M||||||||||AC1^^^COUNTY^AN"
 CHARGE = "FT1|1|F1||20260312101500|20260312|CG|2503^肝功能^L|||2|17.60&CNY|8.80&CNY^UP"
@@ -107,3 +120,20 @@ def test_what_senders_write_for_a_price() -> None:
     around = context()
     assert mo_into("5^dollars", around) == {"value": Decimal(5)}
     assert around.notes
+
+
+GUARANTOR = "GT1|1|G1^^^COUNTY^PI|张建国|||13800000001|||||{relation}"
+
+
+@pytest.mark.parametrize(("relation", "kind"), [("FTH^父亲^HL70063", "RelatedPerson"), ("SEL^本人^HL70063", "Patient")])
+def test_who_pays_is_the_patient_or_a_person_of_its_own(relation: str, kind: str) -> None:
+    contact = "NK1|1|李娜|MTH^母亲^HL70063"
+    made = into(message("BAR^P01^BAR_P01", GUARANTOR.format(relation=relation), contact, pid=PID))
+    (guarantor,) = only(made, "Account")["guarantor"]
+    payer = follow(made, guarantor["party"])
+    assert payer["resourceType"] == kind
+    assert len(all_of(made, "RelatedPerson")) == (2 if kind == "RelatedPerson" else 1)
+    written = back(made.bundle, "BAR_P01", event="P01")
+    assert [each[2] for each in segments(written, "NK1")] == ["李娜"]
+    names = [each[3] for each in segments(written, "GT1") if len(each) > 3]
+    assert names == (["张建国"] if kind == "RelatedPerson" else [])
