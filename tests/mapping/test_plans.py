@@ -44,9 +44,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_every_example_becomes_the_same(at_once: None) -> None:
+def test_examples_become_the_same(at_once: None) -> None:
+    """Each eighth: to compile for each of them takes a while."""
     special = fresh()
-    bodies = [path.read_bytes() for path in examples.inputs(shipped()) if path.suffix == ".hl7"]
+    bodies = [path.read_bytes() for path in examples.inputs(shipped())[::8] if path.suffix == ".hl7"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "_OFTEN", 1_000_000)
         expected = [made(usual(), body) for body in bodies]
