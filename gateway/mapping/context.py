@@ -312,7 +312,10 @@ def unite(kept: Resource, other: Resource) -> None:
                 kept[name] = value
         elif name == "identifier" and isinstance(value, list):
             kept[name] = _numbers(kept[name], value)
-        elif isinstance(value, list) and (order or (name == "name" and kept["resourceType"] == "Practitioner")):
+        elif name == "name" and kept["resourceType"] == "Practitioner":
+            known = {each.get("text") for each in kept[name]} | {each.get("family") for each in kept[name]}
+            kept[name] = [*kept[name], *(each for each in value if each.get("text") not in known)]
+        elif isinstance(value, list) and order:
             kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)

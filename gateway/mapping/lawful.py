@@ -19,6 +19,7 @@ from gateway.model import Resource
 _STEP = re.compile(r"[^.\[\]]+(?:\[x\])?|\[\d+\]")
 _INSIDE = 3  # Bundle.entry[0].resource is a resource
 _ROUNDS = 4
+_WITHOUT = {"(prr-1)": "orderDetail"}  # an invariant of a whole resource: what is nothing without the rest
 _NUMBER = ("identifier", "system", "value")
 
 
@@ -28,7 +29,7 @@ def lawful(made: Translation) -> Translation:
     for _ in range(_ROUNDS):
         changed = bundle
         for problem in reversed(validate.problems(bundle)):  # from the end: positions in lists stay
-            way = _forbidden(changed, _way(problem.path))
+            way = _forbidden(changed, (*_way(problem.path), *_named_by(problem.text)))
             if way:
                 notes.append(f"{_named(changed, way)} {problem.text}: it was left out")
                 changed = without(changed, way)
@@ -36,6 +37,11 @@ def lawful(made: Translation) -> Translation:
             break
         bundle = changed
     return replace(made, bundle=bundle, notes=tuple(dict.fromkeys(notes)))
+
+
+def _named_by(text: str) -> Leaf:
+    """The element that an invariant of a whole resource forbids where another one is missing."""
+    return tuple(name for sign, name in _WITHOUT.items() if text.endswith(sign))
 
 
 def _way(path: str) -> Leaf:

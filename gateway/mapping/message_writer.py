@@ -237,7 +237,8 @@ class Writing:
                 self._element(instance, target, known, element)
             return
         type_ = target.block.type
-        if target.repeated or type_ not in known or target.apart:
+        open_ = target.repeated or type_ not in known or target.apart
+        if open_ or (target.mark and not self._fits(target, known[type_])):
             found = [each for each in self._candidates(target, known) if id(each) not in self.done]
         else:
             found = [known[type_]]
