@@ -29,7 +29,7 @@ from tests.mapping.invented import invented
 STRUCTURES = sorted(maps().library.structures)
 SAME = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))  # every run the same ones
 FEW = settings(SAME, max_examples=50)
-MANY = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(SAME, max_examples=600)
 CHANCES = st.randoms(use_true_random=True)
 NAMES = st.sampled_from(STRUCTURES)
 REPLACEMENT = "\ufffd".encode()
