@@ -1,13 +1,20 @@
 """The mapping language: one line is one two-way fact; maps are compiled once to plain Python, both ways.
 
-    grammar     .map text → syntax tree            syntax          the nouns of that tree
+    statements  .map text → its statements         grammar         a statement → syntax tree
+    syntax      the nouns of that tree             checks, lint    what is wrong or odd about maps
     library     folders of maps → one checked set  structure       message structures: segments → groups
     paths       FHIR element paths, checked        codetables      which pair translates a line
     emit        blocks → Python source             source_code     its reading half; target_code: its writing half
+    line_code   one line's code                    plans, outline  functions for what is often met
     into_fhir   compiled: document → Bundle        runtime         what compiled blocks call
+    patients    a message taken apart by patients  result_groups   which result belongs to which
+    memory      what need not be made twice        provenance      where a document comes from
     graph       resources with their references    written_lines   lines read from right to left
     message_writer  resources → segments           table_writer    resources → rows
-    pen             a block's lines → a group's segments
+    pen             a block's lines → segments     segments        a segment's fields, filled
+    wording         values as they were written    origins         the field an element stood in
+    sent_fields     fields that are read in parts  kept_head       what the head of a message said
+    choice          which message a Bundle becomes
     context     what one translation knows         datatypes/      pairs: v2 data type ↔ FHIR data type
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples
