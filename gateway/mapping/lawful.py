@@ -19,7 +19,8 @@ from gateway.model import Resource
 _STEP = re.compile(r"[^.\[\]]+(?:\[x\])?|\[\d+\]")
 _INSIDE = 3  # Bundle.entry[0].resource is a resource
 _ROUNDS = 4
-_WITHOUT = {"(prr-1)": "orderDetail"}  # an invariant of a whole resource: what is nothing without the rest
+# an invariant of a whole resource: what is nothing without the rest, or beside it
+_WITHOUT = {"(prr-1)": "orderDetail", "(con-5)": "clinicalStatus", "(ait-2)": "clinicalStatus"}
 _NUMBER = ("identifier", "system", "value")
 
 
@@ -40,7 +41,7 @@ def lawful(made: Translation) -> Translation:
 
 
 def _named_by(text: str) -> Leaf:
-    """The element that an invariant of a whole resource forbids where another one is missing."""
+    """The element that an invariant of a whole resource forbids where another one is missing, or says otherwise."""
     return tuple(name for sign, name in _WITHOUT.items() if text.endswith(sign))
 
 

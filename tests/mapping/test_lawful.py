@@ -102,3 +102,14 @@ def test_an_answer_without_a_code_is_an_error() -> None:
     made = into(message("ACK^A01^ACK", 'MSA|""|M7|没有存下', pid=""))
     (issue,) = only(made, "OperationOutcome")["issue"]
     assert (issue["severity"], issue["code"], issue["details"]["text"]) == ("error", "processing", "没有存下")
+
+
+def test_a_problem_that_one_message_gives_and_takes_back_is_an_error_without_a_state() -> None:
+    """con-5: what was entered in error has no clinical status."""
+    problem = "PRB|{}|20260312|I10^高血压^I10|77^HIS||||||||||C^确诊^HL70432|A^活动^L"
+    made = lawful(made_of(PV1, problem.format("AD"), problem.format("DE"), kind="PPR^PC1^PPR_PC1"))
+    condition = only(made, "Condition")
+    assert condition["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert "clinicalStatus" not in condition
+    assert any(note.startswith("Condition.clinicalStatus ") for note in made.notes)
+    assert validate.problems(made.bundle) == []

@@ -1,0 +1,10 @@
+"""What holds in every room of tests: hypothesis draws the same examples each time, so a red test is red for everybody.
+New examples are looked for with `pytest --hypothesis-profile=search`."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", max_examples=1000)
+settings.load_profile("same")
