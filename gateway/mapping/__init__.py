@@ -9,6 +9,7 @@
     into_fhir   compiled: document → Bundle        runtime         what compiled blocks call
     patients    a message taken apart by patients  result_groups   which result belongs to which
     memory      what need not be made twice        provenance      where a document comes from
+    forms       what persons' fields have in common, without their words
     graph       resources with their references    written_lines   lines read from right to left
     message_writer  resources → segments           table_writer    resources → rows
     pen             a block's lines → segments     segments        a segment's fields, filled

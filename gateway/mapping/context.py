@@ -24,6 +24,8 @@ KEY = "urn:hutong:key"  # numbers that the gateway derives for resources that ha
 CHINESE_ID = "urn:oid:2.16.156.10011.1.3"  # 居民身份证 (GB 11643)
 CHINESE_ORGANIZATION = "urn:oid:2.16.156.10011.1.5"  # 医疗机构: 统一社会信用代码 (GB 32100)
 SYSTEMS = -1  # the table of the memory for identifier systems
+FORMS = -3  # that for the forms of texts (forms.py), by the facts of the message
+_FACTS = 256
 OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 
@@ -92,6 +94,15 @@ class Context:
     @cached_property
     def _authorities(self) -> dict[str, str]:
         return {system: name for name, system in self.profile.authorities.items()}
+
+    @cached_property
+    def forms(self) -> dict[str, dict[Any, Any]]:
+        """Line → form → what makes it (forms.py), for messages of the same facts."""
+        known, facts = self.memory[FORMS], tuple(self.facts.values())
+        if len(known) >= _FACTS:
+            known.clear()
+        found: dict[str, dict[Any, Any]] = known.setdefault(facts, defaultdict(dict))
+        return found
 
     def scratch(self) -> Context:
         """One that knows the same and has made nothing: to try how a text is read. It is given again as long as nothing

@@ -6,6 +6,7 @@ from gateway.fhir import definitions
 from gateway.mapping import origins, paths, wording
 from gateway.mapping.codetables import BUILT
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.forms import Form
 from gateway.mapping.library import Library
 from gateway.mapping.outline import State
 from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, place_of
@@ -171,7 +172,14 @@ class LineCode:
         plain = pair
         if keeps and path.leaf.type in wording.COMPLEX:
             pair = wording.worded(pair, path)
-        if pair.coded and not words:
+        rivals = origins.rivals_of(self.library, self.block, line, path)
+        placed = rivals if len(path.elements) == 1 else ()
+        if pair.words and not self.explain:
+            names = tuple(each.name for each in line.arguments[pair.fields :])
+            form = Form(f"{line.place} {pair.slot}", pair, names, placed, origins.name_of(line), path.elements[0].slice)
+            placed = ()
+            write.add(f"{made} = {write.object(form)}({value}, ({''.join(f'{each}, ' for each in given)}), context)")
+        elif pair.coded and not words:
             self._remembered(path, pair, made, [value, *given])
         else:
             write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
@@ -179,9 +187,8 @@ class LineCode:
         write.depth += 1
         if pair.coded and path.leaf.slice:
             write.add(f"{made} = dict({made})")
-        rivals = origins.rivals_of(self.library, self.block, line, path)
         told = f"{write.object(rivals)}, {origins.name_of(line)!r}, {write.object(path.elements[0].slice)}, context"
-        if rivals and len(path.elements) == 1:
+        if placed:
             write.add(f"{made} = {write.object(origins.placed)}({made}, {told})")
         holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
         if rivals and len(path.elements) > 1:

@@ -86,7 +86,7 @@ def worded(pair: Pair, path: Path) -> Pair:
     made = _WORDED.get(key)
     if made is None:
         made = _WORDED[key] = Pair(
-            into, pair.back, fields=pair.fields, makes=pair.makes, fits=pair.fits, coded=pair.coded
+            into, pair.back, fields=pair.fields, makes=pair.makes, fits=pair.fits, coded=pair.coded, words=pair.words
         )
     return made
 

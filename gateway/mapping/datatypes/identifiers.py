@@ -225,10 +225,10 @@ def organization_number_back(value: dict[str, Any], context: Context) -> str:
 
 
 PAIRS = {
-    "CX": Pair(cx_into, cx_back, fits=("Identifier",)),
+    "CX": Pair(cx_into, cx_back, fits=("Identifier",), words=(6, 0)),
     "PLN": Pair(pln_into, pln_back, fits=("Identifier",)),
     "DLN": Pair(dln_into, dln_back, fits=("Identifier",)),
-    "EI": Pair(ei_into, ei_back, fits=("Identifier",)),
+    "EI": Pair(ei_into, ei_back, fits=("Identifier",), words=(4, 0)),
     "EIP": Pair(eip_into, eip_back, fits=("Identifier",)),
     "national": Pair(national_into, cx_back, fits=("Identifier",)),
     "uid": Pair(uid_into, uid_back, fits=("Identifier",)),

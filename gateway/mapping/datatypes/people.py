@@ -323,11 +323,11 @@ def preferred_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 
 PAIRS = {
-    "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",)),
-    "XAD": Pair(xad_into, xad_back, fits=("Address",)),
-    "XADC": Pair(with_county_into, with_county_back, fields=1, fits=("Address",)),
+    "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",), words=(7, 0, 1, 2)),
+    "XAD": Pair(xad_into, xad_back, fits=("Address",), words=(9, 0, 1, 2, 3, 4)),
+    "XADC": Pair(with_county_into, with_county_back, fields=1, fits=("Address",), words=(9, 0, 1, 2, 3, 4)),
     "preferred": Pair(preferred_into, preferred_back, fields=1, fits=("ContactPoint",)),
     "named": Pair(named_into, named_back, fits=("Reference",)),
     "fullname": Pair(full_name_into, full_name_back, fits=("string",)),
-    "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",)),
+    "XTN": Pair(xtn_into, xtn_back, fits=("ContactPoint",), words=(8, 0, 6, 7)),
 }

@@ -115,7 +115,7 @@ def narrative_back(value: str, context: Context) -> str:
 
 
 PAIRS = {
-    "VN": Pair(visit_number_into, visit_number_back, fits=("Identifier",)),
+    "VN": Pair(visit_number_into, visit_number_back, fits=("Identifier",), words=(6, 0)),
     "bed": Pair(place_into, place_back, fits=("Identifier",)),
     "bedname": Pair(place_name_into, place_name_back, fits=("string",)),
     "DLD": Pair(discharged_into, discharged_back, makes="Location", fits=("Reference",)),
