@@ -312,7 +312,7 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
 def unite(kept: Resource, other: Resource) -> None:
     """The same resource twice in one message: what the first left out, the second adds. An order number that stands
     over several panels keeps the codes of all: the further ones as details of the order; a number of staff all its
-    names."""
+    names, an account all whose it is."""
     order = kept["resourceType"] == "ServiceRequest"
     for name, value in other.items():
         if name not in kept:
@@ -326,7 +326,7 @@ def unite(kept: Resource, other: Resource) -> None:
         elif name == "name" and kept["resourceType"] == "Practitioner":
             known = {each.get("text") for each in kept[name]} | {each.get("family") for each in kept[name]}
             kept[name] = [*kept[name], *(each for each in value if each.get("text") not in known)]
-        elif isinstance(value, list) and order:
+        elif isinstance(value, list) and (order or (name == "subject" and kept["resourceType"] == "Account")):
             kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)

@@ -215,10 +215,10 @@ class StructureMap:
     ) -> None:  # fmt: skip
         """The blocks of one group; `linked`: what is linked when everything below has been made."""
         context, head = walk.context, walk.head
-        beside: dict[int, dict[str, Entry]] = {}  # what the same segment has become
+        beside: dict[int | str, dict[str, Entry]] = {}  # what the same segment has become
         for function, name, index, compiled in plan.steps:
             item = instance.segments[name][index] if name else None
-            own = beside.setdefault(id(item), {}) if compiled.beside else None
+            own = beside.setdefault(id(item) if name else compiled.only, {}) if compiled.beside else None
             if head is None or not compiled.head:
                 entry = function(instance, near, context, {**scope, **own} if own else scope, item)
             elif (id(compiled), id(item)) in head:
@@ -249,8 +249,21 @@ class _Walk:
 
 
 def _with_company(compiled: CompiledBlock, group: list[CompiledBlock]) -> CompiledBlock:
-    company = [each for each in group if each.repeated == compiled.repeated != ""]
-    return replace(compiled, beside=len(company) > 1)
+    if compiled.repeated:
+        company = [each for each in group if each.repeated == compiled.repeated]
+        return replace(compiled, beside=len(company) > 1)
+    alike = [each for each in group if not each.repeated and each.only == compiled.only != ""]
+    asked = {type_ for each in alike for type_ in _asked(each)}
+    made = asked & {_makes(each) for each in alike} & {_makes(each) for each in group if each not in alike}
+    return replace(compiled, beside=bool(made & {_makes(compiled), *_asked(compiled)}))
+
+
+def _makes(compiled: CompiledBlock) -> str:
+    return "" if compiled.block.element or compiled.apart else compiled.block.type
+
+
+def _asked(compiled: CompiledBlock) -> set[str]:
+    return {line.link.type for line in compiled.block.lines if line.link and not line.link.every}
 
 
 def _widths(blocks: list[Block]) -> dict[str, int]:

@@ -16,10 +16,7 @@ from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
 from gateway.mapping.pen import Pen
-from gateway.mapping.segments import (
-    counted,
-    new,
-)
+from gateway.mapping.segments import counted, new
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Field, Structure
 from gateway.mapping.written_lines import (
@@ -249,10 +246,11 @@ class Writing:
                 bound.setdefault(type_, resource)
             self.done[id(resource)] = resource
             fresh = new(instance, target.repeated) if target.repeated else None
-            if fresh is not None:
-                self.segments[(id(resource), target.repeated)] = fresh
             pen = Pen(instance, fresh, self)
             pen.block(target, resource)
+            became = fresh or next(iter(instance.segments.get(target.about, ())), None)
+            if became is not None:
+                self.segments[(id(resource), target.about)] = became
             self.claims[id(resource)] = pen.claims
 
     def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
@@ -290,7 +288,7 @@ class Writing:
     def _beside(self, target: Target, element: dict[str, Any]) -> Segment | None:
         """The segment that what an element refers to was written in."""
         linked = (each for link in target.beside for each in self.graph.follow(element, link.path, link.type))
-        found = (self.segments.get((id(each), target.repeated)) for each in linked)
+        found = (self.segments.get((id(each), target.about)) for each in linked)
         return next((each for each in found if each is not None), None)
 
     def _element(self, instance: Instance, target: Target, known: Known, element: dict[str, Any]) -> None:

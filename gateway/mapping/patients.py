@@ -1,7 +1,7 @@
 """Whose is it? A message about several patients, taken apart by them, so that nothing of one is taken for another's.
 
-v2.5.1 §7.3.1 lets PATIENT_RESULT repeat in one ORU; other messages are about one patient, and one that names two is
-refused: nobody can tell which of them the rest is about.
+v2.5.1 §7.3.1 lets PATIENT_RESULT repeat in one ORU, §6.4.2 the patients of one BAR^P02; other messages are about one
+patient, and one that names two is refused: nobody can tell which of them the rest is about.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gateway.mapping.syntax import Structure
 from gateway.model import Resource
 
 PERSON = "PID"
+_PATIENT = "Patient"
 _WHO = ("subject", "patient", "beneficiary")
 
 
@@ -48,11 +49,15 @@ def head(structure: Structure) -> frozenset[str]:
 
 def by_patient(leads: Sequence[Resource], graph: Graph, structure: Structure) -> list[list[Resource]]:
     """The lead resources of each patient, in order. Raises Permanent where a message is about one patient only."""
-    if len(leads) < 2 or not _one(structure):
+    persons = _persons(graph) if structure.each == PERSON and _PATIENT in structure.others else []
+    if (len(leads) < 2 and len(persons) < 2) or not _one(structure):
         return [list(leads)]
-    found: dict[int | str, list[Resource]] = {}
+    found: dict[int | str, list[Resource]] = {id(each): [] for each in persons}
     for lead in leads:
         found.setdefault(_who(lead, graph), []).append(lead)
+    for person in persons:  # what a message is about may be the patient alone
+        if not found[id(person)]:
+            found[id(person)].append(person)
     if len(found) > 1 and structure.each != PERSON:
         raise Permanent(
             f"the resources are about {len(found)} patients, and a {structure.name} is about one",
@@ -60,6 +65,12 @@ def by_patient(leads: Sequence[Resource], graph: Graph, structure: Structure) ->
             remedy="give one Bundle for each patient",
         )
     return list(found.values())
+
+
+def _persons(graph: Graph) -> list[Resource]:
+    """The patients, in order, without those that were merged into others."""
+    found = (each for each in graph.resources.values() if each["resourceType"] == _PATIENT)
+    return [each for each in found if each.get("active") is not False]
 
 
 def number(segments: list[Segment]) -> None:
@@ -72,8 +83,11 @@ def number(segments: list[Segment]) -> None:
 
 def _who(lead: Resource, graph: Graph) -> int | str:
     """What tells a patient from another: the resource itself, else how the lead names it."""
-    reference = next((each for name in _WHO if isinstance(each := lead.get(name), Mapping)), None)
-    if reference is None:
+    if lead["resourceType"] == _PATIENT:
+        return id(lead)
+    said = next((each for name in _WHO if (each := lead.get(name))), None)
+    reference = said[0] if isinstance(said, list) else said
+    if not isinstance(reference, Mapping):
         return ""
     resource = graph.resolve(dict(reference))
     return id(resource) if resource is not None else str(reference.get("reference") or reference)

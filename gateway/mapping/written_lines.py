@@ -293,12 +293,14 @@ class Target:
     aside: bool = field(init=False)  # elements that could refer to the resource of a segment, or say the same alone
     apart: bool = field(init=False)  # it points at another resource of its own type: the retired patient of a merge
     fields: frozenset[str] = field(init=False)  # that its lines write
+    about: str = field(init=False)  # the segment that it is about
 
     def __post_init__(self) -> None:
         first = min(self.lines, key=lambda each: each.line.place.line, default=None)
         alike = tuple(each for each in self.lines if first and each.path.text == first.path.text)
         aside = any(each.path.text == link.path.text for each in alike for link in self.beside)
         apart = any(not link.every and link.type == self.block.type for link in self.links)
+        object.__setattr__(self, "about", self.repeated or next(reversed(self.block.segments), ""))
         object.__setattr__(self, "leads", any(not link.into for link in self.links))
         object.__setattr__(self, "first", alike)
         object.__setattr__(self, "aside", aside)
@@ -333,7 +335,9 @@ def target_of(
     lines = tuple(written_lines(library, block))
     if block.element:
         list_ = paths.list_of(block, library.systems)
-        return Target(block, lines, (), repeated, opens, list_, links, mark=origins.mark_of(block))
+        made = {each.type for each in library.blocks_of(structure) if each.into and _alike(each, block)}
+        stand = tuple(each for each in links if each.type in made)
+        return Target(block, lines, (), repeated, opens, list_, stand, mark=origins.mark_of(block))
     facts = {"BESIDE": frozenset(beside), "UNDER": frozenset(under)}
     placed = {index: is_placed(each.condition, facts) for index, each in enumerate(links)}
     return Target(
@@ -346,6 +350,11 @@ def target_of(
         elsewhere=tuple(each for index, each in enumerate(links) if placed[index] is False),
         mark=origins.mark_of(block),
     )
+
+
+def _alike(one: Block, other: Block) -> bool:
+    """Does a block make a resource of the segment that another one makes elements of?"""
+    return not one.element and one.segments[-1:] == other.segments[-1:]
 
 
 def is_placed(condition: Condition | None, facts: Mapping[str, frozenset[str]]) -> bool | None:

@@ -136,4 +136,21 @@ def test_who_pays_is_the_patient_or_a_person_of_its_own(relation: str, kind: str
     written = back(made.bundle, "BAR_P01", event="P01")
     assert [each[2] for each in segments(written, "NK1")] == ["李娜"]
     names = [each[3] for each in segments(written, "GT1") if len(each) > 3]
-    assert names == (["张建国"] if kind == "RelatedPerson" else [])
+    assert names == ["张建国" if kind == "RelatedPerson" else "张伟"]  # §6.5.5.3: GT1-3 is required
+
+
+PAYS = "P/F|{relation}||20260101|20261231|2|||||||N"
+
+
+@pytest.mark.parametrize(("relation", "payer"), [("BRO", "李四"), ("SEL", "张伟")])
+@pytest.mark.parametrize("kind", ["ADT^A04", "OML^O21"])
+def test_who_pays_is_never_the_next_of_kin(relation: str, payer: str, kind: str) -> None:
+    """One GT1 may stand in an order (§4.4.6) and several in a registration (§3.3.4)."""
+    pays = f"GT1|1||李四|||||||{PAYS.format(relation=relation)}"
+    order = ("ORC|NW|P1^HIS", "OBR|1|P1^HIS||GLU^血糖^L") if kind == "OML^O21" else ()
+    made = into(message(kind, "NK1|1|王五|MTH", PV1, pays, *order, pid=PID))
+    (guarantor,) = only(made, "Account")["guarantor"]
+    assert follow(made, guarantor["party"])["name"][0]["text"] == payer
+    (again,) = segments(back(made.bundle, made.structure), "GT1")
+    assert again[10:] == pays.split("|")[10:]
+    assert again[3] == ("李四" if relation == "BRO" else "张伟")

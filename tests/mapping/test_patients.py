@@ -12,7 +12,8 @@ from gateway.errors import Permanent
 from gateway.fhir import validate
 from gateway.mapping.maps import Address, shipped
 from gateway.model import Profile
-from tests.mapping.house import maps
+from tests.mapping.house import back as written
+from tests.mapping.house import maps, message, segments
 
 PROFILE = Profile(time_zone="Asia/Shanghai")
 TWO = (shipped() / "hl7v2" / "examples" / "two_patients.hl7").read_bytes()
@@ -95,3 +96,24 @@ def test_a_second_visit_in_an_order_is_told() -> None:
         note.startswith("PV1 stands there 2 times")
         for note in maps().to_fhir(hl7v2.decode(body), profile=PROFILE).notes
     )
+
+
+@pytest.mark.parametrize(
+    ("account", "accounts"), [("A2^^^H^AN", [["1"], ["2"]]), ("A1^^^H^AN", [["1", "2"]]), ("", [["1"]])]
+)
+def test_purged_accounts_of_several_patients_come_back_each_with_its_own(
+    account: str, accounts: list[list[str]]
+) -> None:
+    """§6.4.2: the patients of one BAR^P02; one of them may have no account, and one account may be that of two."""
+    body = message(
+        "BAR^P02", f"PID|2||2^^^H^PI||乙{'|' * 13}{account}", "PV1|1|O|A", pid=f"PID|1||1^^^H^PI||甲{'|' * 13}A1^^^H^AN"
+    )
+    resources = made(body)
+    numbers = {each["url"]: each["identifier"][0]["value"] for each in of(resources, "Patient")}
+    assert [[numbers[one["reference"]] for one in each["subject"]] for each in of(resources, "Account")] == accounts
+    (visit,) = of(resources, "Encounter")
+    assert numbers[visit["subject"]["reference"]] == "2"
+    again = written({"entry": [{"fullUrl": each.pop("url"), "resource": each} for each in resources]}, "BAR_P02")
+    told = [(each[3].partition("^")[0], "".join(each[18:19])) for each in segments(again, "PID")]
+    assert told == [("1", "A1^^^H^AN"), ("2", account)]
+    assert [each[0] for each in hl7v2.decode(again).segments][-3:] == ["PID", "PID", "PV1"]
