@@ -129,7 +129,7 @@ def _event(code: str, structure: str, segments: Sequence[Segment]) -> tuple[str,
 
 def _mend_result(segments: Sequence[Segment], index: int, notes: list[Note], origins: Origins) -> None:
     segment = segments[index]
-    if _plain(segment) and not any("10^" in field for field in segment):
+    if _plain(segment) and "10^" not in "|".join(segment):
         return
     place = _place(segments, index)
     if not _plain(segment):

@@ -55,20 +55,17 @@ def _bundle(bundle: dict[str, Any], references: list[str]) -> bool:
     known = set(urls)
     if len(known) < len(urls) or not _ruled(bundle, entries):
         return False
-    return all(text in known or not text.startswith(("urn:uuid:", "#")) for text in references)
+    return not any(text.startswith(("urn:uuid:", "#")) for text in references if text not in known)
 
 
 def _ruled(bundle: dict[str, Any], entries: Any) -> bool:
     """The rules of bundle_rules.py; those of a transaction, which is what maps make, at a glance."""
     if bundle["type"] != "transaction" or "total" in bundle:
         return not any(True for _ in bundle_rules.findings(bundle, _type))
-    return all(
-        "request" in each
-        and "search" not in each
-        and "response" not in each
-        and "/_history/" not in each.get("fullUrl", "")
-        for each in entries
-    )
+    for each in entries:
+        if "request" not in each or "search" in each or "response" in each or "/_history/" in each.get("fullUrl", ""):
+            return False
+    return True
 
 
 def _type(resource: Any) -> str:
@@ -80,9 +77,32 @@ def reader(path: str) -> Read:
     """Reads the objects of a path: 'Observation', 'HumanName', 'Patient.contact'; 'Resource' goes by its own type."""
     if path == "Resource":
         return lambda item, references: reader(_resource_type(item))(item, references)
-    if path == "Reference":
-        return _reference
-    return _by_shape(path)
+    if path == "Bundle.entry":
+        return _entry
+    return _reference if path == "Reference" else _by_shape(path)
+
+
+def _entry(item: Any, references: list[str]) -> bool:
+    """An entry of a transaction, as maps make nearly all: `fullUrl`, `resource`, `request`."""
+    if item.__class__ is dict and tuple(item) == _ENTRY:
+        url, resource, request = item.values()
+        if resource.__class__ is dict and tuple(request) in _REQUESTS and _asked(url, *request.values()):
+            kind = resource["resourceType"]
+            shape = _met[kind].get(tuple(resource)) if kind in _met and kind != "Bundle" else None
+            return (shape or reader("Resource"))(resource, references)
+    return _by_shape("Bundle.entry")(item, references)
+
+
+def _asked(url: Any, method: Any, target: Any, condition: Any = "-") -> bool:
+    """A request as maps make them; anything else is read by its shape."""
+    if not (url.__class__ is target.__class__ is condition.__class__ is str) or method not in ("PUT", "POST"):
+        return False
+    plain = url.isprintable() and target.isprintable() and condition.isprintable() and " " not in url
+    return bool(plain and " " not in target and url and target and condition[:1] > " ")
+
+
+_ENTRY = ("fullUrl", "resource", "request")
+_REQUESTS = (("method", "url", "ifNoneExist"), ("method", "url"))
 
 
 def _reference(item: Any, references: list[str]) -> bool:
@@ -95,9 +115,25 @@ def _reference(item: Any, references: list[str]) -> bool:
     return _by_shape("Reference")(item, references)
 
 
+def _references(items: Any, references: list[str]) -> bool:
+    """A list of them."""
+    for item in items:
+        if item.__class__ is dict and len(item) == 1 and "reference" in item:
+            text = item["reference"]
+            if text.isprintable() and text[:1] > " ":
+                references.append(text)
+                continue
+        if not (item.__class__ is Fragment and item.path == "Reference") and not _reference(item, references):
+            return False
+    return True
+
+
+_met: dict[str, dict[tuple[str, ...], Read]] = {}  # of each path the shapes that have been met
+
+
 @functools.cache
 def _by_shape(path: str) -> Read:
-    shapes: dict[tuple[str, ...], Read] = {}
+    shapes = _met.setdefault(path, {})
 
     def read(item: Any, references: list[str]) -> bool:
         if item.__class__ is not dict:
@@ -157,19 +193,35 @@ class _Shape:
         if element.many:
             most = "" if element.max is None else f" or len({value}) > {element.max}"
             self.lines.append(f"    if {value}.__class__ not in LISTS or not {value}{most}: return False")
+            if element.inside == "Reference":
+                self._unless(f"{self._object(_references)}({value}, references)")
+                return
             self.lines.append(f"    for x in {value}:")
-            self._unless(self._valid(element, "x"), "        ")
+            self._one(element, "x", "        ")
         else:
-            self._unless(self._valid(element, value))
+            self._one(element, value, "    ")
         if element.path == "Reference.reference":
             self.lines.append(f"    references.append({value})")
+
+    def _one(self, element: Element, value: str, indent: str) -> None:
+        """One value; an object of a shape that was met before is read without asking."""
+        if not element.inside or element.inside in ("Resource", "Reference", "Bundle.entry"):
+            self._unless(self._valid(element, value), indent)
+            return
+        shapes, read = self._object(_met.setdefault(element.inside, {})), self._object(reader(element.inside))
+        self.lines.append(f"{indent}if {value}.__class__ is dict:")
+        self._unless(f"({shapes}.get(tuple({value})) or {read})({value}, references)", f"{indent}    ")
+        self.lines.append(f"{indent}elif {self._unshared(element, value)}: return False")
+
+    def _unshared(self, element: Element, value: str) -> str:
+        return f"{value}.__class__ is not Fragment or {value}.path != {self._object(element.inside)}"
 
     def _valid(self, element: Element, value: str) -> str:
         """An expression: the value is right for the element."""
         if element.inside:
-            inside = self._object(element.inside)
-            shared = f"{value}.__class__ is Fragment and {value}.path == {inside}"
-            return f"{shared} or {self._object(reader(element.inside))}({value}, references)"
+            return (
+                f"not ({self._unshared(element, value)}) or {self._object(reader(element.inside))}({value}, references)"
+            )
         if element.codes is not None and element.types == ("code",):
             return f"{value}.__class__ is str and {value} in {self._object(element.codes)}"
         return self._primitive(element, value)

@@ -87,6 +87,7 @@ class Context:
         self.united: list[tuple[Resource, Entry]] = []  # resources that went into another one of the same number
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
         self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
+        self.named: set[Any] = set()  # the remembered ones that this message has named already (memory.py)
         self._scratch: Context | None = None
         self._counts: dict[str, int] = {}
         self._passing: set[str] = set()  # keys of this message alone

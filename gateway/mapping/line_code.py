@@ -187,13 +187,13 @@ class LineCode:
         write.depth += 1
         if pair.coded and path.leaf.slice:
             write.add(f"{made} = dict({made})")
-        told = f"{write.object(rivals)}, {origins.name_of(line)!r}, {write.object(path.elements[0].slice)}, context"
+        place, told = self._place(line, path, rivals, value if pair.coded and not given else "")
         if placed:
-            write.add(f"{made} = {write.object(origins.placed)}({made}, {told})")
+            write.add(f"{made} = {place}placed({made}, {told})")
         holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
         if rivals and len(path.elements) > 1:
             element = "r['extension'][-1]" if origins.nested(path) else holder
-            write.add(f"{write.object(origins.place)}({element}, {told})")
+            write.add(f"{place}place({element}, {told})")
         self.trace(line, path, where)
         if keeps and plain is pair:
             spare = f"({', '.join(words)},)" if words else "()"
@@ -202,6 +202,15 @@ class LineCode:
             write.add(f"    if {made} is not None:")
             write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
         write.depth -= 1
+
+    def _place(self, line: Line, path: paths.Path, rivals: tuple[origins.Rival, ...], raw: str) -> tuple[str, str]:
+        """The beginning of a call that tells an element's own field, and its further arguments. `raw`: the coded text
+        from which all of the element follows."""
+        write, own, slice_ = self.writer, origins.name_of(line), path.elements[0].slice
+        if raw and rivals and not self.explain:
+            known = origins.Remembered(f"{line.place} {self.block.path}", rivals, own, slice_)
+            return f"{write.object(known)}.", f"{raw}, context"
+        return f"{write.object(origins)}.", f"{write.object(rivals)}, {own!r}, {write.object(slice_)}, context"
 
     def _remembered(self, path: paths.Path, pair: Pair, made: str, given: list[str]) -> None:
         """A coded field: looked up by its raw text, made only once (memory.py)."""

@@ -71,7 +71,7 @@ def learned(table: Table, key: Any, into: Into, inside: str, context: Context) -
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each one exists once: compared by identity
 class Known:
     """A resource that a field names, and the reference to it."""
 
@@ -81,16 +81,23 @@ class Known:
     reference: dict[str, str]
     around: tuple[Known, ...] = ()  # what it is part of
 
+    @property
+    def plain(self) -> bool:
+        """Does the reference hold texts only?"""
+        return "extension" not in self.reference and "identifier" not in self.reference
+
 
 def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
     """The reference that a field of staff, an organization or a place becomes; what it refers to is made."""
     known = table.get(raw)
     if known is None:
         return _met(table, raw, into, context)
-    for each in known.around:
-        _again(each, context)
-    _again(known, context)
-    return thawed(known.reference)  # one of its own: lines put extensions into it
+    if known not in context.named:
+        context.named.add(known)
+        for each in known.around:
+            _again(each, context)
+        _again(known, context)
+    return {**known.reference} if known.plain else thawed(known.reference)  # one of its own: lines put extensions in
 
 
 def _again(known: Known, context: Context) -> None:
@@ -99,7 +106,7 @@ def _again(known: Known, context: Context) -> None:
         entry = Entry(full_url=known.full_url, resource=dict(known.resource), once=True, keyed=known.keyed)
         entry.origins.append(known)
         context.entries[known.full_url] = entry
-    elif not any(each is known for each in entry.origins):
+    elif known not in entry.origins:
         entry.origins.append(known)
         unite(entry.resource, known.resource)
         if context.lineage is not None:

@@ -22,6 +22,9 @@ from gateway.mapping.syntax import Block, Condition, Line
 from gateway.mapping.wording import FIELD
 from gateway.model import Resource
 
+_KEPT = 4096  # texts of one line
+_LONGEST = 200  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class Rival:
@@ -168,6 +171,40 @@ def placed(
     constants = {name.partition(".")[0]: constant for name, constant, _ in slice_}
     hint = told({**constants, **element} if constants else element, rivals, own, slice_, context)
     return {**element, "extension": [*element.get("extension", ()), hint]} if hint else element
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remembered:
+    """`told` of elements that follow from a coded text: found once for each text, in messages of the same facts."""
+
+    name: str
+    rivals: tuple[Rival, ...]
+    own: str
+    slice: tuple[Any, ...]
+
+    def placed(self, element: dict[str, Any], raw: str, context: Context) -> dict[str, Any]:
+        """An element with what is told of it, a copy where that is something."""
+        hint = self._hint(element, raw, context)
+        return {**element, "extension": [*element.get("extension", ()), {**hint}]} if hint else element
+
+    def place(self, element: dict[str, Any], raw: str, context: Context) -> None:
+        """The same for an element that is being made."""
+        hint = self._hint(element, raw, context)
+        if hint:
+            element["extension"] = [*element.get("extension", ()), {**hint}]
+
+    def _hint(self, element: dict[str, Any], raw: str, context: Context) -> dict[str, Any] | None:
+        known = context.forms[self.name]
+        if raw in known:
+            found: dict[str, Any] | None = known[raw]
+            return found
+        constants = {name.partition(".")[0]: constant for name, constant, _ in self.slice}
+        hint = told({**constants, **element}, self.rivals, self.own, self.slice, context)
+        if len(known) >= _KEPT:
+            known.clear()
+        if len(raw) <= _LONGEST and "\\" not in raw:  # an escape means what the message's charset says
+            known[raw] = hint
+        return hint
 
 
 def place(
