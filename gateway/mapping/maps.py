@@ -11,7 +11,7 @@ from typing import Any
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
-from gateway.mapping import envelope, kept_head, patients, result_groups
+from gateway.mapping import envelope, kept_head, origins, patients, result_groups
 from gateway.mapping.context import Context, transaction
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
@@ -152,7 +152,8 @@ class Maps:
         leading = (each for each in self.library.blocks_of(structure.name) if each.type == structure.lead and each.into)
         blocks = [each for each in leading if structure.holds(each.segments[-1])]
         where, missing = next((each for each in (_missing(block, segments) for block in blocks) if any(each)), ("", ""))
-        notes = "".join(f"; {note}" for note in (missing, *context.notes) if note)
+        own = [note for note in context.notes if structure.lead in note]  # what is said of others is no cause
+        notes = "".join(f"; {note}" for note in (missing, *own) if note)
         cause, place = f"the message makes no {structure.lead}{notes}", where or structure.name
         raise Permanent(cause, place=place, code="101", remedy=kept)
 
@@ -339,14 +340,26 @@ def _kind(structure: Structure, event: str) -> tuple[str, str]:
 
 def leads_of(resources: Mapping[str, Resource], *types: str) -> list[str]:
     """The references of what a document with this lead, or what stands for it, is about: of a merge the patient that
-    stays, of a replaced document the new one; the patients where there is nothing else."""
+    stays, of a replaced document the new one, of a master file its records; the patients where there is nothing else."""
     there = {each["resourceType"] for each in resources.values()}
     lead = next((type_ for type_ in types if type_ in there), "Patient")
     found = [name for name, each in resources.items() if each["resourceType"] == lead]
     related = {each["target"].get("reference") for name in found for each in resources[name].get("relatesTo", ())}
     merged = {name for name in found if lead == "Patient" and resources[name].get("active") is False}
     kept = [name for name in found if name not in merged and name not in related]
+    records = records_of(resources)
+    kept = [name for name in kept if name in records] or kept
     return kept or [name for name, each in resources.items() if each["resourceType"] == "Patient"]
+
+
+def records_of(resources: Mapping[str, Resource]) -> set[str]:
+    """What a master file has records of, as their record-level events tell: not the ward that a bed is in."""
+    told = (
+        each["target"]
+        for each in resources.values()
+        if each["resourceType"] == "Provenance" and origins.says(each, "MFE-1")
+    )
+    return {str(target.get("reference", "")) for targets in told for target in targets}
 
 
 def load(folders: Iterable[Path]) -> Maps:

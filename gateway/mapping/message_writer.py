@@ -68,7 +68,9 @@ class MessageWriter:
         )
         self.lead_group = next(leading, 0)
         if self.lead_group:  # the lead writes first: OBR-4 is the report's code, whatever was ordered
-            self.groups[self.lead_group].sort(key=lambda target: target.block.type != structure.lead)
+            self.groups[self.lead_group].sort(
+                key=lambda target: target.block.type != structure.lead or not target.block.into
+            )
         for targets in self.groups:  # what a resource's own lines write of a list is not left to its elements
             targets.sort(key=lambda target: target.list is not None)
 
@@ -254,9 +256,11 @@ class Writing:
             self.claims[id(resource)] = pen.claims
 
     def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
-        """A block that is only written, in a group that something else opens: once, beside what the group is about."""
+        """A block that is only written, in a group that something else opens or that is the lead's: once, beside what
+        the group is about."""
         resource = known.get(target.block.type)
-        if resource is not None and not target.opens and target.block.condition is None:
+        aside = not target.opens or instance.group == self.writer.lead_group
+        if resource is not None and aside and target.block.condition is None:
             Pen(instance, None, self).block(target, resource)
 
     def _elements(self, target: Target, known: Known) -> list[dict[str, Any]]:
@@ -322,7 +326,7 @@ class Writing:
         found, listed = self._linked(target.block.type, known)
         if (not found and not listed) or target.apart:
             for link in target.links:
-                if not link.every and link.type in known:
+                if (not link.every or target.mark) and link.type in known:
                     pointing = self.graph.pointing(known[link.type], link.path)
                     found.extend(each for each in pointing if self._holds(each, target, known) and not _envelope(each))
         unique = {id(each): each for each in found}

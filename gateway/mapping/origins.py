@@ -244,6 +244,11 @@ def field_of(element: Any, fields: frozenset[str], context: Context) -> str:
     return ""
 
 
+def says(resource: Resource, field: str) -> bool:
+    """Does a resource say that it stood in this field?"""
+    return any(each.get("url") == FIELD and each.get("valueString") == field for each in resource.get("extension", ()))
+
+
 def mark_of(block: Block) -> str:
     """The field that a block says its resources or elements stood in; "" where that follows from what they are."""
     lines = (line for line in block.lines if line.constant and line.target[0].name == "extension")

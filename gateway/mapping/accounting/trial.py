@@ -9,7 +9,7 @@ from datetime import datetime
 from gateway.codec import hl7v2
 from gateway.codec.hl7v2_header import header_of
 from gateway.errors import HutongError
-from gateway.fhir import shapes
+from gateway.fhir import json, shapes
 from gateway.mapping.accounting.elements import by_url
 from gateway.mapping.lawful import lawful
 from gateway.mapping.maps import Address, Maps, Translation
@@ -73,7 +73,8 @@ def again_to(header: hl7v2.Header, profile: Profile, when: datetime) -> Address:
 
 def write(maps: Maps, made: Translation, *, address: Address) -> bytes:
     """The message that a translation came from, written anew."""
-    resources = by_url(made.bundle)
+    # as the record gives it back: what equal fields became is one object in a fresh translation (memory.py)
+    resources = by_url(json.loads(json.dumps(made.bundle)))
     return maps.from_fhir(resources, leads_of(maps, resources, made.structure), structure=made.structure, to=address)
 
 

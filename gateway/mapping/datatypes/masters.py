@@ -8,11 +8,14 @@ from urllib.parse import quote
 from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import joined, parts
 from gateway.mapping.datatypes.places import pl_back, pl_into
-from gateway.mapping.datatypes.simple import number, number_back
+from gateway.mapping.datatypes.simple import clean, number, number_back
 
 UNIT = "unit"
+ABILITY = "urn:hutong:language-ability"
+PROFICIENCY = "urn:hutong:language-proficiency"
 _GENDERS = {"M": "male", "F": "female", "O": "other", "U": "unknown"}
 _SEXES = {gender: sex for sex, gender in _GENDERS.items()}
 
@@ -109,8 +112,7 @@ def _between(text: str, unit: str) -> dict[str, Any]:
 def range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
     sides = [_written(value.get(name, {}), context) for name in ("range", "age")]
     text = [sides[0], _SEXES.get(value.get("gender", ""), ""), sides[1], "", "", "", escape(value.get("condition", ""))]
-    unit = next((each["unit"] for each in value.get("range", {}).values() if "unit" in each), "")
-    return "^".join(text).rstrip("^"), escape(unit)
+    return "^".join(text).rstrip("^"), ""  # the unit stands in its own field: OM2-2 has lines for it
 
 
 def _written(value: dict[str, Any], context: Context) -> str:
@@ -118,7 +120,57 @@ def _written(value: dict[str, Any], context: Context) -> str:
     return "&".join("" if each is None else number_back(each, context) for each in sides).rstrip("&")
 
 
+def definition_into(raw: str, context: Context, kind: str) -> str | None:
+    """The URI by which a definition of the sender's own is known (R4 canonical resources have one)."""
+    value = parts(raw, context)[0]
+    return f"{context.system('', kind=kind)}:{quote(value, safe='')}" if value and value != '""' else None
+
+
+def definition_back(value: str, context: Context, kind: str) -> str:
+    return ""
+
+
+def spoken_into(raw: str, abilities: str, proficiency: str, context: Context) -> dict[str, Any] | None:
+    """A language (LAN-2) with what somebody does in it (LAN-3, repeated) and how well (LAN-4) → CodeableConcept."""
+    made = cwe_into(raw, context)
+    told = [(ABILITY, each) for each in abilities.split("~")] + [(PROFICIENCY, proficiency)]
+    more = [{"url": url, "valueCodeableConcept": found} for url, each in told if (found := cwe_into(each, context))]
+    return {**made, "extension": more} if made and more else made
+
+
+def spoken_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    told: dict[str, list[str]] = {ABILITY: [], PROFICIENCY: []}
+    for each in value.get("extension", ()):
+        if each.get("url") in told and "valueCodeableConcept" in each:
+            told[each["url"]].append(cwe_back(each["valueCodeableConcept"], context))
+    return cwe_back(value, context), "~".join(told[ABILITY]), "".join(told[PROFICIENCY][:1])
+
+
+def specialty_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """SPD `name^board^certified^date` → CodeableConcept: the name; the rest is kept in the sender's wording."""
+    name = clean(parts(raw, context)[0])
+    return {"text": name} if name and name != '""' else None
+
+
+def specialty_back(value: dict[str, Any], context: Context) -> str:
+    return escape(value.get("text") or next((each.get("display", "") for each in value.get("coding", ())), ""))
+
+
+def email_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """An address as bare text → ContactPoint."""
+    value = clean(context.text(raw))
+    return {"system": "email", "value": value} if value and value != '""' else None
+
+
+def email_back(value: dict[str, Any], context: Context) -> str:
+    return escape(value.get("value", "")) if value.get("system") == "email" else ""
+
+
 PAIRS = {
+    "definition": Pair(definition_into, definition_back, fits=("uri",)),
+    "spoken": Pair(spoken_into, spoken_back, fields=2, fits=("CodeableConcept",)),
+    "specialty": Pair(specialty_into, specialty_back, fits=("CodeableConcept",)),
+    "email": Pair(email_into, email_back, fits=("ContactPoint",)),
     "local": Pair(local_into, local_back, fits=("Identifier",)),
     "placenumber": Pair(place_number_into, place_number_back, fits=("Identifier",)),
     "unit": Pair(unit_into, unit_back, makes="Organization", fits=("Reference",)),
