@@ -292,12 +292,13 @@ class Context:
 
 
 IDENTIFIED = frozenset({  # resource types with an identifier element that repeats
-    "Account", "AllergyIntolerance", "Appointment", "Basic", "CarePlan", "CareTeam", "ChargeItem", "ChargeItemDefinition",
-    "Condition", "Consent", "Coverage", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "Flag",
-    "Goal", "HealthcareService", "ImagingStudy", "Immunization", "Location", "Medication", "MedicationAdministration", "MedicationDispense",
-    "MedicationRequest", "NutritionOrder", "Observation", "ObservationDefinition", "Organization", "Patient",
-    "Practitioner", "PractitionerRole", "Procedure", "RelatedPerson", "ResearchStudy", "ServiceRequest", "Specimen",
-    "SupplyDelivery", "SupplyRequest", "Task",
+    "Account", "AllergyIntolerance", "Appointment", "Basic", "CarePlan", "CareTeam", "ChargeItem",
+    "ChargeItemDefinition", "Condition", "Consent", "Coverage", "Device", "DiagnosticReport", "DocumentReference",
+    "Encounter", "EpisodeOfCare", "Flag", "Goal", "HealthcareService", "ImagingStudy", "Immunization", "Location",
+    "Medication", "MedicationAdministration", "MedicationDispense", "MedicationRequest", "NutritionOrder",
+    "Observation", "ObservationDefinition", "Organization", "Patient", "Practitioner", "PractitionerRole",
+    "Procedure", "RelatedPerson", "ResearchStudy", "ServiceRequest", "Specimen", "SupplyDelivery",
+    "SupplyRequest", "Task",
 })  # fmt: skip
 
 

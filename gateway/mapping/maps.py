@@ -340,7 +340,7 @@ def _kind(structure: Structure, event: str) -> tuple[str, str]:
 
 def leads_of(resources: Mapping[str, Resource], *types: str) -> list[str]:
     """The references of what a document with this lead, or what stands for it, is about: of a merge the patient that
-    stays, of a replaced document the new one, of a master file its records; the patients where there is nothing else."""
+    stays, of a replaced document the new one, of a master file its records; the patients where nothing else is."""
     there = {each["resourceType"] for each in resources.values()}
     lead = next((type_ for type_ in types if type_ in there), "Patient")
     found = [name for name, each in resources.items() if each["resourceType"] == lead]

@@ -256,8 +256,7 @@ class Writing:
             self.claims[id(resource)] = pen.claims
 
     def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
-        """A block that is only written, in a group that something else opens or that is the lead's: once, beside what
-        the group is about."""
+        """A block that is only written: once, in the group of the lead or in one that something else opens."""
         resource = known.get(target.block.type)
         aside = not target.opens or instance.group == self.writer.lead_group
         if resource is not None and aside and target.block.condition is None:
