@@ -33,6 +33,7 @@ MAPS = "mappings"
 _LINE = re.compile(r"^  +(?!events |: |columns |order |each )\S.*(<->|->|<-)")
 _ENTRY = re.compile(r"(?<=\s)[^\s=<>#]+[=<>][^\s=<>#]+(?=\s|$)")
 _FIELD = re.compile(r"\b([A-Z][A-Z0-9]{2}-)(\d+)")
+_SEGMENT = re.compile(r"\b[A-Z][A-Z0-9]{2}(?=-\d|\[|\s*=>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Mutant:
     number: int  # of the line, from 1
     kind: str
     text: str  # "" deletes the line
+    segments: frozenset[str]  # that it and its block name
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number} {self.kind}: {self.text.strip() or '(gone)'}"
@@ -95,15 +97,16 @@ def mutants(folder: Path, chance: random.Random) -> list[Mutant]:
     """Every change that is known, of every line of every map."""
     found = []
     for path in sorted(folder.rglob("*.map")):
-        inside = ""
+        head = ""
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if line[:1] not in (" ", "#", ""):
-                inside = line.split()[0]
-            changes = {"code gone": _entry} if inside == "codes" else _OF_LINES if _LINE.match(line) else {}
+                head = line
+            changes = {"code gone": _entry} if head.startswith("codes ") else _OF_LINES if _LINE.match(line) else {}
             for kind, change in changes.items():
                 changed = change(line, chance)
                 if changed is not None and not line.lstrip().startswith("#"):
-                    found.append(Mutant(path.relative_to(folder).as_posix(), number, kind, changed))
+                    named = frozenset(_SEGMENT.findall(f"{head}\n{line}\n{changed}"))
+                    found.append(Mutant(path.relative_to(folder).as_posix(), number, kind, changed, named))
     return found
 
 
@@ -116,16 +119,20 @@ def caught_by(mutant: Mutant, *, tests: bool) -> str:
             maps = load([folder])
         except Configuration:
             return "loading"
-        if any(True for _ in islice(_differences(folder, maps), 1)):
+        if any(True for _ in islice(_differences(folder, maps, mutant), 1)):
             return "examples"
         return "tests" if tests and _tests_fail(copy) else ""
 
 
-def _differences(folder: Path, maps: Maps) -> Iterator[object]:
-    """From the quick to the slow: the codes, the shipped examples, those of every line."""
+def _differences(folder: Path, maps: Maps, mutant: Mutant) -> Iterator[object]:
+    """From the quick to the slow: the codes, then the examples; those first that have what the line names."""
     yield from golden.codes_differ(maps)
-    yield from examples.differences(folder, maps)
-    yield from examples.differences(golden.FOLDER, maps, short=True)
+    named = [f"{segment}|".encode() for segment in mutant.segments]
+    found = [(path, False) for path in examples.inputs(folder)]
+    found += [(path, True) for path in examples.inputs(golden.FOLDER)]
+    text = {path: path.read_bytes() for path, _ in found}
+    for path, short in sorted(found, key=lambda each: not any(name in text[each[0]] for name in named)):
+        yield from examples.differences([path], maps, short=short)
 
 
 def _written(mutant: Mutant, copy: Path, *, whole: bool) -> Path:
@@ -173,6 +180,7 @@ def main() -> int:
         count[caught] += 1
         if not caught:
             sys.stdout.write(f"survived  {mutant}\n")
+            sys.stdout.flush()
     told = ", ".join(f"{number} by {name}" for name, number in sorted(count.items()) if name)
     sys.stdout.write(
         f"{len(chosen)} of {len(everything)} mutants: {len(chosen) - count['']} caught ({told}), {count['']} survived\n"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -46,13 +46,15 @@ class Mismatch:
 def run(folder: Path, *, accept: bool = False) -> list[Mismatch]:
     """Every example below a folder of maps, by the shipped maps and those of it. `accept` writes the answers."""
     folders = [shipped()] if folder.resolve() == shipped().resolve() else [shipped(), folder]
-    return list(differences(folder, load(folders), accept=accept))
+    return list(differences(inputs(folder), load(folders), accept=accept))
 
 
-def differences(folder: Path, maps: Maps, *, accept: bool = False, short: bool = False) -> Iterator[Mismatch]:
-    """What these maps make of the examples below a folder that is not as they say. `short`: Bundles have a line for
-    each resource."""
-    for path in inputs(folder):
+def differences(
+    documents: Iterable[Path], maps: Maps, *, accept: bool = False, short: bool = False
+) -> Iterator[Mismatch]:
+    """What these maps make of the documents of examples that is not as the files beside them say, one after the other.
+    `short`: Bundles have a line for each resource."""
+    for path in documents:
         for answer, body in _answers(path, maps, _lines if short else json.dumps_pretty):
             if accept and isinstance(body, bytes):
                 answer.write_bytes(body)

@@ -22,7 +22,7 @@ SILENT = FOLDER / "silent.tsv"  # lines that speak in none of the messages: line
 def differences(maps: Maps) -> Iterator[str]:
     """What these maps make that is not as the files say."""
     yield from codes_differ(maps)
-    yield from (str(each) for each in examples.differences(FOLDER, maps, short=True))
+    yield from (str(each) for each in examples.differences(examples.inputs(FOLDER), maps, short=True))
 
 
 def accept(maps: Maps) -> list[str]:
@@ -34,7 +34,7 @@ def accept(maps: Maps) -> list[str]:
     for name, body in cover(maps).items():
         (folder / f"{name}.hl7").write_bytes(body)
     codes.FILE.write_text(codes.told(maps.library), encoding="utf-8")
-    return [str(each) for each in examples.differences(FOLDER, maps, accept=True, short=True)]
+    return [str(each) for each in examples.differences(examples.inputs(FOLDER), maps, accept=True, short=True)]
 
 
 def codes_differ(maps: Maps) -> Iterator[str]:
