@@ -81,7 +81,7 @@ class Trial:
             tries = [self.facts(put(whole, position, each)) for each in (*_altered(piece), "")]
             # what it changes to; only where that tells nothing, what it takes away
             told = (found for each in tries if each and (found := self._changed(before, each, position)))
-            changed = next(told, set())
+            changed = next(told, set()) | self._led(before, tries[-1], position)
             if not any(tries):  # without it there is nothing: it is what the value is about
                 changed = {
                     place
@@ -90,6 +90,11 @@ class Trial:
                 }
             for resource, path in changed:
                 yield Arrival(*position, resource, path)
+
+    def _led(self, before: Facts, without: Facts, position: Position) -> set[tuple[str, str]]:
+        """The references between resources that stand because the component does: what a bed is part of."""
+        gone = self._changed(before, without, position) if without else set()
+        return {(resource, path) for resource, path in gone if path.rpartition(".")[2] == "reference"}
 
     def _changed(self, before: Facts, after: Facts, position: Position) -> set[tuple[str, str]]:
         if position[0] and _root(after) != _root(before):  # OBX-2 decides the type of the value

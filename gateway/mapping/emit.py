@@ -210,6 +210,8 @@ class BlockEmitter:
         write.add(f"if {' and '.join(('e is not None', *(each for each in guard if each != 'True')))}:")
         if self.block.element and path.leaf.name == "reference" and len(path.elements) == 1:
             write.add(f"    r.update(reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e))")
+        elif path.leaf.name == "reference" and path.leaf.type == "string":
+            write.add(f"    refer(r, {steps}, e)")
         elif constants is not None:
             write.add(f"    link_each(r, {steps}, [e], {write.object(constants)})")
         elif len(path.elements) == 1:  # nearly always, and nearly always the first

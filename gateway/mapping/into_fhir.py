@@ -30,7 +30,7 @@ Head = dict[tuple[int, int], "Entry | None"]  # by block and segment
 
 
 _CALLED = (
-    "component", "first", "said", "field", "chosen", "complete", "further", "node", "link", "link_each",
+    "component", "first", "said", "field", "chosen", "complete", "further", "node", "link", "link_each", "refer",
     "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
 )  # fmt: skip
 

@@ -81,7 +81,7 @@ class MessageWriter:
 
         self.marks: dict[str, set[str]] = {}  # type → the fields that blocks of it say
         for target in chain.from_iterable(self.groups):
-            if target.mark and target.lines and not target.list:
+            if target.mark and not target.list:
                 self.marks.setdefault(target.block.type, set()).add(target.mark)
 
         others = sorted(chain.from_iterable(self.groups), key=lambda target: target.block.type != structure.lead)

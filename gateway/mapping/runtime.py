@@ -144,6 +144,14 @@ def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: 
         del here[name]
 
 
+def refer(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entry: Entry) -> None:
+    """`recorder.reference = @Patient`: the reference stands beside what is told of it already (a name, a relation)."""
+    here: Any = resource
+    for name, many in path[:-1]:
+        here = here.setdefault(name, [{}])[0] if many else here.setdefault(name, {})
+    here.setdefault("reference", entry.full_url)
+
+
 def link_each(
     resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: list[Entry], constants: dict[str, Any]
 ) -> None:
@@ -152,7 +160,10 @@ def link_each(
     listed = resource.setdefault(outer, [])
     for entry in entries:
         element = _fresh(constants)
-        link(element, tuple(rest), [entry])
+        if rest:
+            link(element, tuple(rest), [entry])
+        else:
+            element |= reference_shown(entry)
         if element not in listed:
             listed.append(element)
     if not listed:

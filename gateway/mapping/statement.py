@@ -135,7 +135,8 @@ def _facts(library: Library, block: Block, line: Line) -> Iterator[tuple[Fact, b
 
 
 def _constant(block: Block, line: Line, path: paths.Path) -> Iterator[tuple[Fact, bool, bool]]:
-    places = [path.text, *_slices(path)]
+    led = path.text.removesuffix(".reference") if line.link else path.text  # a reference says what its element is
+    places = [led, *_slices(path)]
     sources = line.sources or tuple(Field(segment=name) for name in block.segments)
     for place in places:
         for source in sources:

@@ -219,9 +219,10 @@ def steps_of(path: paths.Path) -> tuple[tuple[str, bool], ...]:
 
 
 def constants_of(path: paths.Path) -> dict[str, Any] | None:
-    """Of `link*{type=replaces}.other`: what each list element carries; None where the references are the list."""
+    """Of `link*{type=replaces}.other`: what each list element carries, also of references with a slice
+    (`performer*{type=PractitionerRole}`); None where the references alone are the list."""
     outer = path.elements[0]
-    if not outer.repeats or len(path.elements) < 2:
+    if not outer.repeats or (len(path.elements) < 2 and not outer.slice):
         return None
     return {name: value for name, value, _ in outer.slice}
 

@@ -59,6 +59,7 @@ def load() -> dict[str, Pair]:
         simple,
         sites,
         staff,
+        things,
         timing,
         values,
         visits,
@@ -66,7 +67,7 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     if not PAIRS:
-        for module in (*kinds, referrals, schedules, places, visits, timing, sites, laboratory, headers):
+        for module in (*kinds, referrals, schedules, places, visits, timing, sites, things, laboratory, headers):
             doubled = PAIRS.keys() & module.PAIRS.keys()
             if doubled:
                 raise ValueError(f"two data types are called {sorted(doubled)[0]}")

@@ -9,10 +9,11 @@ from urllib.parse import quote, unquote
 from gateway.mapping.context import CHINESE_ORGANIZATION, CREDIT_CODE, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
-from gateway.mapping.datatypes.identifiers import joined, parts, subparts
+from gateway.mapping.datatypes.identifiers import cx_back, cx_into, joined, parts, subparts
 from gateway.mapping.datatypes.people import xad_back, xad_into, xtn_back, xtn_into
 from gateway.mapping.datatypes.places import PLACE, pl_back, pl_into, xon_back, xon_into
 from gateway.mapping.datatypes.staff import xcn_back, xcn_into
+from gateway.mapping.wording import FIELD
 
 
 def _tell(found: dict[str, Any], context: Context, more: dict[str, Any]) -> None:
@@ -130,6 +131,44 @@ def kind_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
     return name, kind
 
 
+def located_into(raw: str, address: str, phone: str, context: Context) -> dict[str, Any] | None:
+    """XON and where the institution is found and reached → Reference(Organization)."""
+    return establishment_into(raw, "", address, phone, context)
+
+
+def located_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
+    name, _, *ways = establishment_back(value, context)
+    return name, ways[0], ways[1]
+
+
+EMPLOYER = {"url": FIELD, "valueString": "IN1-10"}  # on the number that an employer has of its own
+SOCIAL_SECURITY = "SN"  # HL7 0203, as IN1-10 writes it: a number of the insured
+
+
+def employer_into(raw: str, number: str, context: Context) -> dict[str, Any] | None:
+    """XON in one field, a number of the employer (CX) in another → Reference(Organization)."""
+    told = number.partition("~")[0]
+    identifier = cx_into(told, context) if told and parts(told, context, 5)[4] != SOCIAL_SECURITY else None
+    found = xon_into(raw, context)
+    if identifier is None or found is None:
+        return found
+    marked = {**identifier, "extension": [*identifier.get("extension", ()), EMPLOYER]}
+    resource = context.entries[found["reference"]].resource if "reference" in found else {}
+    made: dict[str, Any] = {"resourceType": "Organization"}
+    made["identifier"] = [*map(dict, resource.get("identifier", ())), marked]
+    if name := found.get("display"):
+        made["name"] = name
+    return {"reference": context.make(made, once=True).full_url, **({"display": name} if name else {})}
+
+
+def employer_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    numbers = value.get("identifier", ())
+    own = [each for each in numbers if EMPLOYER in each.get("extension", ())]
+    others = [each for each in numbers if each not in own]
+    number = {**own[0], "extension": [each for each in own[0]["extension"] if each != EMPLOYER]} if own else {}
+    return xon_back({**value, "identifier": others}, context), cx_back(number, context) if own else ""
+
+
 def maker_into(raw: str, context: Context) -> dict[str, Any] | None:
     """CWE that names an organisation (a manufacturer, a department) → Reference(Organization)."""
     code, name, system = parts(raw, context, 3)
@@ -160,5 +199,7 @@ PAIRS = {
     "site": Pair(site_into, site_back, fields=2, makes="Location", fits=("Reference",)),
     "establishment": Pair(establishment_into, establishment_back, fields=3, makes="Organization", fits=("Reference",)),
     "organizationkind": Pair(kind_into, kind_back, fields=1, makes="Organization", fits=("Reference",)),
+    "organizationsite": Pair(located_into, located_back, fields=2, makes="Organization", fits=("Reference",)),
+    "employer": Pair(employer_into, employer_back, fields=1, makes="Organization", fits=("Reference",)),
     "maker": Pair(maker_into, maker_back, makes="Organization", fits=("Reference",)),
 }

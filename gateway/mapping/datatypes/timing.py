@@ -72,8 +72,8 @@ def amount_into(raw: str, units: str, context: Context) -> dict[str, Any] | None
         if context.text(raw).strip():
             context.note("an amount was expected and text stands there; it was not carried")
         return None
-    code, name, system = parts(units, context, 3)
-    if not code or not name or name == code or ucum(code) or system in UCUM_NAMES:
+    code, name, system, _, _, other = parts(units, context, 6)
+    if not code or not name or name == code or ucum(code) or system in UCUM_NAMES or other in UCUM_NAMES:
         return with_unit({"value": value}, unit_text(units, context))
     uri = context.code_system(system) if system else context.own_code_system(UNIT)
     return {"value": value, "unit": name, "system": uri, "code": code}

@@ -208,8 +208,8 @@ def words(raw: str, context: Context) -> str:
 
 
 def unit_text(raw: str, context: Context) -> str:
-    """OBX-6: the code, or its text where only that is given (`^umol/L`); an unescaped `10^9/L` is put together; the
-    code and the name of a UCUM unit with EXPLICIT between them."""
+    """OBX-6: the code, or its text where only that is given (`^umol/L`), or the original one; an unescaped `10^9/L` is
+    put together; the code and the name of a UCUM unit, also an alternate one, with EXPLICIT between them."""
     if not raw or raw == '""':
         return ""
     return _unit_text(tuple(parts(raw, context))) if "\\" in raw else _plain_unit_text(raw)
@@ -226,7 +226,11 @@ def _unit_text(components: tuple[str, ...]) -> str:
         return name if ucum(name) == code else code if name == code else f"{code}{EXPLICIT}{name}"
     if re.fullmatch(r"[x×*]?10", components[0].strip()) and len(components) > 1 and re.match(r"\d+/", components[1]):
         return f"{components[0]}^{components[1]}"
-    return components[0] or (components[1] if len(components) > 1 else "")
+    words = components[0] or (components[1] if len(components) > 1 else "")
+    if len(components) > 5 and components[5] in UCUM_NAMES and components[3]:  # the sender's own, and UCUM's beside it
+        words, code = words or components[4] or components[3], components[3]
+        return words if ucum(words) == code else f"{code}{EXPLICIT}{words}"
+    return words or (components[8] if len(components) > 8 else "")
 
 
 def _texted(raw: str, kind: str, unit: str, context: Context) -> tuple[str, Any] | None:
@@ -253,11 +257,11 @@ def structured_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | 
     if low is not None and not separator and not second and comparator in ("", "=", *_COMPARATORS):
         compared = {"comparator": _COMPARATORS[comparator]} if comparator in _COMPARATORS else {}
         return "Quantity", with_unit({"value": low, **compared}, unit)
-    if low is not None and high is not None and not comparator:
-        if separator == "-":
-            return "Range", {"low": with_unit({"value": low}, unit), "high": with_unit({"value": high}, unit)}
-        if separator in ("/", ":"):
-            return "Ratio", {"numerator": with_unit({"value": low}, unit), "denominator": {"value": high}}
+    if low is not None and high is not None and separator == "-" and not comparator:
+        return "Range", {"low": with_unit({"value": low}, unit), "high": with_unit({"value": high}, unit)}
+    if low is not None and high is not None and separator in ("/", ":") and comparator in ("", "=", *_COMPARATORS):
+        compared = {"comparator": _COMPARATORS[comparator]} if comparator in _COMPARATORS else {}
+        return "Ratio", {"numerator": with_unit({"value": low, **compared}, unit), "denominator": {"value": high}}
     text = "".join((comparator, first, separator, second))
     return ("String", text) if text else None
 
@@ -337,7 +341,8 @@ def _measured(kind: str, content: dict[str, Any], context: Context) -> tuple[str
         return number_back(content.get("value", ""), context), "NM", unit
     first, separator, second = ("low", "-", "high") if kind == "Range" else ("numerator", "/", "denominator")
     one, two = content.get(first, {}), content.get(second, {})
-    return joined("", _digits(one, context), separator, _digits(two, context)), "SN", unit_back(one)
+    compared = one.get("comparator", "") if kind == "Ratio" else ""
+    return joined(compared, _digits(one, context), separator, _digits(two, context)), "SN", unit_back(one)
 
 
 def _digits(value: dict[str, Any], context: Context) -> str:

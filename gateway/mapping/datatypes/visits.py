@@ -12,7 +12,7 @@ from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
-from gateway.mapping.datatypes.identifiers import cx_back, cx_into, parts
+from gateway.mapping.datatypes.identifiers import cx_back, cx_into, joined, parts
 from gateway.mapping.datatypes.places import pl_back, place_of
 from gateway.mapping.datatypes.simple import clean, number, number_back
 
@@ -83,8 +83,8 @@ def discharged_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def discharged_back(value: dict[str, Any], context: Context) -> str:
-    if not value.get("type"):
-        return escape(value.get("name") or value.get("display", ""))
+    if not isinstance(value.get("type"), list):  # a Reference names a type of resource
+        return escape(value["name"]) if "name" in value else joined("", value.get("display", "")).replace("^", "&")
     return cwe_back(value["type"][0], context).replace("^", "&")
 
 
