@@ -13,6 +13,7 @@ from gateway.mapping.maps import shipped
 from tests.mapping.house import maps
 
 
+@pytest.mark.timeout(360)  # the maps of all structures are compiled for it, on a machine that may be busy
 def test_every_example_is_as_it_says() -> None:
     assert [str(each) for each in examples.run(shipped())] == []
 
