@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway import telemetry
-from gateway.codec import hl7v2, hl7v2_batch
+from gateway.codec import hl7v2, hl7v2_batch, hl7v2_local
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
@@ -30,6 +30,7 @@ from gateway.journal.intake import Intake, Verdict
 from gateway.journal.outbox import Outbox
 from gateway.model import Change, Channel, Community, Entry, Frame, Member, Resource
 from gateway.routing import Context, owner_of, wanted
+from gateway.store import local
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
 from gateway.transport.files import control_id as file_control_id
@@ -201,9 +202,16 @@ class Processor:
         applied = self.record.apply(
             transaction, bundle, at=self.now(), entry_id=entry.id, patients=patients, before=self._before(entry, better)
         )
+        self._note_local(transaction, entry, applied.references.values())
         for change in applied.changes:
             self._owe(transaction, change, entry.member)
         return Processed(applied.transaction, held)
+
+    def _note_local(self, transaction: Transaction, entry: Entry, made: Iterable[str]) -> None:
+        """The values of local segments are found again, whether a map knows them or not."""
+        if entry.format == "hl7v2" and hl7v2_local.has_local(entry.frame.body):
+            message = hl7v2.decode(entry.frame.body, self.formats.member(entry.member).profile.charset)
+            local.note(transaction, entry.id, hl7v2_local.local_fields(message), made)
 
     def _translated(
         self, entry: Entry, *, again: bool

@@ -12,11 +12,17 @@ from typing import Any
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
-from gateway.store import query
+from gateway.store import local, query
 
 FHIR_VERSION = "4.0.1"
 DATE = "2026-11-01"  # of this description; changes with the code
 KINDS = frozenset({"token", "string", "date", "reference", "quantity", "number", "uri"})
+
+_LOCAL = {
+    "name": local.PARAMETER,
+    "type": "token",
+    "documentation": "FIELD|VALUE of a local segment of the message that it came of, mapped or not: ZLB-1|2H",
+}
 
 
 @functools.lru_cache(maxsize=4)  # by the address that callers use
@@ -58,7 +64,7 @@ def _resource(name: str) -> dict[str, Any]:
         "readHistory": True,
         "updateCreate": False,
         "searchInclude": ["*", *(f"{name}:{one.name}" for one in known if one.kind == "reference")],
-        "searchParam": [{"name": one.name, "type": one.kind} for one in known],
+        "searchParam": [*({"name": one.name, "type": one.kind} for one in known), _LOCAL],
     }
 
 

@@ -1,4 +1,4 @@
-"""`hutong status` and `hutong replay`: they read the databases, beside a running gateway or without one."""
+"""`hutong status`, `replay` and `find`: they read the databases, beside a running gateway or without one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     """Hang the commands into the program."""
     app.command("status")(status)
     app.command("replay")(replay)
+    app.command("find")(find)
 
 
 def status(data: Data, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -77,6 +78,31 @@ def replay(
         done = Overview(journal, record).replay(asked)
     typer.echo(f"replayed {done.entries} entries and {done.deliveries} deliveries", err=True)
     if not (done.entries or done.deliveries or parked):
+        raise typer.Exit(1)
+
+
+def find(
+    field: Annotated[str, typer.Argument(metavar="FIELD=VALUE", help="ZLB-1=2H; a value alone: in any field.")],
+    data: Data,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="The newest so many.")] = 20,
+) -> None:
+    """Find the messages whose local segment (Z…) holds a value, mapped or not, and what they became. Exit 1: none."""
+    from gateway.cli.storage import both
+    from gateway.journal.ledger import LAST, Ledger
+    from gateway.store import local
+
+    name, _, value = field.rpartition("=")
+    with both(data) as (journal, record):
+        with record.reading() as reader:
+            found = local.entries(reader, name.strip(), value.strip(), before=LAST, limit=limit)
+        ledger = Ledger(journal, record)
+        for number, made in found:
+            entry = ledger.entry(number)
+            told = f"{entry[0].received_at:%Y-%m-%d %H:%M:%S} {entry[0].member} {entry[0].kind}" if entry else ""
+            typer.echo(f"entry {number} {told}".rstrip())
+            for reference in made:
+                typer.echo(f"  {reference}")
+    if not found:
         raise typer.Exit(1)
 
 

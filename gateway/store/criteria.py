@@ -16,6 +16,7 @@ from typing import Final
 from gateway.db.record import parameter_number, system_number
 from gateway.fhir import dates
 from gateway.fhir.normal import normal
+from gateway.store import local
 from gateway.store.columns import NO_DATE, columns
 from gateway.store.condition import Condition, Criterion, either, of_key, of_range, plain, refused, split
 
@@ -34,9 +35,9 @@ _LAST = "\U0010ffff"
 
 def compiled(criterion: Criterion) -> Condition:
     """The condition of a criterion. Permanent when its modifier or value makes no sense."""
-    if criterion.modifier == "missing":
+    if criterion.modifier == "missing" and criterion.parameter.kind != "local":
         return _missing(criterion)
-    if criterion.modifier == "not":
+    if criterion.modifier == "not" and criterion.parameter.kind != "local":
         condition = _any(criterion, _token)
         return Condition(f"NOT ({condition.probe})", condition.probe_values)
     one = _KINDS.get(criterion.parameter.kind)
@@ -312,7 +313,17 @@ def _quantity(criterion: Criterion, text: str) -> Condition:
     return of_range("index_quantity", f"parameter = ? AND {where}", (criterion.number, *values), 4)
 
 
+def _local(criterion: Criterion, text: str) -> Condition:
+    """`ZLB-1|2H`: what messages became whose local segment says so; see local.py."""
+    field, value = token(text)
+    if criterion.modifier:
+        raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
+    values = (*local.asked(field or "", value), criterion.type)
+    return Condition(f"r.rid IN ({local.INSIDE})", values, local.INSIDE, values, rank=4)
+
+
 _KINDS: Final = {
+    "local": _local,
     "token": _token,
     "reference": _reference,
     "string": _string,

@@ -13,7 +13,7 @@ from gateway.db.record import ZONE
 from gateway.errors import Permanent
 from gateway.fhir import definitions
 from gateway.fhir.searchparameters import SearchParameter, parameters
-from gateway.store import index
+from gateway.store import index, local
 from gateway.store.condition import Criterion, split
 
 DEFAULT_COUNT = 50
@@ -21,6 +21,8 @@ MAXIMUM_COUNT = 1000
 MAXIMUM_CHAIN = 4
 MODIFIERS: Final = frozenset({"missing", "exact", "contains", "not", "identifier", "of-type", "below"})
 _UNSEARCHABLE: Final = frozenset({"_filter", "_query", "_text", "_content"})
+
+_LOCAL: Final = SearchParameter(local.PARAMETER, "local", (), "", lambda _: [])
 
 Pairs = list[tuple[str, str]]
 
@@ -128,6 +130,8 @@ def zone() -> tzinfo:
 
 def known(type: str, name: str) -> SearchParameter:
     """The parameter of that name; Permanent when the type has none that can be searched."""
+    if name == local.PARAMETER:
+        return _LOCAL
     parameter = parameters(type).get(name)
     if parameter is None or name in _UNSEARCHABLE or not (parameter.expression or (type, name) in index.ALIASES):
         raise Permanent(
@@ -163,7 +167,7 @@ def _sort(query: Query, name: str, value: str) -> None:
     for part in value.split(","):
         descending, base = part.startswith("-"), part.removeprefix("-")
         parameter = known(query.type, base)
-        if parameter.kind in ("composite", "special"):
+        if parameter.kind in ("composite", "special", "local"):
             raise Permanent("this parameter has no order", place=f"{query.type}?_sort")
         query.sort.append((base, descending))
 
