@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.fhir import json
 from gateway.mapping import paths
 from gateway.model import Resource
 
@@ -15,11 +16,20 @@ class Graph:
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self.resources = resources
         self.types = {each["resourceType"] for each in resources.values()}
+        self.said: dict[tuple[int, bytes], tuple[tuple[str, ...], str]] = {}  # of each line: what a reference became
         self._pointing: dict[int, dict[int, list[Resource]]] = {}  # of each path asked for: by what it leads to
+        self._contents: dict[int, bytes] = {}
 
     def resolve(self, reference: Mapping[str, Any]) -> Resource | None:
         """What a Reference points at, or the Binary of an Attachment."""
         return self.resources.get(str(reference.get("reference") or reference.get("url", "")))
+
+    def content(self, resource: Resource) -> bytes:
+        """A resource as JSON: what it says, for comparing."""
+        found = self._contents.get(id(resource))
+        if found is None:
+            found = self._contents[id(resource)] = json.dumps(resource, finite=True)
+        return found
 
     def follow(self, resource: Resource, path: paths.Path, type_: str) -> list[Resource]:
         """The resources of a type that a path of references leads to."""

@@ -208,40 +208,78 @@ def written_texts(
 
 def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
     """A FHIR value as raw texts: the field's own and one for each field argument. Those of coded values are remembered,
-    as going in (memory.py): a unit, a test's code."""
-    if not written.pair.coded or written.pair.makes or value.__class__ is not dict:
-        return _texts(value, written, context, graph, claims)
-    table = context.memory[written.slot]
+    as going in (memory.py): a unit, a test's code, a doctor."""
+    if value.__class__ is not dict:
+        return _texts(value, None, value, written, context)
+    if written.pair.makes:
+        return _referred(value, written, context, graph, claims)
+    if not written.pair.coded:
+        return _texts(value, None, value, written, context)
     content = json.dumps(value, finite=True)
-    found: tuple[str, ...] | None = table.get(content)
-    if found is None:
-        told = len(context.notes)
-        found = _texts(value, written, context, graph, claims)
-        if told == len(context.notes) and len(content) <= _LONGEST:
-            keep(table, content, found)
+    found: tuple[str, ...] | None = context.memory[written.slot].get(content)
+    return _learned(content, len(content), value, None, value, written, context) if found is None else found
+
+
+def _learned(
+    key: Any, size: int, whole: Any, resource: Resource | None, value: Any, written: WrittenLine, context: Context
+) -> tuple[str, ...]:
+    """The texts of a value met for the first time."""
+    told = len(context.notes)
+    found = _texts(whole, resource, value, written, context)
+    if told == len(context.notes) and size <= _LONGEST:
+        keep(context.memory[written.slot], key, found)
     return found
 
 
-def _texts(value: Any, written: WrittenLine, context: Context, graph: Graph, claims: Claims) -> tuple[str, ...]:
-    whole, resource, named = value, None, ""
-    if written.pair.makes and isinstance(value, dict):
-        found = _who(value, written.pair.makes, graph)
-        if found is None:
-            return ("",)
-        reference, resource, value = found
-        named = reference.get("reference") or reference.get("display", "")
-        if named and named in claims.people and written.path.leaf.many:
-            return ("",)  # the same person was written by an earlier line of this block
+def _texts(
+    whole: Any, resource: Resource | None, value: Any, written: WrittenLine, context: Context
+) -> tuple[str, ...]:
+    """`whole`: the value as it stands there, a reference too; `value`: with what it leads to."""
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
-    if first and named and written.path.elements[0].name != "extension":
-        claims.people.add(named)
     if written.keeps and (first or isinstance(whole, wording.Worded)):
         again = wording.again(whole, resource, written.path, written.pair, context, written.constants, tuple(others))
         first = again or first
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:
         first = first.replace("^", "&")  # a composite inside a component: its parts are subcomponents
     return (first, *others)
+
+
+def _referred(
+    value: dict[str, Any], written: WrittenLine, context: Context, graph: Graph, claims: Claims
+) -> tuple[str, ...]:
+    """The texts of a reference: worked out once in a message for each line. Nobody is written twice by one block."""
+    key = (written.slot, json.dumps(value, finite=True))
+    known = graph.said.get(key)
+    if known is None:
+        known = graph.said[key] = _named(key[1], value, written, context, graph)
+    found, named = known
+    if not named:
+        return found
+    if named in claims.people and written.path.leaf.many:
+        return ("",)  # the same person was written by an earlier line of this block
+    if found[0] and written.path.elements[0].name != "extension":
+        claims.people.add(named)
+    return found
+
+
+def _named(
+    content: bytes, value: dict[str, Any], written: WrittenLine, context: Context, graph: Graph
+) -> tuple[tuple[str, ...], str]:
+    """(the texts of a reference, whom or what it names). Those of staff and places that stand in the Bundle are
+    remembered by what is said there of them."""
+    who = _who(value, written.pair.makes, graph)
+    if who is None:
+        return ("",), ""
+    reference, resource, both = who
+    named = reference.get("reference") or reference.get("display", "")
+    if resource is None or reference is not value or not written.pair.coded:
+        return _texts(value, resource, both, written, context), named
+    key = content, graph.content(resource)
+    found: tuple[str, ...] | None = context.memory[written.slot].get(key)
+    if found is None:
+        found = _learned(key, len(content) + len(key[1]) - _LONGEST, value, resource, both, written, context)
+    return found, named
 
 
 def _who(value: dict[str, Any], makes: str, graph: Graph) -> tuple[dict[str, Any], Resource | None, Any] | None:
