@@ -17,7 +17,7 @@ from gateway.mapping.message_writer import MessageWriter, Writing
 from gateway.mapping.pen import Pen
 from gateway.mapping.structure import Instance, Segment
 from gateway.mapping.syntax import Structure
-from gateway.mapping.written_lines import target_of
+from gateway.mapping.written_blocks import target_of
 from gateway.model import Resource
 
 HEADS = ("MessageHeader", "Provenance")

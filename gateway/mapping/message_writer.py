@@ -19,15 +19,8 @@ from gateway.mapping.pen import Pen
 from gateway.mapping.segments import counted, new
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Field, Structure
-from gateway.mapping.written_lines import (
-    Claims,
-    Target,
-    WrittenLine,
-    WrittenLink,
-    elements,
-    leaf_values,
-    target_of,
-)
+from gateway.mapping.written_blocks import Target, WrittenLink, elements, target_of
+from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values
 from gateway.model import Resource
 
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message

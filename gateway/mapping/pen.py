@@ -21,7 +21,8 @@ from gateway.mapping.segments import (
 )
 from gateway.mapping.structure import Instance, Segment
 from gateway.mapping.syntax import Field, Line
-from gateway.mapping.written_lines import Claims, Target, WrittenLine, leaf_values, written_texts
+from gateway.mapping.written_blocks import Target
+from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, written_texts
 from gateway.model import Resource
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from gateway.mapping.context import Context
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Export
-from gateway.mapping.written_lines import Claims, Target, elements, leaf_values, target_of, written_texts
+from gateway.mapping.written_blocks import Target, elements, target_of
+from gateway.mapping.written_lines import Claims, leaf_values, written_texts
 from gateway.model import Resource
 
 
