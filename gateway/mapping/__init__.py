@@ -11,7 +11,8 @@
     memory      what need not be made twice        provenance      where a document comes from
     forms       what persons' fields have in common, without their words
     graph       resources with their references    written_lines   lines read from right to left
-    written_blocks  blocks read from right to left
+    written_blocks  the same of a block            written_code    lines read so → Python source
+    written_plans   functions for what is often written
     message_writer  resources → segments           table_writer    resources → rows
     pen             a block's lines → segments     segments        a segment's fields, filled
     wording         values as they were written    origins         the field an element stood in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.fhir import json
@@ -94,9 +94,35 @@ def matches(value: Any, element: paths.Element) -> bool:
     return True
 
 
+def matcher(element: paths.Element) -> Callable[[Any], bool]:
+    """`matches` for one element."""
+    asked = [(name.partition(".")[0], constant, codes) for name, constant, codes in element.slice]
+
+    def fits(value: Any) -> bool:
+        for name, constant, codes in asked:
+            found = value.get(name)
+            if found is None or not _admitted(found, constant, codes):
+                return False
+        return True
+
+    return fits
+
+
 def _admitted(value: Any, constant: Any, codes: tuple[str, ...]) -> bool:
+    if value.__class__ is str:
+        return value in codes or value == constant
     if isinstance(value, dict):
-        return any(each.get("code") in codes for each in value.get("coding", (value,)))
+        codings = value.get("coding")
+        if codings is None:
+            return value.get("code") in codes
+        for each in codings:  # noqa: SIM110 - asked a hundred times in a message
+            if each.get("code") in codes:
+                return True
+        return False
     if isinstance(value, list):
-        return any(_admitted(each, constant[0] if isinstance(constant, list) else constant, codes) for each in value)
+        inner = constant[0] if isinstance(constant, list) else constant
+        for each in value:  # noqa: SIM110 - the same
+            if _admitted(each, inner, codes):
+                return True
+        return False
     return value in codes or value == constant

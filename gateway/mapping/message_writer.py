@@ -21,10 +21,10 @@ from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Field, Structure
 from gateway.mapping.written_blocks import Target, WrittenLink, elements, target_of
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values
+from gateway.mapping.written_plans import WrittenPlans
 from gateway.model import Resource
 
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
-_PLANS = 4096
 Known = dict[str, Resource]  # what the groups around are about, by type
 
 
@@ -36,7 +36,6 @@ class MessageWriter:
         self.layout = Layout(structure.root)
         self.groups: list[list[Target]] = [[] for _ in self.layout.parents]
         self.linking: dict[str, list[tuple[str, tuple[WrittenLink, ...]]]] = {}  # type → who links to it, lead first
-        self.plans: dict[tuple[Any, ...], tuple[WrittenLine, ...]] = {}  # which lines a resource of a shape asks for
         self.keyed: set[str] = set()  # types that are made by a block with a key and by one without
         blocks = library.blocks_of(structure.name)
         for block in blocks:
@@ -71,6 +70,11 @@ class MessageWriter:
             line for targets in self.groups for target in targets for line in target.lines if not line.line.constant
         )
         self.fields = frozenset(origins.name_of(each.line) for each in lines)  # that are written at all
+
+        self.names = [frozenset(names) - {"MSH"} for names in self.layout.positions]
+        self.heads = frozenset(self.layout.positions[0])  # the same for what writes the head of a message
+        lists = (target.block.path for targets in self.groups for target in targets if target.list)
+        self.plans = WrittenPlans(frozenset(lists))
 
         self.marks: dict[str, set[str]] = {}  # type → the fields that blocks of it say
         for target in chain.from_iterable(self.groups):
@@ -160,24 +164,6 @@ class Writing:
                 if link.path.resource == lead["resourceType"] and link.applies(self.context):
                     others = self.graph.follow(lead, link.path, link.type)
                     found.extend(each for each in others if not _in(each, found))
-        return found
-
-    def plan(self, target: Target, resource: Resource) -> tuple[WrittenLine, ...]:
-        """The lines of a block that can write anything of a resource with these elements."""
-        shape = (id(target), self.facts, *resource)
-        extensions = resource.get("extension", ())
-        urls = [str(each.get("url")) for each in extensions]
-        plans = self.writer.plans
-        found = plans.get((*shape, None, *urls) if urls else shape)
-        if found is None:
-            if len(plans) >= _PLANS:
-                plans.clear()
-            found = tuple(
-                each
-                for each in target.lines
-                if not each.roots.isdisjoint(resource) and each.applies(self.context) and each.extends(urls)
-            )
-            plans[(*shape, None, *urls) if urls else shape] = found
         return found
 
     def fill(self, instance: Instance, known: Known) -> None:

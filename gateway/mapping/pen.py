@@ -41,25 +41,57 @@ class Pen:
         self.writing = writing
         self.later = writing.later
         self.own = writing.writer.layout.positions[instance.group]
+        self.names = writing.writer.heads if head else writing.writer.names[instance.group]
         self.homes = writing.writer.layout.homes
         self.claims = Claims()
         self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
 
     def block(self, target: Target, resource: Resource) -> None:
-        told, claims = origins.tells(resource), self.claims
-        for written in self.writing.plan(target, resource):
-            if written.single and self._full(written.line.sources[0]):
-                continue
-            if told:
-                self._told(written, resource)
-                continue
-            values = leaf_values(resource, written, claims)
-            if values:
-                self.put(written, values, resource)
-            if written.entered:
-                claims.enter(resource, written)
+        plan = self.writing.writer.plans.of(target, resource, self.context, self.writing.facts, self.names)
+        if origins.tells(resource):
+            for written in plan.lines:
+                if not written.single or not self.full(written.line.sources[0]):
+                    self._told(written, resource)
+        elif plan.function is not None:
+            plan.function(self, resource)
+            return
+        else:
+            for written in plan.lines:
+                self.line(written, resource)
         if "extension" in resource:
-            self.writing.sent.extend((self, *each) for each in sent_fields.told(resource, self.context))
+            self.kept(resource)
+
+    def line(self, written: WrittenLine, resource: Resource) -> None:
+        """One line of a resource that tells no field of its elements."""
+        if written.single and self.full(written.line.sources[0]):
+            return
+        values = leaf_values(resource, written, self.claims)
+        if values:
+            self.put(written, values, resource)
+        if written.entered:
+            self.claims.enter(resource, written)
+
+    def kept(self, resource: Resource) -> None:
+        """Notes the fields that a resource keeps as they were sent."""
+        self.writing.sent.extend((self, *each) for each in sent_fields.told(resource, self.context))
+
+    def here(self, name: str, width: int) -> Segment | None:
+        """The segment of the block's own group, at least so long; None where there is none yet."""
+        segment = self.fresh
+        if segment is None or segment[0] != name:
+            found = self.instance.segments.get(name)
+            if found is None:
+                return None
+            segment = found[0]
+        if (missing := width - len(segment)) > 0:
+            segment.extend([""] * missing)
+        return segment
+
+    def made(self, name: str, width: int) -> Segment:
+        """The same where there is none yet."""
+        segment = new(self.instance, name)
+        segment.extend([""] * (width - 1))
+        return segment
 
     def as_sent(self, found: Field, text: str, meant: str) -> None:
         """The field as it was sent, where its parts are written as they were meant."""
@@ -96,7 +128,7 @@ class Pen:
                 self._each(written.line, source, made, used)
             return
         text = claimed[0][1][0] if len(claimed) == 1 else "~".join([each[0] for _, each in claimed])
-        self._set(source, text)
+        self.set(source, text)
         if len(written.line.sources) > 1:
             self.later.extend((self, found, text) for found in written.line.sources[1:])
         if written.line.arguments:
@@ -104,7 +136,7 @@ class Pen:
 
     def _arguments(self, line: Line, several: list[tuple[str, ...]]) -> None:
         for index, argument in enumerate(line.arguments[: len(several[0]) - 1], 1):
-            self._set(argument, next((each[index] for each in several if each[index]), ""))
+            self.set(argument, next((each[index] for each in several if each[index]), ""))
 
     def _listed(self, source: Field, elements: list[Any], claimed: list[tuple[Any, tuple[str, ...]]]) -> None:
         """Elements of one list that several lines write into one field: in the order of the list."""
@@ -126,11 +158,11 @@ class Pen:
             set_part(segment, source, each_text)
             for argument, each in zip(line.arguments, rest, strict=False):
                 if argument.segment != source.segment:
-                    self._set(argument, each)
+                    self.set(argument, each)
                 elif each and not part_of(segment, argument):
                     set_part(segment, argument, each)
 
-    def _full(self, source: Field) -> bool:
+    def full(self, source: Field) -> bool:
         """An earlier line wrote the one field of this one: its value is left to others."""
         segment = self.fresh
         if segment is None or segment[0] != source.segment:
@@ -140,9 +172,9 @@ class Pen:
     def alternative(self, found: Field, text: str) -> None:
         """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""
         if there(self.instance, found.segment):
-            self._set(replace(found, repeats=False), text)
+            self.set(replace(found, repeats=False), text)
 
-    def _set(self, found: Field, text: str) -> None:
+    def set(self, found: Field, text: str) -> None:
         """What an earlier line wrote stays; repetitions follow it."""
         if not text or (found.segment == "MSH" and not self.head):
             return

@@ -144,11 +144,13 @@ NUMBERED = frozenset(
 
 
 def counted(instance: Instance, seen: dict[str, int] | None = None) -> None:
-    """Set ids: counted within the enclosing group (OBX restarts with each OBR)."""
+    """Set ids: counted within the enclosing group (OBX restarts with each OBR). Empty fields at the end go."""
     counts: dict[str, int] = seen if seen is not None else {}
     below: dict[str, int] = {}
     for name, segments in instance.segments.items():
         for segment in segments:
+            while not segment[-1]:
+                segment.pop()
             if name in NUMBERED and len(segment) > 1:
                 counts[name] = counts.get(name, 0) + 1
                 segment[1] = str(counts[name])

@@ -128,6 +128,10 @@ class Claims:
         if isinstance(value, dict):
             self._taken.setdefault(path, set()).add(id(value))
 
+    def of(self, path: str) -> set[int]:
+        """What of it is taken: by identity."""
+        return self._taken.setdefault(path, set())
+
     def enter(self, resource: Resource, written: WrittenLine) -> None:
         """`issue{expression=MSA-1}.code`: the elements that fit are this resource's own lines' and nobody else's; of
         `location*{status=active}` in a single field, the first."""

@@ -1,0 +1,312 @@
+"""The lines of a block → Python source that writes resources of one shape: those that have these elements.
+
+What it writes is what the lines write one by one (pen.py); it is compiled for shapes that are often met
+(written_plans.py). Fields of segments of the block's own group are written directly; claims (written_lines.py) are made
+only where another line, or a block that writes elements, asks for them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gateway.fhir import definitions, json
+from gateway.mapping.datatypes.values import hinted
+from gateway.mapping.graph import matcher, values_at
+from gateway.mapping.segments import completed, part_of, set_part, with_components
+from gateway.mapping.source_code import SIMPLE, Writer
+from gateway.mapping.syntax import Field
+from gateway.mapping.written_lines import WrittenLine, texts
+from gateway.model import Resource
+
+if TYPE_CHECKING:
+    from gateway.mapping.pen import Pen
+
+Function = Callable[["Pen", Resource], None]
+
+
+def compiled(
+    lines: Sequence[WrittenLine], keys: Iterable[str], *, own: frozenset[str], elements: frozenset[str], kept: bool
+) -> Function:
+    """A function that writes a resource with these keys. `own`: the segments of the group that may be written there;
+    `elements`: the lists whose elements other blocks write; `kept`: it keeps whole fields (sent_fields.py)."""
+    code = BlockCode(lines, frozenset(keys), own, elements)
+    for line in lines:
+        code.add(line)
+    return code.function(kept=kept)
+
+
+class BlockCode:
+    """The function of one block for one shape."""
+
+    def __init__(
+        self, lines: Sequence[WrittenLine], keys: frozenset[str], own: frozenset[str], elements: frozenset[str]
+    ) -> None:
+        self.keys = keys
+        self.own = own
+        self.writer = Writer(dict(_CALLED))
+        self.segments: dict[str, tuple[str, int]] = {}  # name → (variable, how long it must be)
+        self.sets: dict[str, str] = {}  # what is claimed → variable
+        claims = Counter(line.claim for line in lines)
+        entered = {around for line in lines for _, around, _ in line.entered}
+        self.shared = {claim for claim, count in claims.items() if count > 1} | (claims.keys() & entered)
+        self.shared |= elements
+        self.entered = claims.keys() | elements  # what is entered and asked for
+
+    def function(self, *, kept: bool) -> Function:
+        """The compiled function of all lines that were added."""
+        write = self.writer
+        head = ["def write(pen, r):", "    context, graph, claims = pen.context, pen.graph, pen.claims"]
+        head += ["    memory = context.memory"]
+        head += [f"    {variable} = claims.of({claim!r})" for claim, variable in self.sets.items()]
+        head += [f"    {variable} = pen.here({name!r}, {variable}w)" for name, (variable, _) in self.segments.items()]
+        tail = ["    pen.kept(r)"] if kept else []
+        space = {**write.objects, **{f"{variable}w": width for variable, width in self.segments.values()}}
+        exec(compile("\n".join([*head, *write.lines, *tail]), "<what is written>", "exec"), space)  # noqa: S102 - made from checked maps only
+        made: Function = space["write"]
+        return made
+
+    def add(self, line: WrittenLine) -> None:
+        """One line."""
+        write, depth, every = self.writer, self.writer.depth, line.line.sources[0].every
+        if line.single and (free := self._free(line.line.sources[0])):
+            write.add(f"if {free}:")
+            write.depth += 1
+        if not self._simple(line):
+            self._whole(line)
+        elif line.path.leaf.choice:
+            self._choice(line)
+        elif len(line.path.elements) == 1 and not (line.path.leaf.many or line.path.leaf.slice or every):
+            self._one(line)
+        else:
+            self._several(line)
+        write.depth = depth
+
+    def _simple(self, line: WrittenLine) -> bool:
+        """Is it written here, and not by the pen?"""
+        path, source = line.path, line.line.sources[0]
+        if path.leaf.choice:
+            names = self._chosen(line)
+            return len(path.elements) == 1 and len(names) == 1 and not source.every
+        if line.worded and (len(path.elements) > 1 or f"_{path.leaf.name}" in self.keys):
+            return False
+        return not (line.line.constant and source.repeats)
+
+    def _whole(self, line: WrittenLine) -> None:
+        """The pen writes the line."""
+        self.writer.add(f"pen.line({self.writer.object(line)}, r)")
+        self._again(line)
+
+    def _again(self, line: WrittenLine) -> None:
+        """What the pen may have made by now."""
+        names = {each.segment for each in (*line.line.sources, *line.line.arguments)} & self.own
+        for name in sorted(names):
+            variable = self._segment(name, 0)
+            self.writer.add(f"if {variable} is None:")
+            self.writer.add(f"    {variable} = pen.here({name!r}, {variable}w)")
+
+    # ----------------------------------------------------------------------------------------- values
+
+    def _chosen(self, line: WrittenLine) -> list[str]:
+        stem = line.path.leaf.name.removesuffix("[x]")
+        return [name for name in self.keys if name.startswith(stem) and name[len(stem) :][:1].isupper()]
+
+    def _choice(self, line: WrittenLine) -> None:
+        """`value[x]`: its one type is known."""
+        write = self.writer
+        (name,) = self._chosen(line)
+        value = f"hinted(r[{name!r}], r['_{name}'])" if f"_{name}" in self.keys else f"r[{name!r}]"
+        type_ = name[len(line.path.leaf.name.removesuffix("[x]")) :]
+        write.add(f"v = ({type_!r}, {value})")
+        write.add(f"x = {self._back(line)}")
+        self._text()
+        self._put(line)
+
+    def _one(self, line: WrittenLine) -> None:
+        """An element that stands there once."""
+        write, name = self.writer, line.path.leaf.name
+        shared = line.claim in self.shared and _is_object(line) and not line.line.constant
+        write.add(f"v = r[{name!r}]")
+        write.add("if v.__class__ is list or v is None:")
+        write.depth += 1
+        self._whole(line)
+        write.depth -= 1
+        taken = self._set(line.claim) if shared else ""
+        write.add(f"elif id(v) not in {taken}:" if shared else "else:")
+        write.depth += 1
+        write.add(f"x = {self._texts(line)}")
+        self._text()
+        if shared:
+            write.add("if t or any(x):")
+            write.add(f"    {taken}.add(id(v))")
+        self._put(line)
+        write.depth -= 1
+
+    def _several(self, line: WrittenLine) -> None:
+        """A list, or what stands deeper."""
+        write, source, path = self.writer, line.line.sources[0], line.path
+        if len(path.elements) == 1:
+            write.add(f"v = r[{path.leaf.name!r}]")
+            write.add("vs = v if v.__class__ is list else [] if v is None else [v]")
+            if path.leaf.slice:
+                fits = write.object(matcher(path.leaf))
+                write.add(f"vs = [v for v in vs if {fits}(v)]")
+        else:
+            write.add(f"vs = values_at(r, {write.object(path.elements)})")
+        shared = line.claim in self.shared and _is_object(line) and not line.line.constant
+        if shared:
+            taken = self._set(line.claim)
+            write.add(f"if {taken}:")
+            write.add(f"    vs = [v for v in vs if id(v) not in {taken}]")
+        write.add("if vs:")
+        write.depth += 1
+        if source.every or line.listed:
+            write.add(f"pen.put({write.object(line)}, vs, r)")
+            self._again(line)
+        elif source.repeats:
+            self._each(line, self._set(line.claim) if shared else "")
+        else:
+            self._first(line, self._set(line.claim) if shared else "")
+        write.depth -= 1
+        if any(around in self.entered for _, around, _ in line.entered):
+            write.add(f"claims.enter(r, {write.object(line)})")
+
+    def _first(self, line: WrittenLine, taken: str) -> None:
+        """The first value that can be written."""
+        write = self.writer
+        write.add("for v in vs:")
+        write.depth += 1
+        write.add(f"x = {self._texts(line)}")
+        self._text()
+        write.add("if t or any(x):")
+        if taken:
+            write.add(f"    {taken}.add(id(v))")
+        write.add("    break")
+        write.depth -= 1
+        self._put(line)
+
+    def _each(self, line: WrittenLine, taken: str) -> None:
+        """All values that can be written."""
+        write = self.writer
+        write.add("xs = []")
+        write.add("for v in vs:")
+        write.depth += 1
+        write.add(f"x = {self._texts(line)}")
+        self._text()
+        write.add("if t or any(x):")
+        if taken:
+            write.add(f"    {taken}.add(id(v))")
+        write.add("    xs.append(x if x.__class__ is tuple else (x,))")
+        write.depth -= 1
+        write.add("if xs:")
+        write.depth += 1
+        write.add("x = xs[0]")
+        write.add("t = x[0] if len(xs) == 1 else '~'.join([each[0] for each in xs])")
+        self._put(line, several=True)
+        write.depth -= 1
+
+    # ------------------------------------------------------------------------------------------ texts
+
+    def _back(self, line: WrittenLine) -> str:
+        back = self.writer.object(line.pair.back)
+        return f"{back}(v, context{''.join(f', {each!r}' for each in line.constants)})"
+
+    def _texts(self, line: WrittenLine) -> str:
+        """An expression for what a value becomes: its text, or a tuple of its texts."""
+        source, write = line.line.sources[0], self.writer
+        if line.line.constant:
+            return repr(line.line.constant.text)
+        whole = f"texts(v, {write.object(line)}, context, graph, claims)"
+        if line.pair.makes or (source.component and line.line.datatype not in SIMPLE):
+            return whole
+        if not _is_object(line):
+            return self._back(line)
+        if line.pair.coded:
+            return f"memory[{line.slot}].get(dumps(v)) or {whole}"
+        return f"{whole} if 'extension' in v else {self._back(line)}" if line.keeps else self._back(line)
+
+    def _text(self) -> None:
+        self.writer.add("t = x[0] if x.__class__ is tuple else x")
+
+    # ---------------------------------------------------------------------------------------- writing
+
+    def _set(self, claim: str) -> str:
+        return self.sets.setdefault(claim, f"c{len(self.sets)}")
+
+    def _segment(self, name: str, number: int) -> str:
+        """The variable of a segment of the group, which holds a field of this number."""
+        variable, width = self.segments.get(name, (f"s{len(self.segments)}", 0))
+        self.segments[name] = variable, max(width, number + 1 if number else 0)
+        return variable
+
+    def _free(self, source: Field) -> str:
+        """Is the one field of a line free?"""
+        if source.segment in self.own:
+            variable = self._segment(source.segment, source.number)
+            return f"{variable} is None or not {variable}[{source.number}]"
+        return f"not pen.full({self.writer.object(source)})"
+
+    def _put(self, line: WrittenLine, *, several: bool = False) -> None:
+        """Writes the text `t`, and the texts `x` (of several values `xs`) into the fields of the arguments."""
+        write = self.writer
+        first, *others = line.line.sources
+        if line.line.constant and not line.line.constant.text:
+            return
+        write.add("if t:")
+        write.depth += 1
+        self._field(first, "t", single=line.single)
+        for each in others:
+            write.add(f"pen.later.append((pen, {write.object(replace(each, repeats=False))}, t))")
+        write.depth -= 1
+        if not line.line.arguments or line.line.constant:
+            return
+        write.add("if x.__class__ is tuple:")
+        write.depth += 1
+        for index, argument in enumerate(line.line.arguments, 1):
+            write.add(f"if len(x) > {index}:")
+            write.depth += 1
+            if several:
+                write.add(f"a = next((each[{index}] for each in xs if each[{index}]), '')")
+            else:
+                write.add(f"a = x[{index}]")
+            write.add("if a:")
+            write.depth += 1
+            self._field(argument, "a")
+            write.depth -= 2
+        write.depth -= 1
+
+    def _field(self, found: Field, text: str, *, single: bool = False) -> None:
+        """Writes a text into a field; what an earlier line wrote stays, repetitions follow it."""
+        write, number = self.writer, found.number
+        if found.segment not in self.own:
+            write.add(f"pen.set({write.object(found)}, {text})")
+            return
+        segment = self._segment(found.segment, number)
+        write.add(f"if {segment} is None:")
+        write.add(f"    {segment} = pen.made({found.segment!r}, {segment}w)")
+        if found.component and found.repeats:
+            write.add(f"{segment}[{number}] = with_components({segment}[{number}], {write.object(found)}, {text})")
+        elif found.component:
+            name = write.object(found)
+            write.add(f"if not part_of({segment}, {name}):")
+            write.add(f"    set_part({segment}, {name}, {text})")
+        elif single:
+            write.add(f"{segment}[{number}] = {text}")
+        elif found.repeats:
+            write.add(f"w = {segment}[{number}]")
+            write.add(f"{segment}[{number}] = f'{{w}}~{{{text}}}' if w else {text}")
+        else:
+            write.add(f"w = {segment}[{number}]")
+            write.add(f"{segment}[{number}] = completed(w, {text}) if w else {text}")
+
+
+def _is_object(line: WrittenLine) -> bool:
+    return line.path.leaf.type not in definitions.primitives()
+
+
+_CALLED: dict[str, Any] = {
+    "texts": texts, "hinted": hinted, "values_at": values_at, "completed": completed, "part_of": part_of,
+    "set_part": set_part, "with_components": with_components, "dumps": json.dumps,
+}  # fmt: skip
