@@ -9,16 +9,21 @@ from gateway.fhir import json
 from gateway.mapping import paths
 from gateway.model import Resource
 
+_NOTHING: list[Resource] = []  # never changed
+
 
 class Graph:
     """The resources that one message is made of, with their references both ways."""
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self.resources = resources
-        self.types = {each["resourceType"] for each in resources.values()}
+        self.of_type: dict[str, list[Resource]] = {}
+        for each in resources.values():
+            self.of_type.setdefault(each["resourceType"], []).append(each)
         self.said: dict[tuple[int, bytes], tuple[tuple[str, ...], str]] = {}  # of each line: what a reference became
         self._pointing: dict[int, dict[int, list[Resource]]] = {}  # of each path asked for: by what it leads to
         self._contents: dict[int, bytes] = {}
+        self._followed: dict[tuple[int, int, str], list[Resource]] = {}
 
     def resolve(self, reference: Mapping[str, Any]) -> Resource | None:
         """What a Reference points at, or the Binary of an Attachment."""
@@ -32,14 +37,15 @@ class Graph:
         return found
 
     def follow(self, resource: Resource, path: paths.Path, type_: str) -> list[Resource]:
-        """The resources of a type that a path of references leads to."""
+        """The resources of a type that a path of references leads to. The same list each time that it is asked for."""
         if path.elements[0].name not in resource:
-            return []
-        found = []
-        for each in values_at(resource, path.elements):
-            linked = self.resolve(each) if isinstance(each, dict) else None
-            if linked is not None and linked["resourceType"] == type_:
-                found.append(linked)
+            return _NOTHING
+        key = id(resource), id(path), type_
+        found = self._followed.get(key)
+        if found is None:
+            linked = [self.resolve(each) for each in values_at(resource, path.elements) if isinstance(each, dict)]
+            found = [each for each in linked if each is not None and each["resourceType"] == type_]
+            self._followed[key] = found
         return found
 
     def pointing(self, target: Resource, path: paths.Path) -> list[Resource]:
@@ -51,9 +57,10 @@ class Graph:
 
     def _pointers(self, path: paths.Path) -> dict[int, list[Resource]]:
         found: dict[int, list[Resource]] = {}
-        for each in self.resources.values():
-            if each["resourceType"] == path.resource:
-                linked = (self.resolve(value) for value in values_at(each, path.elements) if isinstance(value, dict))
+        name = path.elements[0].name
+        for each in self.of_type.get(path.resource, ()):
+            if name in each:
+                linked = [self.resolve(value) for value in values_at(each, path.elements) if isinstance(value, dict)]
                 for target in {id(resource) for resource in linked if resource is not None}:
                     found.setdefault(target, []).append(each)
         return found

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from gateway.mapping.context import Context
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
-from gateway.mapping.message_writer import MessageWriter, Writing
+from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.pen import Pen
 from gateway.mapping.structure import Instance, Segment
 from gateway.mapping.syntax import Structure
 from gateway.mapping.written_blocks import target_of
+from gateway.mapping.written_message import Writing
 from gateway.model import Resource
 
 HEADS = ("MessageHeader", "Provenance")

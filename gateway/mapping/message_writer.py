@@ -6,26 +6,24 @@ where the results of a report are found.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
-from typing import Any
 
 from gateway.mapping import origins
-from gateway.mapping.context import KEY, Context
-from gateway.mapping.graph import Graph, values_at
+from gateway.mapping.context import Context
+from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
-from gateway.mapping.pen import Pen
-from gateway.mapping.segments import counted, new
+from gateway.mapping.segments import counted
 from gateway.mapping.structure import Instance, Layout, Segment
-from gateway.mapping.syntax import Field, Structure
-from gateway.mapping.written_blocks import Target, WrittenLink, elements, target_of
-from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values
+from gateway.mapping.syntax import Structure
+from gateway.mapping.written_blocks import Target, WrittenLink, target_of
+from gateway.mapping.written_message import Known, Writing
 from gateway.mapping.written_plans import WrittenPlans
 from gateway.model import Resource
 
-ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
-Known = dict[str, Resource]  # what the groups around are about, by type
+_KINDS = 512
+Ways = dict[str, list[tuple[str, list[WrittenLink]]]]
 
 
 class MessageWriter:
@@ -85,6 +83,38 @@ class MessageWriter:
         for target in others:
             for type_, links in groupby(sorted(target.links, key=_type), key=_type):
                 self.linking.setdefault(type_, []).append((target.block.type, tuple(links)))
+        self.everywhere = [
+            link for target in chain.from_iterable(self.groups) for link in target.links if link.everywhere
+        ]
+        self.lists = [link for each in others if each.block.type == structure.lead for link in each.links if link.every]
+        self.choosing = frozenset(id(target) for target in others if self._chooses(target))
+        self._there: dict[frozenset[str], list[list[Target]]] = {}
+        self._ways: dict[tuple[str, ...], Ways] = {}
+
+    def _chooses(self, target: Target) -> bool:
+        """Does a block not write every resource of its type?"""
+        type_ = target.block.type
+        return bool(type_ in self.marks or target.here or target.elsewhere or type_ in self.keyed)
+
+    def there(self, types: frozenset[str]) -> list[list[Target]]:
+        """The blocks of each group for resources of these types."""
+        found = self._there.get(types)
+        if found is None:
+            if len(self._there) >= _KINDS:
+                self._there.clear()
+            found = [[each for each in targets if each.block.type in types] for targets in self.groups]
+            self._there[types] = found
+        return found
+
+    def ways(self, context: Context) -> Ways:
+        """The links that can be in a message with these facts: type → who links to it, lead first."""
+        facts = tuple(context.facts.values())
+        found = self._ways.get(facts)
+        if found is None:
+            if len(self._ways) >= _KINDS:
+                self._ways.clear()
+            found = self._ways[facts] = {type_: list(_ways(each, context)) for type_, each in self.linking.items()}
+        return found
 
     def run(self, leads: list[Resource], graph: Graph, context: Context) -> list[Segment]:
         """The segments of one message about these lead resources, without MSH."""
@@ -114,7 +144,7 @@ class MessageWriter:
         """The head is what the first lead points at: patient, visit and the like; then a group for each lead."""
         above: Known = {}
         type_ = leads[0]["resourceType"]
-        for target in self.groups[0]:
+        for target in writing.groups[0]:
             writing.write(root, target, {type_: leads[0], **above}, above)
         own = {id(each) for each in writing.listed(leads)}
         for number, parent in enumerate(self.layout.parents):
@@ -128,9 +158,17 @@ class MessageWriter:
             here, known = root, {**above, type_: lead}
             for number in around:  # what is given stands in the group of what was ordered
                 here = here.open(number)
-                for target in self.groups[number]:
+                for target in writing.groups[number]:
                     writing.write(here, target, known, known)
             writing.fill(here.open(inner), known)
+
+
+def _ways(
+    linking: Iterable[tuple[str, tuple[WrittenLink, ...]]], context: Context
+) -> Iterator[tuple[str, list[WrittenLink]]]:
+    for from_, links in linking:
+        if found := [link for link in links if not link.everywhere and link.applies(context)]:
+            yield from_, found
 
 
 def _type(link: WrittenLink) -> str:
@@ -139,241 +177,3 @@ def _type(link: WrittenLink) -> str:
 
 def _makes(target: Target, type_: str) -> bool:
     return target.block.type == type_ and target.block.into and not target.list
-
-
-class Writing:
-    """One message being written: in the group of a lead every resource is written once."""
-
-    def __init__(self, writer: MessageWriter, graph: Graph, context: Context) -> None:
-        self.writer = writer
-        self.graph = graph
-        self.context = context
-        self.done: dict[int, Resource] = {}  # by identity
-        self.claims: dict[int, Claims] = {}  # what of each resource is written already
-        self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
-        self.facts = tuple(context.facts.values())
-        self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
-        self.sent: list[tuple[Pen, Field, str, str]] = []  # fields as they came, where their parts say the same
-
-    def with_others(self, leads: list[Resource]) -> list[Resource]:
-        """The leads and those that they refer to across the whole message: the other patient of a link."""
-        links = [link for group in self.writer.groups for target in group for link in target.links if link.everywhere]
-        found = list(leads)
-        for lead in leads:
-            for link in links:
-                if link.path.resource == lead["resourceType"] and link.applies(self.context):
-                    others = self.graph.follow(lead, link.path, link.type)
-                    found.extend(each for each in others if not _in(each, found))
-        return found
-
-    def fill(self, instance: Instance, known: Known) -> None:
-        """The blocks of a group, then the groups inside it."""
-        own = dict(known)
-        for target in self.writer.groups[instance.group]:
-            if target.block.type in self.graph.types:
-                self.write(instance, target, own, own)
-        for number in self.writer.layout.below[instance.group]:
-            self.below(instance, number, own)
-
-    def listed(self, leads: list[Resource]) -> list[Resource]:
-        """What the leads list as theirs (the results of reports): none of it stands before their groups."""
-        paths = [
-            (link.path, link.type)
-            for group in self.writer.groups
-            for target in group
-            if target.block.type == self.writer.structure.lead
-            for link in target.links
-            if link.every
-        ]
-        return [each for lead in leads for path, type_ in paths for each in self.graph.follow(lead, path, type_)]
-
-    def below(self, instance: Instance, number: int, known: Known, without: Container[int] = ()) -> None:
-        for target in self.writer.groups[number]:
-            if not target.opens or target.block.type not in self.graph.types:
-                continue
-            if target.list:
-                for element in self._elements(target, known):
-                    child = instance.open(number)
-                    self._element(child, target, known, element)
-                    self.fill(child, known)
-            elif not target.block.into:
-                self._extra(instance, number, target, known)
-            else:
-                for resource in self._candidates(target, known):
-                    if id(resource) not in self.done and id(resource) not in without:
-                        self.fill(instance.open(number), {**known, target.block.type: resource})
-
-    def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
-        """One block of a group; what it found is bound for the others."""
-        if not target.block.into:
-            self._only_written(instance, target, known)
-            return
-        if not target.lines and not target.leads:
-            return
-        if target.list:
-            for element in self._elements(target, known)[: None if target.repeated else 1]:
-                self._element(instance, target, known, element)
-            return
-        type_ = target.block.type
-        open_ = target.repeated or type_ not in known or target.apart
-        if open_ or (target.mark and not self._fits(target, known[type_])):
-            found = [each for each in self._candidates(target, known) if id(each) not in self.done]
-        else:
-            found = [known[type_]]
-        for resource in found if target.repeated else found[:1]:
-            if not self._fits(target, resource):
-                continue
-            if not target.apart:
-                bound.setdefault(type_, resource)
-            self.done[id(resource)] = resource
-            fresh = new(instance, target.repeated) if target.repeated else None
-            pen = Pen(instance, fresh, self)
-            pen.block(target, resource)
-            became = fresh or next(iter(instance.segments.get(target.about, ())), None)
-            if became is not None:
-                self.segments[(id(resource), target.about)] = became
-            self.claims[id(resource)] = pen.claims
-
-    def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
-        """A block that is only written: once, in the group of the lead or in one that something else opens."""
-        resource = known.get(target.block.type)
-        aside = not target.opens or instance.group == self.writer.lead_group
-        if resource is not None and aside and target.block.condition is None:
-            Pen(instance, None, self).block(target, resource)
-
-    def _elements(self, target: Target, known: Known) -> list[dict[str, Any]]:
-        owner = known.get(target.block.type)
-        if owner is None:
-            return []
-        claims = self.claims.setdefault(id(owner), Claims())
-        if target.list and target.beside:  # they stand in the segment of the resource that they refer to
-            free = claims.free(target.block.path, values_at(owner, [target.list]))
-            beside = [each for each in free if self._beside(target, each) is not None]
-            alone = self._alone(owner, target, claims) if target.aside else []
-            return [*beside, *(each for each in alone if not self._refers(target, each))]
-        return self._alone(owner, target, claims)
-
-    def _refers(self, target: Target, element: dict[str, Any]) -> bool:
-        """Does an element refer to what stands in a segment of its own?"""
-        return any(self.graph.follow(element, link.path, link.type) for link in target.beside)
-
-    def _alone(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:
-        """The elements that have a segment of their own."""
-        fields = self.writer.fields
-        found = ((each, origins.field_of(each, fields, self.context)) for each in self._written(owner, target, claims))
-        return [each for each, field in found if not field or field in target.fields]
-
-    def _written(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:
-        there = target.list is not None and target.list.name in owner
-        return elements(owner, target, self.context, self.graph, claims) if there else []
-
-    def _beside(self, target: Target, element: dict[str, Any]) -> Segment | None:
-        """The segment that what an element refers to was written in."""
-        linked = (each for link in target.beside for each in self.graph.follow(element, link.path, link.type))
-        found = (self.segments.get((id(each), target.about)) for each in linked)
-        return next((each for each in found if each is not None), None)
-
-    def _element(self, instance: Instance, target: Target, known: Known, element: dict[str, Any]) -> None:
-        """One element of a list, in a segment of its own where that repeats."""
-        fresh = self._beside(target, element) or (new(instance, target.repeated) if target.repeated else None)
-        pen = Pen(instance, fresh, self)
-        self.claims[id(known[target.block.type])].take(target.block.path, element)
-        pen.block(target, element)
-
-    def _fits(self, target: Target, resource: Resource) -> bool:
-        """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a
-        number of its own to OBR-15, one with a number to SPM; to the field that it says itself; and to the group that
-        its links tell."""
-        marks = self.writer.marks.get(target.block.type)
-        if marks and origins.field_of(resource, frozenset(marks), self.context) != target.mark:
-            return False
-        if target.here and not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
-            return False
-        if target.elsewhere and any(self.graph.follow(resource, each.path, each.type) for each in target.elsewhere):
-            return False
-        if target.block.type not in self.writer.keyed:
-            return True
-        own_number = any(each.get("system") != KEY for each in resource.get("identifier", ()))
-        return bool(target.block.key) != own_number
-
-    def _candidates(self, target: Target, known: Known) -> list[Resource]:
-        """The resources for a block: those that known ones link to, else those that link to known ones."""
-        if not target.links and (target.block.type in ALONE or target.mark):
-            alone = [each for each in self.graph.resources.values() if each["resourceType"] == target.block.type]
-            return [each for each in alone if self._fits(target, each)]
-        found, listed = self._linked(target.block.type, known)
-        if (not found and not listed) or target.apart:
-            for link in target.links:
-                if (not link.every or target.mark) and link.type in known:
-                    pointing = self.graph.pointing(known[link.type], link.path)
-                    found.extend(each for each in pointing if self._holds(each, target, known) and not _envelope(each))
-        unique = {id(each): each for each in found}
-        return [each for each in unique.values() if self._fits(target, each)]
-
-    def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
-        """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
-        an order of several reports has the specimens of them all."""
-        found: list[Resource] = []
-        lists: set[str] = set()
-        lead = self.writer.structure.lead
-        for from_, links in self.writer.linking.get(type_, ()):
-            start = known.get(from_)
-            if start is None:
-                continue
-            for link in links:
-                name = link.path.leaf.name
-                if link.everywhere or not link.applies(self.context) or (name in lists and from_ != lead):
-                    continue
-                if link.every:
-                    lists.add(name)
-                found.extend(self.graph.follow(start, link.path, type_))
-        return found, bool(lists)
-
-    def _holds(self, resource: Resource, target: Target, known: Known) -> bool:
-        """A condition of another visit of the same patient does not belong here."""
-        for link in target.links:
-            if link.every or link.type not in known:
-                continue
-            linked = self.graph.follow(resource, link.path, link.type)
-            if linked and not _in(known[link.type], linked):
-                return False
-        return True
-
-    def _extra(self, instance: Instance, number: int, target: Target, known: Known) -> None:
-        """A block that is only written: one occurrence for each value (a conclusion, an attached document)."""
-        resource = known.get(target.block.type)
-        condition = target.block.condition
-        if resource is None or (condition and condition.field and not resource.get(condition.field.name)):
-            return
-        results = (self.graph.resolve(each) for each in resource.get("result", ()))
-        if target.block.unless and any(each is not None and _has_code(each, target.block.unless) for each in results):
-            return
-        lists = [values_at(resource, each.path.elements) for each in target.lines if _many(each)]
-        for index in range(max(map(len, lists), default=1)):
-            child = instance.open(number)
-            fresh = new(child, target.block.segments[0])
-            pen = Pen(child, fresh, self)
-            for written in sorted(target.lines, key=_many, reverse=True):
-                listed = values_at(resource, written.path.elements)[index:] if _many(written) else []
-                if lists and not listed and len(fresh) == 1:
-                    instance.drop(child)  # the value says nothing that could be written
-                    break
-                pen.put(written, listed[:1] or leaf_values(resource, written, pen.claims)[:1])
-
-
-def _many(written: WrittenLine) -> bool:
-    return any(each.many for each in written.path.elements)
-
-
-def _in(resource: Resource, resources: Iterable[Resource]) -> bool:
-    return any(each is resource for each in resources)
-
-
-def _envelope(resource: Resource) -> bool:
-    """Is it what the gateway says of a whole document: where it comes from?"""
-    return resource["resourceType"] == "Provenance" and "entity" in resource
-
-
-def _has_code(resource: Resource, code: str) -> bool:
-    concept = resource.get("code")
-    return isinstance(concept, dict) and any(each.get("code") == code for each in concept.get("coding", ()))

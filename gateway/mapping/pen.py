@@ -26,7 +26,7 @@ from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, writ
 from gateway.model import Resource
 
 if TYPE_CHECKING:
-    from gateway.mapping.message_writer import Writing
+    from gateway.mapping.written_message import Writing
 
 
 class Pen:

@@ -142,9 +142,14 @@ def of_primitives(holders: list[dict[str, Any]], leaf: Element) -> list[Any]:
     for each in holders:
         value = each.get(leaf.name)
         if value is not None:
-            written = sent(each.get(f"_{leaf.name}"))
-            found.append(Worded(value, written) if written and isinstance(value, str) else value)
+            found.append(of_primitive(value, each.get(f"_{leaf.name}")))
     return found
+
+
+def of_primitive(value: Any, beside: Any) -> Any:
+    """A primitive with the wording that the element beside it holds (`_birthDate`)."""
+    written = sent(beside)
+    return Worded(value, written) if written and isinstance(value, str) else value
 
 
 def sent(element: Any) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.fhir import definitions, json
+from gateway.mapping import wording
 from gateway.mapping.datatypes.values import hinted
 from gateway.mapping.graph import matcher, values_at
 from gateway.mapping.segments import completed, part_of, set_part, with_components
@@ -90,8 +91,6 @@ class BlockCode:
         if path.leaf.choice:
             names = self._chosen(line)
             return len(path.elements) == 1 and len(names) == 1 and not source.every
-        if line.worded and (len(path.elements) > 1 or f"_{path.leaf.name}" in self.keys):
-            return False
         return not (line.line.constant and source.repeats)
 
     def _whole(self, line: WrittenLine) -> None:
@@ -106,6 +105,10 @@ class BlockCode:
             variable = self._segment(name, 0)
             self.writer.add(f"if {variable} is None:")
             self.writer.add(f"    {variable} = pen.here({name!r}, {variable}w)")
+
+    def _is_worded(self, line: WrittenLine) -> bool:
+        """Can its value be a primitive with a wording?"""
+        return line.worded and (len(line.path.elements) > 1 or f"_{line.path.leaf.name}" in self.keys)
 
     # ----------------------------------------------------------------------------------------- values
 
@@ -136,6 +139,8 @@ class BlockCode:
         taken = self._set(line.claim) if shared else ""
         write.add(f"elif id(v) not in {taken}:" if shared else "else:")
         write.depth += 1
+        if self._is_worded(line):
+            write.add(f"v = of_primitive(v, r['_{name}'])")
         write.add(f"x = {self._texts(line)}")
         self._text()
         if shared:
@@ -153,6 +158,8 @@ class BlockCode:
             if path.leaf.slice:
                 fits = write.object(matcher(path.leaf))
                 write.add(f"vs = [v for v in vs if {fits}(v)]")
+        elif line.worded:
+            write.add(f"vs = of_primitives(values_at(r, {write.object(line.around)}), {write.object(path.leaf)})")
         else:
             write.add(f"vs = values_at(r, {write.object(path.elements)})")
         shared = line.claim in self.shared and _is_object(line) and not line.line.constant
@@ -219,7 +226,7 @@ class BlockCode:
         if line.line.constant:
             return repr(line.line.constant.text)
         whole = f"texts(v, {write.object(line)}, context, graph, claims)"
-        if line.pair.makes or (source.component and line.line.datatype not in SIMPLE):
+        if line.pair.makes or self._is_worded(line) or (source.component and line.line.datatype not in SIMPLE):
             return whole
         if not _is_object(line):
             return self._back(line)
@@ -309,4 +316,5 @@ def _is_object(line: WrittenLine) -> bool:
 _CALLED: dict[str, Any] = {
     "texts": texts, "hinted": hinted, "values_at": values_at, "completed": completed, "part_of": part_of,
     "set_part": set_part, "with_components": with_components, "dumps": json.dumps,
+    "of_primitive": wording.of_primitive, "of_primitives": wording.of_primitives,
 }  # fmt: skip

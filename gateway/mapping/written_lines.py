@@ -195,7 +195,7 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
     """A FHIR value as raw texts: the field's own and one for each field argument. Those of coded values are remembered,
     as going in (memory.py): a unit, a test's code, a doctor."""
     if value.__class__ is not dict:
-        return _texts(value, None, value, written, context)
+        return _primitive(value, written, context)
     if written.pair.makes:
         return _referred(value, written, context, graph, claims)
     if not written.pair.coded:
@@ -203,6 +203,15 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
     content = json.dumps(value, finite=True)
     found: tuple[str, ...] | None = context.memory[written.slot].get(content)
     return _learned(content, len(content), value, None, value, written, context) if found is None else found
+
+
+def _primitive(value: Any, written: WrittenLine, context: Context) -> tuple[str, ...]:
+    """The texts of a primitive; those of a code or time with a wording are remembered."""
+    if not written.pair.coded or not isinstance(value, wording.Worded):
+        return _texts(value, None, value, written, context)
+    key = str(value), value.written
+    found: tuple[str, ...] | None = context.memory[written.slot].get(key)
+    return _learned(key, 0, value, None, value, written, context) if found is None else found
 
 
 def _learned(
