@@ -12,7 +12,8 @@
     forms       what persons' fields have in common, without their words
     graph       resources with their references    written_lines   lines read from right to left
     written_blocks  the same of a block            written_code    lines read so → Python source
-    written_plans   functions for what is often written    written_message   which resource goes where
+    written_plans   functions for what is often written    written_shapes   which resources look alike
+    written_message  which resource goes where
     message_writer  resources → segments           table_writer    resources → rows
     pen             a block's lines → segments     segments        a segment's fields, filled
     wording         values as they were written    origins         the field an element stood in

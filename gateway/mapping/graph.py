@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.fhir import json
@@ -96,26 +96,13 @@ def matches(value: Any, element: paths.Element) -> bool:
     """Does a list element fit the slice that a line asks for?"""
     for name, constant, codes in element.slice:
         found = value.get(name.partition(".")[0])
-        if found is None or not _admitted(found, constant, codes):
+        if found is None or not admitted(found, constant, codes):
             return False
     return True
 
 
-def matcher(element: paths.Element) -> Callable[[Any], bool]:
-    """`matches` for one element."""
-    asked = [(name.partition(".")[0], constant, codes) for name, constant, codes in element.slice]
-
-    def fits(value: Any) -> bool:
-        for name, constant, codes in asked:
-            found = value.get(name)
-            if found is None or not _admitted(found, constant, codes):
-                return False
-        return True
-
-    return fits
-
-
-def _admitted(value: Any, constant: Any, codes: tuple[str, ...]) -> bool:
+def admitted(value: Any, constant: Any, codes: tuple[str, ...]) -> bool:
+    """Is a value one of those that a slice names? Of a concept, one of its codes; of a list, one of its elements."""
     if value.__class__ is str:
         return value in codes or value == constant
     if isinstance(value, dict):
@@ -129,7 +116,7 @@ def _admitted(value: Any, constant: Any, codes: tuple[str, ...]) -> bool:
     if isinstance(value, list):
         inner = constant[0] if isinstance(constant, list) else constant
         for each in value:  # noqa: SIM110 - the same
-            if _admitted(each, inner, codes):
+            if admitted(each, inner, codes):
                 return True
         return False
     return value in codes or value == constant

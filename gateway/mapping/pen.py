@@ -23,6 +23,7 @@ from gateway.mapping.structure import Instance, Segment
 from gateway.mapping.syntax import Field, Line
 from gateway.mapping.written_blocks import Target
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, written_texts
+from gateway.mapping.written_plans import told
 from gateway.model import Resource
 
 if TYPE_CHECKING:
@@ -47,19 +48,20 @@ class Pen:
         self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
 
     def block(self, target: Target, resource: Resource) -> None:
-        plan = self.writing.writer.plans.of(target, resource, self.context, self.writing.facts, self.names)
+        writing = self.writing
         if origins.tells(resource):
-            for written in plan.lines:
+            for written in told(target, resource, self.context):
                 if not written.single or not self.full(written.line.sources[0]):
                     self._told(written, resource)
-        elif plan.function is not None:
+            self.kept(resource)
+            return
+        plan = writing.writer.plans.of(target, resource, self.context, writing.facts, self.names)
+        if plan.function is not None:
             plan.function(self, resource)
             return
-        else:
-            for written in plan.lines:
-                self.line(written, resource)
-        if "extension" in resource:
-            self.kept(resource)
+        for written in plan.lines:
+            self.line(written, resource)
+        self.kept(resource)
 
     def line(self, written: WrittenLine, resource: Resource) -> None:
         """One line of a resource that tells no field of its elements."""

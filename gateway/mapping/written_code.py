@@ -8,14 +8,14 @@ only where another line, or a block that writes elements, asks for them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.fhir import definitions, json
 from gateway.mapping import wording
 from gateway.mapping.datatypes.values import hinted
-from gateway.mapping.graph import matcher, values_at
+from gateway.mapping.graph import values_at
 from gateway.mapping.segments import completed, part_of, set_part, with_components
 from gateway.mapping.source_code import SIMPLE, Writer
 from gateway.mapping.syntax import Field
@@ -29,11 +29,18 @@ Function = Callable[["Pen", Resource], None]
 
 
 def compiled(
-    lines: Sequence[WrittenLine], keys: Iterable[str], *, own: frozenset[str], elements: frozenset[str], kept: bool
+    lines: Sequence[WrittenLine],
+    keys: Iterable[str],
+    *,
+    own: frozenset[str],
+    elements: frozenset[str],
+    places: Mapping[int, tuple[int, ...]],
+    kept: bool,
 ) -> Function:
     """A function that writes a resource with these keys. `own`: the segments of the group that may be written there;
-    `elements`: the lists whose elements other blocks write; `kept`: it keeps whole fields (sent_fields.py)."""
-    code = BlockCode(lines, frozenset(keys), own, elements)
+    `elements`: the lists whose elements other blocks write; `places`: slot of a line → the elements of its list that it
+    is about; `kept`: the resource keeps whole fields (sent_fields.py)."""
+    code = BlockCode(lines, frozenset(keys), places, own=own, elements=elements)
     for line in lines:
         code.add(line)
     return code.function(kept=kept)
@@ -43,9 +50,16 @@ class BlockCode:
     """The function of one block for one shape."""
 
     def __init__(
-        self, lines: Sequence[WrittenLine], keys: frozenset[str], own: frozenset[str], elements: frozenset[str]
+        self,
+        lines: Sequence[WrittenLine],
+        keys: frozenset[str],
+        places: Mapping[int, tuple[int, ...]],
+        *,
+        own: frozenset[str],
+        elements: frozenset[str],
     ) -> None:
         self.keys = keys
+        self.places = places
         self.own = own
         self.writer = Writer(dict(_CALLED))
         self.segments: dict[str, tuple[str, int]] = {}  # name → (variable, how long it must be)
@@ -151,17 +165,8 @@ class BlockCode:
 
     def _several(self, line: WrittenLine) -> None:
         """A list, or what stands deeper."""
-        write, source, path = self.writer, line.line.sources[0], line.path
-        if len(path.elements) == 1:
-            write.add(f"v = r[{path.leaf.name!r}]")
-            write.add("vs = v if v.__class__ is list else [] if v is None else [v]")
-            if path.leaf.slice:
-                fits = write.object(matcher(path.leaf))
-                write.add(f"vs = [v for v in vs if {fits}(v)]")
-        elif line.worded:
-            write.add(f"vs = of_primitives(values_at(r, {write.object(line.around)}), {write.object(path.leaf)})")
-        else:
-            write.add(f"vs = values_at(r, {write.object(path.elements)})")
+        write, source = self.writer, line.line.sources[0]
+        self._listed(line)
         shared = line.claim in self.shared and _is_object(line) and not line.line.constant
         if shared:
             taken = self._set(line.claim)
@@ -177,8 +182,51 @@ class BlockCode:
         else:
             self._first(line, self._set(line.claim) if shared else "")
         write.depth -= 1
-        if any(around in self.entered for _, around, _ in line.entered):
+        self._enter(line)
+
+    def _listed(self, line: WrittenLine) -> None:
+        """The values `vs`; of a slice those at known places."""
+        write, elements, places = self.writer, line.path.elements, self.places.get(line.slot)
+        leaf = write.object(elements[-1])
+        if places is None:
+            if len(elements) == 1:
+                write.add(f"v = r[{elements[0].name!r}]")
+                write.add("vs = v if v.__class__ is list else [] if v is None else [v]")
+            elif line.worded:
+                write.add(
+                    f"vs = of_primitives(values_at(r, {write.object(line.around)}), {write.object(elements[-1])})"
+                )
+            else:
+                write.add(f"vs = values_at(r, {write.object(elements)})")
+            return
+        self._sliced(elements[0].name)
+        found = [f"l[{index}]" for index in places]
+        if len(elements) == 1:
+            write.add(f"vs = [{', '.join(found)}]")
+            return
+        around = elements[1:-1] if line.worded else elements[1:]
+        name = write.object(around)
+        inner = [f"*values_at({each}, {name})" for each in found] if around else found
+        values = f"[{', '.join(inner)}]"
+        write.add(f"vs = of_primitives({values}, {leaf})" if line.worded else f"vs = {values}")
+
+    def _sliced(self, name: str) -> None:
+        """The list `l` whose elements at known places are meant."""
+        self.writer.add(f"l = r[{name!r}]")
+        self.writer.add("if l.__class__ is not list:")
+        self.writer.add("    l = [l]")
+
+    def _enter(self, line: WrittenLine) -> None:
+        """What is the line's own, and nobody else's, is claimed where somebody asks for it."""
+        write, places = self.writer, self.places.get(line.slot)
+        if not any(around in self.entered for _, around, _ in line.entered):
+            return
+        if places is None or len(line.entered) > 1 or line.entered[0][0] > 1:
             write.add(f"claims.enter(r, {write.object(line)})")
+            return
+        _, around, only = line.entered[0]
+        for index in places[:1] if only else places:
+            write.add(f"{self._set(around)}.add(id(l[{index}]))")
 
     def _first(self, line: WrittenLine, taken: str) -> None:
         """The first value that can be written."""

@@ -5,7 +5,7 @@ An element is written by the first line that its slice fits; alternatives (`ORC-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,14 +57,6 @@ class WrittenLine:
 
     def applies(self, context: Context) -> bool:
         return self.line.condition is None or possible(self.line.condition, context)
-
-    def extends(self, urls: Iterable[str]) -> bool:
-        """Is one of a resource's extensions its own? Yes for a line that writes something else."""
-        first = self.path.elements[0]
-        if first.name != "extension":
-            return True
-        asked = [(url, codes) for name, url, codes in first.slice if name == "url"]
-        return all(any(each == url or each in codes for each in urls) for url, codes in asked)
 
     def unsliced(self) -> WrittenLine:
         """The same line for whatever stands in its list."""

@@ -91,12 +91,13 @@ class Writing:
             return
         type_ = target.block.type
         open_ = target.repeated or type_ not in known or target.apart
-        if open_ or (target.mark and not self._fits(target, known[type_])):
+        searched = open_ or (target.mark and not self._fits(target, known[type_]))
+        if searched:
             found = [each for each in self._candidates(target, known) if id(each) not in self.done]
         else:
             found = [known[type_]]
         for resource in found if target.repeated else found[:1]:
-            if not self._fits(target, resource):
+            if not searched and not self._fits(target, resource):
                 continue
             if not target.apart:
                 bound.setdefault(type_, resource)
@@ -121,8 +122,10 @@ class Writing:
         if owner is None or target.list is None or target.list.name not in owner:
             return []
         claims = self.claims.setdefault(id(owner), Claims())
+        free = claims.free(target.block.path, values_at(owner, [target.list]))
+        if not free:
+            return []
         if target.beside:  # they stand in the segment of the resource that they refer to
-            free = claims.free(target.block.path, values_at(owner, [target.list]))
             beside = [each for each in free if self._beside(target, each) is not None]
             alone = self._alone(owner, target, claims) if target.aside else []
             return [*beside, *(each for each in alone if not self._refers(target, each))]

@@ -1,4 +1,4 @@
-"""What is written of a resource, worked out once for resources that look alike: those that have the same elements.
+"""What is written of a resource, worked out once for resources of one shape (written_shapes.py).
 
 A plan holds the lines of a block that can write anything of such a resource. What is met often gets a function that is
 compiled for it (written_code.py); it writes what the lines write one by one. Plans are bounded: when there are too
@@ -7,26 +7,29 @@ many, they begin anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from gateway.mapping.context import Context
-from gateway.mapping.wording import WRITTEN
 from gateway.mapping.written_blocks import Target
 from gateway.mapping.written_code import Function, compiled
 from gateway.mapping.written_lines import WrittenLine
+from gateway.mapping.written_shapes import Masks, Shapes
 from gateway.model import Resource
 
 _OFTEN = 8  # times that a shape is met before a function is compiled for it
 _PLANS = 4096
+Places = dict[int, tuple[int, ...]]  # slot of a line → the elements of its list that it is about
 
 
 class WrittenPlan:
     """What is written of one shape of resource by one block."""
 
-    __slots__ = ("function", "lines", "met")
+    __slots__ = ("function", "lines", "met", "places")
 
-    def __init__(self, lines: tuple[WrittenLine, ...]) -> None:
+    def __init__(self, lines: tuple[WrittenLine, ...], places: Places) -> None:
         self.lines = lines
+        self.places = places
         self.function: Function | None = None
         self.met = 0
 
@@ -37,35 +40,42 @@ class WrittenPlans:
     def __init__(self, elements: frozenset[str]) -> None:
         self.elements = elements
         self._known: dict[tuple[Any, ...], WrittenPlan] = {}
+        self._shapes: dict[int, Shapes] = {}  # by the identity of a block's target
 
     def of(
         self, target: Target, resource: Resource, context: Context, facts: tuple[str, ...], own: frozenset[str]
     ) -> WrittenPlan:
         """The plan for a resource. `facts`: those of the message; `own`: the segments of the group."""
-        key = (id(target), facts, *resource)
-        urls: list[str] = []
-        if "extension" in resource:
-            urls = [str(each.get("url")) for each in resource["extension"]]
-            key = (*key, None, *urls)
+        shapes = self._shapes.get(id(target))
+        if shapes is None:
+            shapes = self._shapes[id(target)] = Shapes(target.lines)
+        shape, masks = shapes.of(resource)
+        key = id(target), facts, shape
         plan = self._known.get(key)
         if plan is None:
-            plan = self._made(key, target, resource, context, urls)
+            if len(self._known) >= _PLANS:
+                self._known.clear()
+            plan = self._known[key] = _made(target, resource, context, shapes, masks)
         if plan.met < _OFTEN:
             plan.met += 1
             if plan.met == _OFTEN:
-                kept = WRITTEN in urls
-                plan.function = compiled(plan.lines, resource, own=own, elements=self.elements, kept=kept)
+                plan.function = compiled(
+                    plan.lines, resource, own=own, elements=self.elements, places=plan.places, kept=bool(shape[1])
+                )
         return plan
 
-    def _made(
-        self, key: tuple[Any, ...], target: Target, resource: Resource, context: Context, urls: list[str]
-    ) -> WrittenPlan:
-        if len(self._known) >= _PLANS:
-            self._known.clear()
-        lines = (
-            each
-            for each in target.lines
-            if not each.roots.isdisjoint(resource) and each.applies(context) and each.extends(urls)
-        )
-        plan = self._known[key] = WrittenPlan(tuple(lines))
-        return plan
+
+def told(target: Target, resource: Resource, context: Context) -> Iterator[WrittenLine]:
+    """The lines for a resource of which some elements tell the field that they stood in, whatever slice they fit."""
+    return (each for each in target.lines if not each.roots.isdisjoint(resource) and each.applies(context))
+
+
+def _made(target: Target, resource: Resource, context: Context, shapes: Shapes, masks: Masks) -> WrittenPlan:
+    lines, places = [], {}
+    for line in told(target, resource, context):
+        found = shapes.places(line, masks)
+        if found is not None:
+            places[line.slot] = found
+        if found != ():
+            lines.append(line)
+    return WrittenPlan(tuple(lines), places)

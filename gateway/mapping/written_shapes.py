@@ -1,0 +1,114 @@
+"""What tells resources apart for a block that writes them: which elements they have, and which slices each element of
+a list fits (`participant*{type=ATND}`).
+
+Resources of one shape are written by the same lines, which find their values at the same places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.mapping.graph import admitted
+from gateway.mapping.wording import WRITTEN
+from gateway.mapping.written_lines import WrittenLine
+from gateway.model import Resource
+
+Shape = tuple[Any, ...]
+Masks = dict[str, tuple[int, ...]]  # of each list: a number for each element, whose bits are what it fits
+
+
+class Slices:
+    """All that the lines of a block ask of the elements of one list. Each has a bit."""
+
+    def __init__(self) -> None:
+        self._asked: list[tuple[str, Any, tuple[str, ...]]] = []
+        self._codes: dict[str, dict[Any, int]] = {}  # name → code → bits
+        self._texts: dict[str, dict[str, int]] = {}  # the same for texts
+
+    def add(self, slice_: Iterable[tuple[str, Any, tuple[str, ...]]]) -> int:
+        """The bits that an element must have to fit a slice."""
+        bits = 0
+        for path, constant, codes in slice_:
+            asked = path.partition(".")[0], constant, codes
+            if asked not in self._asked:
+                bit = 1 << len(self._asked)
+                self._asked.append(asked)
+                known, texts = self._codes.setdefault(asked[0], {}), self._texts.setdefault(asked[0], {})
+                for code in codes:
+                    known[code] = known.get(code, 0) | bit
+                for text in {*codes, constant} if isinstance(constant, str) else codes:
+                    texts[text] = texts.get(text, 0) | bit
+            bits |= 1 << self._asked.index(asked)
+        return bits
+
+    def of(self, listed: Any) -> tuple[int, ...]:
+        """A number for each element."""
+        if listed.__class__ is list:
+            return tuple([self._fits(each) for each in listed])
+        return (self._fits(listed),) if listed is not None else ()
+
+    def _fits(self, element: dict[str, Any]) -> int:
+        bits = 0
+        for name, codes in self._codes.items():
+            found = element.get(name)
+            if found is None:
+                continue
+            if found.__class__ is str:
+                bits |= self._texts[name].get(found, 0)
+            elif found.__class__ is dict:
+                bits |= _of_concept(found, codes)
+            elif found.__class__ is list and all([each.__class__ is dict for each in found]):  # noqa: C419 - faster
+                for each in found:
+                    bits |= _of_concept(each, codes)
+            else:
+                bits |= self._slowly(name, found)
+        return bits
+
+    def _slowly(self, name: str, found: Any) -> int:
+        asked = enumerate(self._asked)
+        return sum(
+            1 << bit for bit, (own, constant, codes) in asked if own == name and admitted(found, constant, codes)
+        )
+
+
+def _of_concept(value: dict[str, Any], codes: dict[Any, int]) -> int:
+    codings = value.get("coding")
+    if codings is None:
+        return codes.get(value.get("code"), 0)
+    bits = 0
+    for each in codings:
+        bits |= codes.get(each.get("code"), 0)
+    return bits
+
+
+class Shapes:
+    """The shapes of the resources that a block writes."""
+
+    def __init__(self, lines: Iterable[WrittenLine]) -> None:
+        self.slices: dict[str, Slices] = {}
+        self._bits: dict[int, int] = {}
+        for line in lines:
+            first = line.path.elements[0]
+            if first.slice:
+                self._bits[line.slot] = self.slices.setdefault(first.name, Slices()).add(first.slice)
+
+    def of(self, resource: Resource) -> tuple[Shape, Masks]:
+        """The shape of a resource; the numbers of the elements in its lists."""
+        masks = {name: slices.of(resource[name]) for name, slices in self.slices.items() if name in resource}
+        return (tuple(resource), kept(resource), *masks.values()), masks
+
+    def places(self, line: WrittenLine, masks: Masks) -> tuple[int, ...] | None:
+        """Which elements of its list a line is about; None where it asks for no slice of it."""
+        bits = self._bits.get(line.slot)
+        if bits is None:
+            return None
+        found = masks.get(line.path.elements[0].name, ())
+        return tuple(index for index, each in enumerate(found) if each & bits == bits)
+
+
+def kept(resource: Resource) -> bool:
+    """Does a resource keep whole fields as they were sent (sent_fields.py)?"""
+    if "extension" not in resource:
+        return False
+    return any(each.get("url") == WRITTEN and "extension" in each for each in resource["extension"])
