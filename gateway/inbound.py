@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from gateway import telemetry
 from gateway.codec import hl7v2, hl7v2_batch, hl7v2_local
@@ -49,6 +49,16 @@ def nothing_ahead(_entry: int) -> Resource | None:
     return None
 
 
+class Inquiries(Protocol):
+    """Answers queries at once: inquiries.py."""
+
+    def answers(self, look: Look) -> bool:
+        """Is it a query that is answered?"""
+
+    def answer(self, frame: Frame, look: Look) -> bytes:
+        """The response."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """The door. `receive` returns only when the frame is on disk; it raises Transient when that cannot be promised."""
@@ -58,6 +68,7 @@ class Receiver:
     intake: Intake
     metrics: Metrics
     channels: Mapping[str, tuple[Member | None, Channel]]
+    inquiries: Inquiries | None = None  # who answers queries; None: nobody
 
     async def receive(self, frame: Frame) -> bytes:
         """Look at it, write it down, answer. Refused frames are written down too, with their cause."""
@@ -105,6 +116,9 @@ class Receiver:
             self.metrics.refused(frame.channel, code=look.error.code)
         else:
             self.metrics.accepted(frame.channel, seconds=time.perf_counter() - began)
+        from_folder = channel is not None and channel.transport == "files"
+        if self.inquiries is not None and not from_folder and self.inquiries.answers(look):
+            return await asyncio.to_thread(self.inquiries.answer, frame, look)
         return _answer(self.community, channel, look)
 
     @staticmethod
@@ -186,10 +200,13 @@ class Processor:
         object.__setattr__(self, "asked_for", asked_for(self.community))
 
     def process(self, transaction: Transaction, entry: Entry) -> Processed:
-        """What it became. A training message is checked and goes no further; rows that were set aside are held.
+        """What it became. A training message is checked and goes no further, nor does a query: it asks, and tells
+        nothing. Rows that were set aside are held.
 
         Raises Configuration (parked: a map, a code, a doubtful person), Permanent (dead) or Transient (again).
         """
+        if is_query(entry):
+            return Processed(None)
         earlier = unknown.of(transaction, entry.id)
         better = frozenset(code for code, again in earlier.items() if again)
         bundle, held, strange, words = self._translated(entry, again=bool(better))
@@ -321,6 +338,12 @@ def patient_of(resource: Resource) -> str:
         if found := _reference(resource.get(name)):
             return found
     return ""
+
+
+def is_query(entry: Entry) -> bool:
+    """QBP, QRY and the like (HL7 v2.5.1 chapter 5)."""
+    header = hl7v2.peek(entry.frame.body) if entry.format == "hl7v2" else None
+    return header is not None and header.code in ("QBP", "QRY", "VXQ")
 
 
 def is_training(entry: Entry) -> bool:

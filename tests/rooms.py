@@ -14,6 +14,7 @@ from gateway.app.rooms import channels_of
 from gateway.db.sqlite import SqliteEngine
 from gateway.formats import Formats
 from gateway.inbound import Processor, Receiver
+from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.journal.ledger import Ledger, Line, Owed
 from gateway.mapping import maps
@@ -52,6 +53,7 @@ class House:
             intake=self.intake,
             metrics=self.metrics,
             channels=self.channels,
+            inquiries=Inquiries(formats=self.formats, record=self.store, engine=self.record),
         )
         self.processor = Processor(
             community=self.community, formats=self.formats, record=self.store, channels=self.channels

@@ -15,7 +15,9 @@ from gateway.api.serving import configuration
 from gateway.app.editions import Edition
 from gateway.app.rooms import SHARED, Channels, Rooms, version
 from gateway.errors import Configuration
+from gateway.formats import Formats
 from gateway.inbound import Receiver
+from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.model import Channel, Frame
 from gateway.store.record import Record
@@ -36,6 +38,7 @@ class Front:
             intake=self.intake,
             metrics=rooms.metrics,
             channels=rooms.channels,
+            inquiries=self._inquiries(rooms.formats),
         )
         self.mllp = MllpListener(mllp, channel=SHARED.id)
         self.ready = False
@@ -61,11 +64,17 @@ class Front:
     def take(self, edition: Edition) -> None:
         """Other settings and maps, from the next message on. Ports and folders stay as they were opened."""
         formats = edition.formats
-        self.receiver = replace(self.receiver, community=formats.community, formats=formats, channels=edition.channels)
+        self.receiver = replace(
+            self.receiver, community=formats.community, formats=formats, channels=edition.channels,
+            inquiries=self._inquiries(formats),
+        )  # fmt: skip
         self._services.community = formats.community
         listening, wanted = _doors(self.rooms.channels), _doors(edition.channels)
         restart = sorted(name for name in listening.keys() | wanted.keys() if listening.get(name) != wanted.get(name))
         self.settings = {"edition": edition.number, "problem": "", **({"restart for": restart} if restart else {})}
+
+    def _inquiries(self, formats: Formats) -> Inquiries:
+        return Inquiries(formats=formats, record=Record(self.rooms.record), engine=self.rooms.record)
 
     async def start(self) -> None:
         """Raises Configuration when a port or folder cannot be opened."""
