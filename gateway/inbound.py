@@ -99,10 +99,17 @@ class Receiver:
         if not batch.messages:
             return await self._one(frame, owner, channel)
         answers = [
-            await self._one(replace(frame, body=body, peer=f"{frame.peer}#{number}"), owner, channel)
+            await self._one(
+                replace(frame, body=body, peer=f"{frame.peer}#{number}"), owner or self._named(batch, body), channel
+            )
             for number, body in enumerate(batch.messages, 1)
         ]
         return _together(answers, channel, batch)
+
+    def _named(self, batch: hl7v2_batch.Batch, body: bytes) -> Member | None:
+        """Whom BHS-4 or FHS-4 names, for a message that names no sender itself (HL7 v2.5.1 §2.15.2)."""
+        header = hl7v2.peek(body) if batch.sender else None
+        return self.formats.sender(batch.sender, None) if header and not header.sending_facility else None
 
     async def _one(self, frame: Frame, owner: Member | None, channel: Channel | None) -> bytes:
         began = time.perf_counter()

@@ -6,16 +6,16 @@ The same translation as in the running gateway, by the same settings and maps.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 from gateway import config
-from gateway.codec import hl7v2
+from gateway.codec import hl7v2, hl7v2_xml_writer
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
-from gateway.formats import Formats
+from gateway.formats import STRANGER, Formats
 from gateway.mapping import choice, maps
 from gateway.mapping.accounting.account import Account, account_of_message
 from gateway.mapping.accounting.explained import Explanation
@@ -52,13 +52,19 @@ def translate(
     explain: bool = False,
     loss: bool = False,
     message: str = "",
+    xml: bool = False,
+    sender: str = "",
 ) -> Translated:
     """One document. `name` is its file name, for the format where the bytes do not tell; `message` ('OML^O21') what to
-    write to HL7 v2, where the Bundle shall not decide. Raises HutongError."""
+    write to HL7 v2, where the Bundle shall not decide; `xml`: write that as HL7 v2.xml; `sender`: who sends a message
+    that does not say so itself (BHS-4). Raises HutongError."""
     formats = _formats(config)
     if to == "hl7v2":
-        return _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
+        written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
+        return _as_xml(written) if xml else written
     owner = _owner(formats, member)
+    if owner is None and sender and not hl7v2.decode(body).header.sending_facility:
+        owner = formats.sender(sender, None)
     channel = _channel(body, name)
     frame = Frame(channel=channel.id, body=body, peer=name, received_at=NEVER)
     look = formats.look(frame, channel, owner)
@@ -149,6 +155,11 @@ def _channel(body: bytes, name: str) -> Channel:
 def _to_hl7v2(
     body: bytes, formats: Formats, member: str | None, *, explain: bool, loss: bool, message: str
 ) -> Translated:
+    if body.lstrip(b"\xef\xbb\xbf \t\r\n\x0b").startswith(
+        (b"MSH", b"msh", b"<")
+    ):  # a message stays the message: in our separators, or as XML
+        found = hl7v2.decode(body, (_owner(formats, member) or STRANGER).profile.charset)
+        return Translated(output=hl7v2.encode(found.segments, found.charset), suffix=".hl7", notes=[*found.notes])
     writing = _writing(body, formats, member, message=message)
     return Translated(
         output=writing.message(),
@@ -156,6 +167,11 @@ def _to_hl7v2(
         explanation="\n".join(map(str, written(writing))) if explain else "",
         account=account_of_resources(writing) if loss else None,
     )
+
+
+def _as_xml(made: Translated) -> Translated:
+    """The same message in XML (HL7 v2.xml)."""
+    return replace(made, output=hl7v2_xml_writer.write(hl7v2.decode(made.output).segments), suffix=".xml")
 
 
 def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool = True) -> bytes:

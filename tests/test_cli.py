@@ -165,6 +165,8 @@ def test_translate_prints_the_bundle_alone(fake: FakeTranslation, tmp_path: Path
             "explain": True,
             "loss": False,
             "message": "",
+            "xml": False,
+            "sender": "",
         }
     ]
 
@@ -219,9 +221,53 @@ def test_a_file_that_is_not_there(fake: FakeTranslation) -> None:
     ],
 )
 def test_the_messages_of_a_file(body: bytes, count: int) -> None:
-    found, _ = messages.messages(body)
+    found, _, _ = messages.messages(body)
     assert len(found) == count
     assert all(part.startswith(b"MSH") and b"FTS" not in part for part in found) or count == 1
+
+
+ADMISSION = (
+    "MSH|^~\\&||{facility}|||20260312080000||ADT^A01^ADT_A01|{number}|P|2.5.1|||||CHN|UNICODE UTF-8\r"
+    "EVN|A01|20260312080000\rPID|1||3{number}||张^伟||19750618|M\rPV1|1|I|内科^^3床\r"
+)
+
+
+def test_a_message_is_written_as_xml_and_read_again(tmp_path: Path) -> None:
+    source = tmp_path / "a.hl7"
+    source.write_text(ADMISSION.format(facility="COUNTY", number=1), encoding="utf-8")
+    assert run("translate", str(source), "--to", "hl7v2", "--xml", "--out", str(tmp_path)).exit_code == 0
+    written = (tmp_path / "a.xml").read_text(encoding="utf-8")
+    assert "<PV1.3><PL.1>内科</PL.1>" in written
+    again = run("translate", str(tmp_path / "a.xml"), "--to", "hl7v2")
+    assert again.stdout.replace("\r", "\n").split("\n")[2:4] == source.read_text().replace("\r", "\n").split("\n")[2:4]
+    assert '"Encounter"' in run("translate", str(tmp_path / "a.xml")).stdout
+
+
+def test_a_bundle_is_written_as_xml(tmp_path: Path) -> None:
+    source, bundle = tmp_path / "a.hl7", tmp_path / "a.json"
+    source.write_text(ADMISSION.format(facility="COUNTY", number=1), encoding="utf-8")
+    bundle.write_text(run("translate", str(source)).stdout, encoding="utf-8")
+    assert "<ADT_A01 xmlns=" in run("translate", str(bundle), "--to", "hl7v2", "--xml").stdout
+
+
+def test_bundles_are_written_as_a_batch_and_its_envelope_names_the_sender(tmp_path: Path) -> None:
+    batch = tmp_path / "in.hl7"
+    messages = "".join(ADMISSION.format(facility=each, number=number) for number, each in enumerate(("", "OWN"), 1))
+    batch.write_text(f"BHS|^~\\&|HIS|TOWN\r{messages}BTS|2\r", encoding="utf-8")
+    assert run("translate", str(batch), "--out", str(tmp_path / "made")).exit_code == 0
+    made = sorted(each.read_text(encoding="utf-8") for each in (tmp_path / "made").iterdir())
+    assert ["TOWN" in each for each in made].count(True) == 1
+    again = run("translate", str(tmp_path / "made"), "--to", "hl7v2", "--batch").stdout.replace("\r", "\n")
+    names = [line[:3] for line in again.split("\n") if line[:3] in ("FHS", "BHS", "MSH", "BTS", "FTS")]
+    assert names == ["FHS", "BHS", "MSH", "MSH", "BTS", "FTS"]
+    assert "BTS|2\nFTS|1" in again
+
+
+@pytest.mark.parametrize("options", [["--xml"], ["--batch"], ["--to", "hl7v2", "--xml", "--batch"]])
+def test_encodings_that_do_not_go_together(options: list[str], tmp_path: Path) -> None:
+    source = tmp_path / "a.hl7"
+    source.write_text(ADMISSION.format(facility="COUNTY", number=1), encoding="utf-8")
+    assert run("translate", str(source), *options).exit_code == 2
 
 
 # ------------------------------------------------------------------------------------------------ send

@@ -329,6 +329,20 @@ async def test_a_batch_that_comes_again_changes_nothing(house: House) -> None:
     assert [line.control_id for line in house.entries() if line.control_id] == ["L1", "L2"]
 
 
+async def test_bhs_4_names_the_member_of_messages_that_do_not(house: House) -> None:
+    """HL7 v2.5.1 §2.15.2.4. What a message says itself counts more."""
+    own = community.result("L1", report="F1")
+    silent = community.result("L2", report="F2", facility="")
+    batch = b"FHS|^~\\&|X|ELSEWHERE\rBHS|^~\\&|LIS|COUNTY^1.2^ISO\r" + own + silent + b"BTS|2\rFTS|1\r"
+    answer = await house.receive(batch)
+    assert [line[4:6] for line in answer.split(b"\r") if line.startswith(b"MSA")] == [b"AA", b"AA"]
+    assert [line.member for line in house.entries()] == [
+        house.community.member_of_facility(each).id  # type: ignore[union-attr]
+        for each in (hl7v2.decode(own).header.sending_facility, "COUNTY")
+    ]
+    assert code(await house.receive(silent)) == "AE"
+
+
 async def test_a_message_in_xml_is_a_message(house: House) -> None:
     """HL7 v2.xml: the same maps, and the bytes as they came in the journal."""
     body = hl7v2_xml_writer.write(hl7v2.decode(community.result("L1", report="F1")).segments)

@@ -39,6 +39,7 @@ class Piece:
     name: str  # file name below --out, without the suffix
     body: bytes
     notes: tuple[str, ...] = ()  # what the envelope of its batch says wrongly
+    sender: str = ""  # whom that envelope names
 
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or folders; - is standard input.")]
@@ -59,6 +60,10 @@ def translate(
     message: Annotated[
         str, typer.Option("--message", metavar="CODE^EVENT", help="With --to hl7v2: OML^O21; else as the Bundle tells.")
     ] = "",
+    xml: Annotated[bool, typer.Option("--xml", help="With --to hl7v2: as HL7 v2.xml.")] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="With --to hl7v2: all in one file with its envelope (FHS BHS … BTS FTS).")
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +83,12 @@ def translate(
     from gateway import stateless
     from gateway.cli.losses import Losses
 
+    if (xml or batch) and to is not Target.HL7V2:
+        raise typer.BadParameter("--xml and --batch need --to hl7v2")
+    if xml and batch:
+        raise typer.BadParameter("a batch holds messages with separators: --xml or --batch")
     failed = 0
+    together: list[bytes] = []
     losses = Losses(report)
     for piece in pieces(files):
         for line in piece.notes:
@@ -86,9 +96,12 @@ def translate(
         try:
             made = stateless.translate(
                 piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain,
-                loss=loss or report is not None, message=message,
+                loss=loss or report is not None, message=message, xml=xml, sender=piece.sender,
             )  # fmt: skip
-            _put(made.output, out, f"{piece.name}{made.suffix}")
+            if batch:
+                together.append(made.output)
+            else:
+                _put(made.output, out, f"{piece.name}{made.suffix}")
         except errors.HutongError as error:
             failed += 1
             typer.echo(f"{piece.source}: {error}", err=True)
@@ -97,6 +110,8 @@ def translate(
             typer.echo(f"{piece.source}: {line}" if "\n" not in line else line, err=True)
         losses.add(piece.source, made.account, shown=loss)
     losses.finish(shown=loss)
+    if together:
+        _put(hl7v2_batch.enclosed(together), out, "batch.hl7")
     if failed:
         raise typer.Exit(1)
 
@@ -122,18 +137,18 @@ def pieces(files: list[str]) -> Iterator[Piece]:
         body = sys.stdin.buffer.read() if path is None else path.read_bytes()
         label = STDIN if path is None else str(path)
         stem = name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
-        parts, notes = messages(body)
+        parts, notes, sender = messages(body)
         for number, part in enumerate(parts, 1):
             mark = f"#{number}" if len(parts) > 1 else ""
             below = f"{stem.as_posix()}{mark.replace('#', '-')}"
-            yield Piece(label + mark, below, part, notes if number == 1 else ())
+            yield Piece(label + mark, below, part, notes if number == 1 else (), sender)
 
 
-def messages(body: bytes) -> tuple[list[bytes], tuple[str, ...]]:
-    """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames), and what its
-    envelope says wrongly; else the whole."""
+def messages(body: bytes) -> tuple[list[bytes], tuple[str, ...], str]:
+    """The HL7 v2 messages of a file that holds several (one after the other, a batch, MLLP frames), what its envelope
+    says wrongly, and whom it names as the sender; else the whole."""
     batch = hl7v2_batch.opened(body) if b"MSH" in body[:4096] or b"msh" in body[:4096] else None
-    return (list(batch.messages), batch.notes) if batch and batch.messages else ([body], ())
+    return (list(batch.messages), batch.notes, batch.sender) if batch and batch.messages else ([body], (), "")
 
 
 def _sources(file: str) -> list[tuple[Path | None, PurePath]]:

@@ -1,14 +1,16 @@
 """A batch or a file with several messages → its messages, byte for byte, and what the envelope says of them (HL7 v2.5.1
-§2.10.3: FHS BHS … BTS FTS). Counts that differ are told, never a reason to refuse what is there."""
+§2.10.3: FHS BHS … BTS FTS). Counts that differ are told, never a reason to refuse what is there. And messages → a file
+with one batch."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from gateway.codec.hl7v2_escape import escape
 from gateway.codec.hl7v2_lines import MESSAGES_LIMIT
 from gateway.errors import Permanent
 
@@ -56,6 +58,16 @@ def opened(body: bytes) -> Batch | None:
         control_id=next((each[11] for each in heads if each[11]), ""),
         notes=tuple(_notes(lines, len(messages))),
     )
+
+
+def enclosed(messages: Sequence[bytes], *, sender: str = "", control_id: str = "", moment: str = "") -> bytes:
+    """A file with one batch of these messages, which are in one charset: FHS BHS … BTS FTS, with their counts. `sender`
+    (FHS-4, BHS-4) and `control_id` (FHS-11, BHS-11) are ASCII; `moment` is YYYYMMDDHHMMSS."""
+    head = f"^~\\&|HUTONG|{escape(sender)}|||{moment}||||{escape(control_id)}".rstrip("|")
+    whole = b"".join(each.rstrip(b"\r\n") + b"\r" for each in messages)
+    return b"".join((
+        f"FHS|{head}\rBHS|{head}\r".encode(), whole, f"BTS|{len(messages)}\rFTS|1\r".encode(),
+    ))  # fmt: skip
 
 
 def _messages(body: bytes) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.codec.hl7v2_batch import enveloped, opened
+from gateway.codec.hl7v2_batch import enclosed, enveloped, opened
 
 HEAD = b"FHS|^~\\&|LIS|TOWN|||20260312||||F1\rBHS|^~\\&|LIS|TOWN^1.2^ISO|||20260312||||B1\r"
 
@@ -82,3 +82,11 @@ def test_an_empty_batch_says_so() -> None:
 def test_nothing_breaks_it(body: bytes) -> None:
     opened(body)
     opened(HEAD + body)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5))
+def test_a_batch_that_is_written_reads_as_its_messages(numbers: list[int]) -> None:
+    messages = [told(each) for each in numbers]
+    found = opened(enclosed(messages, sender="TOWN", control_id="B7", moment="20260312080000"))
+    assert found is not None
+    assert (list(found.messages), found.sender, found.control_id, found.notes) == (messages, "TOWN", "B7", ())
