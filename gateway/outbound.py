@@ -20,7 +20,7 @@ from gateway.fhir import bundle as bundles
 from gateway.fhir import json, reference
 from gateway.mapping.context import KEY
 from gateway.mapping.maps import Address, Maps
-from gateway.model import Community, Delivery, Member, Receipt, Resource, Subscription
+from gateway.model import Change, Community, Delivery, Member, Receipt, Resource, Subscription
 from gateway.store.record import Record
 from gateway.transport import Sender
 
@@ -48,6 +48,8 @@ class Dispatcher:
             change = delivery.change
             resources = self.record.related(reader, change.type, change.id, change.transaction)
             self._add_pointing(reader, resources, change.reference)
+            if self.subscription.format == "hl7v2" and change.reference in resources:
+                self._add_head(reader, resources, change)
             at = self._committed(reader, delivery)
         if change.reference not in resources:
             raise Configuration(
@@ -75,6 +77,21 @@ class Dispatcher:
             if other and other not in resources:
                 type_, _, id_ = other.partition("/")
                 resources.update(self.record.related(reader, type_, id_, 1 << 62, depth=0))
+
+    def _add_head(self, reader: Reader, resources: dict[str, Resource], change: Change) -> None:
+        """What the message of this change said of itself (EVN-4 to EVN-7, MSH-8, MSH-19 …), and whom it names."""
+        asked = [("target", change.reference), ("_sort", "-_lastUpdated"), ("_count", "10")]
+        found = self.record.search("Provenance", asked, reader=reader).matches
+        for stored in (each for each in found if each.transaction == change.transaction):
+            provenance = stored.resource
+            targets = (str(each.get("reference", "")) for each in provenance.get("target", ()))
+            agents = (str(each.get("who", {}).get("reference", "")) for each in provenance.get("agent", ()))
+            place = str(provenance.get("location", {}).get("reference", ""))
+            heads = (each for each in targets if each.startswith("MessageHeader/"))
+            for name in (stored.reference, *heads, *agents, place):
+                type_, _, id_ = name.partition("/")
+                if id_ and name not in resources:
+                    resources.update(self.record.related(reader, type_, id_, change.transaction, depth=0))
 
     def address(self, delivery: Delivery, at: datetime) -> Address:
         """For whom it is written."""

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from conformance.message import Message
+from gateway.codec import hl7v2
 from gateway.errors import Configuration, HutongError
 from gateway.fhir import json as fhir_json
 from gateway.fhir import validate
@@ -200,3 +201,23 @@ async def test_what_is_gone_is_said(house: House) -> None:
     gone = replace(delivery, change=changed("DiagnosticReport", "nowhere", 1, 1))
     with pytest.raises(Configuration, match="no longer holds"):
         dispatcher(house, "county-laboratory").write(gone)
+
+
+async def test_what_the_event_was_is_said_again(house: House) -> None:
+    """EVN-4 to EVN-7 and the protection of the message that made the change, not those of another."""
+    head = "MSH|^~\\&|HIS|COUNTY|||20260312080000|V|ADT^{event}|{number}|P|2.5.1|||||CHN|UNICODE UTF-8\r"
+    body = "EVN|{event}|20260312080000||{reason}|9001^赵^敏|20260312075500|COUNTY\r"
+    body += "PID|1||300001^^^COUNTY^PI||张^伟||19750618|M\rPV1|1|I|内科^^3床||||||||||||||||V1^^^COUNTY^VN\r"
+    for number, (event, reason) in enumerate((("A01", "01"), ("A03", "02")), 1):
+        await house.walk((head + body).format(event=event, number=number, reason=reason).encode())
+    (visit,) = house.store.search("Encounter", "").matches
+    for version, event, reason in ((1, "A01", "01"), (2, "A03", "02")):
+        stored = house.store.vread("Encounter", visit.id, version)
+        assert stored is not None
+        change = changed("Encounter", visit.id, version, stored.transaction)
+        made = dispatcher(house, "county-laboratory", message="ADT_A01")
+        written = made.write(Delivery(id=1, subscription="x", key="", change=change, idempotency="N1"))
+        (evn,) = [each for each in hl7v2.decode(written).segments if each[0] == "EVN"]
+        assert evn[1:3] == [event, "20260312080000"]
+        assert evn[4:] == [reason, "9001^赵^敏", "20260312075500", "COUNTY"]
+        assert hl7v2.decode(written).segments[0][8] == "V"

@@ -124,7 +124,7 @@ def check(message: Checked, *, known_kinds: Container[str] | None = None) -> lis
     if not problems and header.kind not in _WITHOUT_PATIENT:
         names = {segment[0] for segment in message.segments}
         needed = (name for name in _NEEDED.get(header.code, ()) if name not in names)
-        problems.extend(_problem("100", name, f"a {header.code} message needs this segment") for name in needed)
+        problems.extend(_problem("100", name, f"{header.code} messages need this segment") for name in needed)
     return problems
 
 

@@ -33,7 +33,7 @@ def parts(segments: list[Segment], structure: Structure, notes: list[str]) -> li
     for other in others:
         if segments[other][2:] != segments[first][2:]:
             raise Permanent(
-                f"the message is about two patients, and a {structure.name} is about one",
+                f"the message is about two patients, and {structure.name} is about one",
                 place=f"{PERSON}[{len([each for each in starts if each <= other])}]", code="101",
                 remedy="it is kept; send one message for each patient",
             )  # fmt: skip
@@ -60,7 +60,7 @@ def by_patient(leads: Sequence[Resource], graph: Graph, structure: Structure) ->
             found[id(person)].append(person)
     if len(found) > 1 and structure.each != PERSON:
         raise Permanent(
-            f"the resources are about {len(found)} patients, and a {structure.name} is about one",
+            f"the resources are about {len(found)} patients, and {structure.name} is about one",
             place="Bundle.entry",
             remedy="give one Bundle for each patient",
         )

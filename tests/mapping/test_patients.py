@@ -68,7 +68,7 @@ def test_they_are_written_as_they_came() -> None:
     assert told == [
         ("PID", "1", "300001^^^LAB^PI"), ("OBX", "1", "5.60"), ("PID", "2", "300002^^^LAB^PI"), ("OBX", "1", "15.60"),
     ]  # fmt: skip
-    with pytest.raises(Permanent, match="about 2 patients, and a OUL_R24 is about one"):
+    with pytest.raises(Permanent, match="about 2 patients, and OUL_R24 is about one"):
         maps().from_fhir(resources, leads, structure="OUL_R24", to=to)
 
 

@@ -125,7 +125,7 @@ def _reason(type_: str, way: Leaf, written: dict[str, list[tuple[tuple[str, ...]
     if way[0] in OWN:
         return "the record's own, no message says it"
     if type_ not in written:
-        return f"{structure} has no place for a {type_}"
+        return f"{structure} has no place for {type_}"
     lines = lines_of(written, type_, way)
     if not lines:
         return f"no line of {structure} writes {type_}.{'.'.join(plain(way))}"
