@@ -129,7 +129,7 @@ def _event(code: str, structure: str, segments: Sequence[Segment]) -> tuple[str,
 
 def _mend_result(segments: Sequence[Segment], index: int, notes: list[Note], origins: Origins) -> None:
     segment = segments[index]
-    if _plain(segment) and "10^" not in "|".join(segment):
+    if _plain(segment) and "10^" not in "|".join(segment[5:8]):
         return
     place = _place(segments, index)
     if not _plain(segment):

@@ -36,7 +36,7 @@ def full_url(type: str, key: str) -> str:
 
 def condition(system: str, value: str) -> str:
     """`identifier=system|value`, both percent-encoded; without a system `identifier=|value`."""
-    return f"{_of_system(system)}{value if value.isascii() and value.isalnum() else _quoted(value)}"
+    return f"{_of_system(system)}{value if value.isascii() and value.isalnum() else _UNSAFE.sub(_percent, value)}"
 
 
 @lru_cache(maxsize=1024)  # systems are few

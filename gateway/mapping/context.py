@@ -33,18 +33,32 @@ CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
 class Entry:
     """One resource of the Bundle while it is being made."""
 
-    __slots__ = ("deletes", "full_url", "key", "keyed", "once", "origins", "parts", "reopen", "resource")
+    __slots__ = (
+        "condition",
+        "deletes",
+        "full_url",
+        "key",
+        "keyed",
+        "once",
+        "origins",
+        "parts",
+        "reopen",
+        "resource",
+        "shown",
+    )
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
         self.full_url = full_url
         self.resource = resource
         self.once = once
         self.keyed = keyed  # the identifier by which it is found again; None: by its own id
+        self.condition = ""  # the same as a condition of the request, where that is known already
         self.key = "|".join(keyed) if keyed else ""
         self.origins: list[Any] = []  # the remembered ones that went into it (memory.py)
         self.deletes: list[str] = []
         self.parts: list[tuple[str, str]] = []  # (list, fullUrl): what it no longer has to do with
         self.reopen = False  # its status may move back
+        self.shown: str | None = None  # the name that references to it show, once it has one
 
 
 class Context:
@@ -241,7 +255,8 @@ class Context:
         keyed = None if key and not spare else _identity(resource)
         if keyed is None and type_ in IDENTIFIED:
             keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
-            resource["identifier"] = [*resource.get("identifier", ()), {"system": KEY, "value": keyed[1]}]
+            own = {"system": KEY, "value": keyed[1]}
+            resource["identifier"] = [*resource["identifier"], own] if "identifier" in resource else [own]
         name = f"{keyed[0]}|{keyed[1]}" if keyed else f"{self.facility}/{self.control_id}/{key or self._next(type_)}"
         full_url = bundles.full_url(type_, name)
         entry = self.entries.get(full_url)
@@ -306,9 +321,10 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
     identifiers = resource.get("identifier") or ()
     if isinstance(identifiers, dict):
         identifiers = (identifiers,)
-    return next(
-        ((each["system"], each["value"]) for each in identifiers if each.get("system") and each.get("value")), None
-    )
+    for each in identifiers:
+        if (system := each.get("system")) and (value := each.get("value")):
+            return system, value
+    return None
 
 
 def unite(kept: Resource, other: Resource) -> None:
@@ -372,9 +388,9 @@ def _entry(entry: Entry) -> dict[str, Any]:
     if entry.keyed is None:  # no identifier element, such as MessageHeader: found again by its deterministic id
         request = {"method": "PUT", "url": f"{type_}/{resource['id']}"}
     elif entry.once:
-        request = bundles.create(type_, *entry.keyed)
+        request = {"method": "POST", "url": type_, "ifNoneExist": entry.condition or bundles.condition(*entry.keyed)}
     else:
-        request = bundles.update(type_, *entry.keyed)
+        request = {"method": "PUT", "url": f"{type_}?{bundles.condition(*entry.keyed)}"}
     if entry.deletes or entry.reopen or entry.parts:
         return bundles.entry(
             resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen, parts=entry.parts

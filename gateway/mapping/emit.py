@@ -215,7 +215,8 @@ class BlockEmitter:
         elif constants is not None:
             write.add(f"    link_each(r, {steps}, [e], {write.object(constants)})")
         elif len(path.elements) == 1:  # nearly always, and nearly always the first
-            name, reference = path.leaf.name, f"reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e)"
+            name = path.leaf.name
+            reference = "reference_shown(e)" if link.type in runtime.SHOWN else "{'reference': e.full_url}"
             if self.target.fresh(name):
                 write.add(f"    r[{name!r}] = {f'[{reference}]' if path.leaf.many else reference}")
                 self.target.touched.add(name)
@@ -239,7 +240,9 @@ class BlockEmitter:
                 pair = self.writer.object(datatypes()[part.datatype].into)
                 parts.append(f"({pair}({self._key_text(part.field)}, context) or '')")
             else:
-                parts.append(f"({' or '.join(map(self._key_part, part))})")
+                found = [self._key_part(each) for each in part]
+                said = next((index for index, each in enumerate(found) if each == "'there'"), len(found))
+                parts.append(f"({' or '.join(found[: said + 1])})")
         if self.block.spare:
             content = (
                 f", {self.source.there(self.block.segments[-1])}"
@@ -252,13 +255,16 @@ class BlockEmitter:
     def _key_part(self, found: Link | Field) -> str:
         if isinstance(found, Link):
             return f"(scope[{found.type!r}].key if {found.type!r} in scope else '')"
-        return "''" if self.source.state(found) is State.EMPTY else f"said({self._key_text(found)})"
+        if self.source.state(found) is State.EMPTY:
+            return "''"
+        text = self._key_text(found)
+        return text if text == "'there'" else f"said({text})"
 
     def _key_text(self, found: Field) -> str:
         raw = self.source.raw(found)
         if found.number and not found.repeats:  # '*' takes the whole field
             raw = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
-        return raw
+        return "'there'" if raw == "first('there')" else raw
 
 
 def _applying(lines: tuple[Line, ...], structure: str) -> Iterator[Line]:

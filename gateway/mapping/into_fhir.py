@@ -30,7 +30,7 @@ Head = dict[tuple[int, int], "Entry | None"]  # by block and segment
 
 
 _CALLED = (
-    "component", "first", "said", "field", "chosen", "complete", "further", "node", "link", "link_each", "refer",
+    "component", "first", "said", "chosen", "complete", "further", "node", "link", "link_each", "refer",
     "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
 )  # fmt: skip
 
@@ -48,8 +48,12 @@ class ListLink:
     parted: str = ""  # the list from which these are taken out
 
     def set(self, entry: Entry, made: Made, context: Context) -> None:
-        if self.condition and not runtime.possible(self.condition, context):
-            return
+        """Where its condition can hold."""
+        if self.condition is None or runtime.possible(self.condition, context):
+            self.apply(entry, made, context)
+
+    def apply(self, entry: Entry, made: Made, context: Context) -> None:
+        """Links an entry to what was made."""
         found = [each for each in dict.fromkeys(made.get(self.type, ())) if each is not entry]
         if self.parted:
             entry.parts.extend((self.parted, each.full_url) for each in found)
@@ -76,6 +80,12 @@ class CompiledBlock:
     only: str = ""  # the one segment without which it makes nothing; "" where several may do
     beside: bool = False  # another block of the group makes something of the same segments
     head: bool = False  # it reads what stands before the patients of a message alone
+
+    def links_with(self, facts: Mapping[str, str]) -> tuple[ListLink, ...]:
+        """The links that a message of these facts may have."""
+        return tuple(
+            each for each in self.links if each.condition is None or runtime.possible_with(each.condition, facts)
+        )
 
 
 def _compiled(
@@ -183,7 +193,7 @@ class StructureMap:
             walk = _Walk(context, outlines, [], head)
             made = self._group(root, self.plans.root(root, outlines, context.facts), walk, {}, {})
             for link, entry in walk.last:
-                link.set(entry, made, context)
+                link.apply(entry, made, context)
         if astray:
             said.append(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
         for each in said:
@@ -195,28 +205,29 @@ class StructureMap:
         scope = dict(around)
         near = outer | {name: found[0] for name, found in instance.segments.items()}
         made: Made = {}
-        linked: list[tuple[CompiledBlock, Entry]] = []
+        linked: list[tuple[tuple[ListLink, ...], Entry]] = []
         self._blocks(instance, plan, near, walk, scope, made, linked)
         for children in instance.children.values():
             for child in children:
                 below = self.plans.below(plan, child, walk.outlines)
                 for type_, entries in self._group(child, below, walk, scope, near).items():
                     made.setdefault(type_, []).extend(entries)
-        for link, entry in ((link, entry) for compiled, entry in linked for link in compiled.links):
-            if link.everywhere:
-                walk.last.append((link, entry))
-            else:
-                link.set(entry, made, context)
+        for links, entry in linked:
+            for link in links:
+                if link.everywhere:
+                    walk.last.append((link, entry))
+                elif link.type in made or link.demanded:
+                    link.apply(entry, made, context)
         return made
 
     def _blocks(
         self, instance: Instance, plan: Plan, near: Near, walk: _Walk, scope: dict[str, Entry], made: Made,
-        linked: list[tuple[CompiledBlock, Entry]],
+        linked: list[tuple[tuple[ListLink, ...], Entry]],
     ) -> None:  # fmt: skip
         """The blocks of one group; `linked`: what is linked when everything below has been made."""
         context, head = walk.context, walk.head
         beside: dict[int | str, dict[str, Entry]] = {}  # what the same segment has become
-        for function, name, index, compiled in plan.steps:
+        for function, name, index, compiled, links in plan.steps:
             item = instance.segments[name][index] if name else None
             own = beside.setdefault(id(item) if name else compiled.only, {}) if compiled.beside else None
             if head is None or not compiled.head:
@@ -233,8 +244,8 @@ class StructureMap:
             if not compiled.apart:
                 scope[type_] = entry
             made.setdefault(type_, []).append(entry)
-            if compiled.links:
-                linked.append((compiled, entry))
+            if links:
+                linked.append((links, entry))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from gateway.mapping.datatypes import Pair
 from gateway.mapping.forms import Form
 from gateway.mapping.library import Library
 from gateway.mapping.outline import State
-from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, place_of
+from gateway.mapping.source_code import SIMPLE, SourceCode, Writer, chain_of, field_of, place_of
 from gateway.mapping.syntax import Block, Field, Line
 from gateway.mapping.target_code import TargetCode
 
@@ -139,7 +139,7 @@ class LineCode:
         if found.where:
             write.add(f"if not ({self.source.condition(found.where, 's')}):")
             write.add("    continue")
-        raw = f"field(s, {found.number})"
+        raw = field_of("s", found.number)
         if found.repeats:
             write.add(f"for x in {raw}.replace({BREAK!r}, '~').split('~'):")  # a line is written as a repetition is
             write.depth += 1
@@ -164,7 +164,7 @@ class LineCode:
         write = self.writer
         made = write.name("v")
         given = [
-            f"field(s, {each.number})" if own and each.segment == own else self.source.raw(each)
+            field_of("s", each.number) if own and each.segment == own else self.source.raw(each)
             for each in line.arguments[: pair.fields]
         ]
         words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]

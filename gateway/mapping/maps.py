@@ -111,17 +111,18 @@ class Maps:
         header = message.header
         named = (header.sending_facility, header.sending_application)
         facility = next((each for each in map(str.strip, named) if each), member or "unknown")
+        country = profile.country or "".join(header.fields[17:18]).strip()
         context = Context(
             profile=profile,
             facility=facility,
-            memory=None if explain or hidden else self._memory.of(profile, facility),
+            memory=None if explain or hidden else self._memory.of(profile, f"{facility}\n{country}"),
             control_id=header.control_id,
             charset=message.charset,
             occasion=occasion(message),
             facts={"EVENT": header.trigger, "STRUCTURE": name, "MESSAGE": header.code, "VERSION": header.version},
             systems=self.library.coding_systems,
             hidden=hidden,
-            country=profile.country or "".join(header.fields[17:18]).strip(),
+            country=country,
         )
         context.lineage = [] if explain else None
         moves = moves_of(profile)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.fhir import shapes
+from gateway.fhir.bundle import condition
 from gateway.fhir.fragment import frozen, thawed
 from gateway.mapping.context import KEY, Context, Entry, unite
 from gateway.mapping.datatypes import Into
@@ -26,7 +27,7 @@ _SENDERS = 64
 
 
 class Memory:
-    """The tables of all senders, each by its profile and facility."""
+    """The tables of all senders, each by its profile, facility and country (MSH-17)."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[tuple[Profile, Tables]]] = {}
@@ -80,11 +81,8 @@ class Known:
     resource: dict[str, Any]  # its members are fragments
     reference: dict[str, str]
     around: tuple[Known, ...] = ()  # what it is part of
-
-    @property
-    def plain(self) -> bool:
-        """Does the reference hold texts only?"""
-        return "extension" not in self.reference and "identifier" not in self.reference
+    condition: str = ""  # of the request that creates it
+    plain: bool = False  # the reference holds texts only
 
 
 def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -105,6 +103,7 @@ def _again(known: Known, context: Context) -> None:
     if entry is None:
         entry = Entry(full_url=known.full_url, resource=dict(known.resource), once=True, keyed=known.keyed)
         entry.origins.append(known)
+        entry.condition = known.condition
         context.entries[known.full_url] = entry
     elif known not in entry.origins:
         entry.origins.append(known)
@@ -120,9 +119,15 @@ def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
     reference = into(raw, context)
     context.made = None
     if told == (context.told, len(context.unknown)) and _plain(raw) and made and all(map(_lasting, made)):
-        *around, last = (Known(entry.full_url, entry.keyed or ("", ""), each, {}) for each, entry, _ in made)
-        keep(table, raw, replace(last, reference=thawed(reference), around=tuple(around)))
+        *around, last = (_known(each, entry) for each, entry, _ in made)
+        plain = not any(isinstance(each, dict | list) for each in reference.values())
+        keep(table, raw, replace(last, reference=thawed(reference), around=tuple(around), plain=plain))
     return reference
+
+
+def _known(resource: Resource, entry: Entry) -> Known:
+    keyed = entry.keyed or ("", "")
+    return Known(entry.full_url, keyed, resource, {}, condition=condition(*keyed))
 
 
 def _lasting(made: tuple[Resource, Entry, bool]) -> bool:

@@ -35,10 +35,12 @@ class Compiled(Protocol):
     def function(self) -> Function: ...
     @property
     def repeated(self) -> str: ...
+    def links_with(self, facts: Mapping[str, str]) -> tuple[Any, ...]: ...
 
 
 class Plan:
-    """What is done for one group. A step: the function, the segment that it is for and which of them, its block."""
+    """What is done for one group. A step: the function, the segment that it is for and which of them, its block, its
+    links that these messages may have."""
 
     __slots__ = ("below", "group", "known", "met", "own", "steps")
 
@@ -46,7 +48,7 @@ class Plan:
         self.group = group
         self.own = own
         self.known = known
-        self.steps: list[tuple[Function, str, int, Any]] = []
+        self.steps: list[tuple[Function, str, int, Any, tuple[Any, ...]]] = []
         self.below: dict[Key, Plan] = {}
         self.met = 0
 
@@ -75,8 +77,10 @@ class Plans:
         known, widths, found = self._outlines, self.widths, {}
         for segment in segments:
             name = segment[0]
-            sizes = list(map(len, segment))
-            key = (name, bytes(map(bool, sizes[: widths.get(name, 0)])), sum(sizes) < _LARGE and _plain(segment))
+            fields = segment[3:] if name == "MSH" else segment  # MSH-2 names the signs
+            text = "|".join(fields) if sum(map(len, fields)) < _LARGE else "~"
+            plain = "~" not in text and '""' not in text  # no field repeats, and none is an explicit null
+            key = (name, bytes(map(bool, segment[: widths.get(name, 0)])), plain)
             outline = known.get(key)
             if outline is None:
                 outline = known[key] = Outline(*key)
@@ -111,17 +115,18 @@ class Plans:
         for compiled in self.groups[instance.group]:
             if near.keys().isdisjoint(compiled.block.segments):
                 continue
+            links = compiled.links_with(around.facts)
             if not compiled.repeated:
-                plan.steps.append((compiled.function, "", 0, compiled))
+                plan.steps.append((compiled.function, "", 0, compiled, links))
             for index in range(len(own.get(compiled.repeated, ()))):
-                plan.steps.append((compiled.function, compiled.repeated, index, compiled))
+                plan.steps.append((compiled.function, compiled.repeated, index, compiled, links))
         return plan
 
     def _met(self, plan: Plan) -> Plan:
         if plan.met < _OFTEN:
             plan.met += 1
             if plan.met == _OFTEN and self.special is not None:
-                steps = [(self._special(plan, *step), *step[1:]) for step in plan.steps]
+                steps = [(self._special(plan, *step[:4]), *step[1:]) for step in plan.steps]
                 plan.steps = [(function, *rest) for function, *rest in steps if function is not None]
         return plan
 
@@ -145,12 +150,6 @@ class Plans:
             every = frozenset(each.segment for each in fields_of(block) if each.every)
             found = self._reads[id(block)] = block, segments_of(block), every, sorted(_facts(block))
         return found
-
-
-def _plain(segment: Segment) -> bool:
-    """Does no field repeat, and is none an explicit null?"""
-    text = "|".join(segment[3:] if segment[0] == "MSH" else segment)
-    return "~" not in text and '""' not in text
 
 
 def _facts(block: Block) -> set[str]:

@@ -26,19 +26,27 @@ def link(context: Context) -> None:
     reports = [each for each in context.entries.values() if each.resource["resourceType"] == "DiagnosticReport"]
     for report in reports:
         results = _results(report, context)
-        if any(number for _, number in results):
+        if [number for _, number in results if number]:
             _by_number(results)
         if extension := _said(report.resource, PARENT):
             _by_parent(report, extension, results, reports, context)
 
 
 def _results(report: Entry, context: Context) -> Results:
-    found = (context.entries.get(each.get("reference", "")) for each in report.resource.get("result", ()))
-    return [(each, _said(each.resource, SUB_ID)) for each in found if each is not None]
+    made = context.entries
+    found = [made.get(each.get("reference", "")) for each in report.resource.get("result", ())]
+    return [
+        (each, _said(each.resource, SUB_ID) if "extension" in each.resource else "")
+        for each in found
+        if each is not None
+    ]
 
 
 def _said(resource: Resource, url: str) -> str:
-    return next((str(each["valueString"]) for each in resource.get("extension", ()) if each.get("url") == url), "")
+    for each in resource.get("extension", ()):
+        if each.get("url") == url:
+            return str(each["valueString"])
+    return ""
 
 
 def _by_number(results: Results) -> None:

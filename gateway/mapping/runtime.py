@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gateway.mapping.context import Context, Entry
-from gateway.mapping.structure import Instance, Segment
+from gateway.mapping.structure import Instance, Segment, all_of
 from gateway.mapping.syntax import Condition
 
 _OPEN = ("", "BESIDE", "UNDER")  # no facts of the whole message
@@ -40,12 +40,8 @@ def said(text: str) -> str:
     return "" if text == NULL else text.strip()
 
 
-def field(segment: Segment, number: int) -> str:
-    return segment[number] if len(segment) > number else ""
-
-
 def chosen(instance: Instance, name: str) -> Iterable[Segment]:
-    return instance.every(name) if instance.children else instance.segments.get(name, ())
+    return all_of(instance, name) if instance.children else instance.segments.get(name, ())
 
 
 def judged(condition: Condition, known: Callable[[Condition], bool | None]) -> bool | None:
@@ -72,9 +68,14 @@ def settled(condition: Condition, structure: str) -> bool | None:
 def possible(condition: Condition, context: Context) -> bool:
     """Can a condition hold, judged by the facts of the message alone (EVENT, STRUCTURE …)? Going back, what it asks of
     source fields is open: there the element being present is the condition."""
+    return possible_with(condition, context.facts)
+
+
+def possible_with(condition: Condition, facts: Mapping[str, str]) -> bool:
+    """The same, of a message of these facts."""
 
     def known(each: Condition) -> bool | None:
-        return None if each.fact in _OPEN else context.facts.get(each.fact) in each.values
+        return None if each.fact in _OPEN else facts.get(each.fact) in each.values
 
     return judged(condition, known) is not False
 
@@ -206,7 +207,12 @@ def reference_to(entry: Entry) -> dict[str, str]:
 def reference_shown(entry: Entry) -> dict[str, str]:
     if entry.resource["resourceType"] not in SHOWN:
         return {"reference": entry.full_url}
-    return {"reference": entry.full_url, **display(entry)}
+    if entry.shown is None:
+        text = display(entry).get("display")
+        if text is None:  # it may get a name yet
+            return {"reference": entry.full_url}
+        entry.shown = text
+    return {"reference": entry.full_url, "display": entry.shown}
 
 
 def display(entry: Entry) -> dict[str, str]:

@@ -133,7 +133,7 @@ class SourceCode:
             return self._of_message(condition)
         found = condition.field
         if segment:
-            return self._tested(found, condition, f"field({segment}, {found.number})")
+            return self._tested(found, condition, field_of(segment, found.number))
         return self._asked(found, condition)
 
     def _of_message(self, condition: Condition) -> str:
@@ -152,7 +152,7 @@ class SourceCode:
         if found.every:
             if self.known is not None and found.segment not in self.known.names:
                 return "False"
-            each = self._tested(found, condition, f"field(s, {found.number})")
+            each = self._tested(found, condition, field_of("s", found.number))
             return f"any({each} for s in chosen(g, {found.segment!r}))"
         state = self.state(found)
         if state is State.EMPTY:
@@ -167,6 +167,11 @@ class SourceCode:
             return f"{part} not in ('', NULL)"
         value = part if found.component else f"({part} if {part}.isalnum() else first({part}))"
         return f"{value} in {self.writer.object(frozenset(condition.values))}"
+
+
+def field_of(segment: str, number: int) -> str:
+    """An expression for a field of a segment that may be shorter."""
+    return f"({segment}[{number}] if len({segment}) > {number} else '')"
 
 
 def _joined(operator: str, parts: list[str]) -> str:

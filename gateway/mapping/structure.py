@@ -22,7 +22,7 @@ _SAID = ""  # among what is astray: a segment's place followed from what it says
 class Instance:
     """One occurrence of a group: its segments by name, the groups below it, and the order in which all came."""
 
-    __slots__ = ("children", "group", "order", "parent", "segments")
+    __slots__ = ("children", "found", "group", "order", "parent", "segments")
 
     def __init__(self, group: int, parent: Instance | None) -> None:
         self.group = group
@@ -30,6 +30,7 @@ class Instance:
         self.segments: dict[str, list[Segment]] = {}
         self.children: dict[int, list[Instance]] = {}
         self.order: list[Segment | Instance] = []
+        self.found: dict[str, list[Segment]] = {}  # what `all_of` was asked for
 
     def add(self, segment: Segment) -> None:
         self.segments.setdefault(segment[0], []).append(segment)
@@ -63,6 +64,14 @@ class Instance:
                 yield from part.every(name)
             elif part[0] == name:
                 yield part
+
+
+def all_of(instance: Instance, name: str) -> list[Segment]:
+    """The same of a tree that is complete: looked for once."""
+    found = instance.found.get(name)
+    if found is None:
+        found = instance.found[name] = list(instance.every(name))
+    return found
 
 
 class Layout:

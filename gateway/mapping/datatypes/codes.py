@@ -246,8 +246,7 @@ def listed_pair(listed: CodeList) -> Pair:
             value = {key: each for key, each in value.items() if key != "text"}
         return cwe_back({**value, "coding": kept}, context)
 
-    # what it makes depends on MSH-17 too, so it is not remembered by its text alone
-    return Pair(listed_into, listed_back, fits=("CodeableConcept",), coded=not listed.system)
+    return Pair(listed_into, listed_back, fits=("CodeableConcept",), coded=True)
 
 
 def coding_pair(name: str, system: str, into: dict[str, str] | None, back: dict[str, str]) -> Pair:

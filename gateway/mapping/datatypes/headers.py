@@ -138,10 +138,10 @@ def _parted(uri: str) -> tuple[str, str]:
 
 
 PAIRS = {
-    "MSG": Pair(event_into, event_back, fits=("Coding",)),
+    "MSG": Pair(event_into, event_back, fits=("Coding",), coded=True),
     "message": Pair(message_into, message_back, fits=("Identifier",)),
     "protection": Pair(protection_into, protection_back, fits=("Coding",)),
-    "endpoint": Pair(endpoint_into, nothing_back, fits=("url", "uri")),
-    "universal": Pair(universal_into, nothing_back, fits=("Identifier",)),
+    "endpoint": Pair(endpoint_into, nothing_back, fits=("url", "uri"), coded=True),
+    "universal": Pair(universal_into, nothing_back, fits=("Identifier",), coded=True),
     "HD": Pair(site_into, site_back, makes="Location", fits=("Reference",)),
 }

@@ -232,5 +232,5 @@ PAIRS = {
     "EIP": Pair(eip_into, eip_back, fits=("Identifier",)),
     "national": Pair(national_into, cx_back, fits=("Identifier",)),
     "uid": Pair(uid_into, uid_back, fits=("Identifier",)),
-    "organization": Pair(organization_number_into, organization_number_back, fits=("Identifier",)),
+    "organization": Pair(organization_number_into, organization_number_back, fits=("Identifier",), coded=True),
 }
