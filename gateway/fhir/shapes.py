@@ -115,19 +115,6 @@ def _reference(item: Any, references: list[str]) -> bool:
     return _by_shape("Reference")(item, references)
 
 
-def _references(items: Any, references: list[str]) -> bool:
-    """A list of them."""
-    for item in items:
-        if item.__class__ is dict and len(item) == 1 and "reference" in item:
-            text = item["reference"]
-            if text.isprintable() and text[:1] > " ":
-                references.append(text)
-                continue
-        if not (item.__class__ is Fragment and item.path == "Reference") and not _reference(item, references):
-            return False
-    return True
-
-
 _met: dict[str, dict[tuple[str, ...], Read]] = {}  # of each path the shapes that have been met
 
 
@@ -193,9 +180,6 @@ class _Shape:
         if element.many:
             most = "" if element.max is None else f" or len({value}) > {element.max}"
             self.lines.append(f"    if {value}.__class__ not in LISTS or not {value}{most}: return False")
-            if element.inside == "Reference":
-                self._unless(f"{self._object(_references)}({value}, references)")
-                return
             self.lines.append(f"    for x in {value}:")
             self._one(element, "x", "        ")
         else:
@@ -205,7 +189,14 @@ class _Shape:
 
     def _one(self, element: Element, value: str, indent: str) -> None:
         """One value; an object of a shape that was met before is read without asking."""
-        if not element.inside or element.inside in ("Resource", "Reference", "Bundle.entry"):
+        if element.inside == "Reference":
+            self.lines.append(f"{indent}if {value}.__class__ is dict and len({value}) == 1 and 'reference' in {value}:")
+            self.lines.append(f"{indent}    t = {value}['reference']")
+            self._unless("t.isprintable() and t[:1] > ' '", f"{indent}    ")
+            self.lines.append(f"{indent}    references.append(t)")
+            self.lines.append(f"{indent}elif not ({self._valid(element, value)}): return False")
+            return
+        if not element.inside or element.inside in ("Resource", "Bundle.entry"):
             self._unless(self._valid(element, value), indent)
             return
         shapes, read = self._object(_met.setdefault(element.inside, {})), self._object(reader(element.inside))

@@ -152,8 +152,11 @@ class BlockEmitter:
             write.add("return None")
             return
         reopen = self.source.condition(self.block.reopen) if self.block.reopen else "False"
-        options = f"once={self.once}, key={self._key()}, spare={self.block.spare}, deletes=deletes, reopen={reopen}"
-        write.add(f"{'context.whole = ' if whole else ''}made = context.make(r, {options})")
+        options = {"once": str(self.once), "key": self._key(), "spare": str(self.block.spare), "reopen": reopen}
+        if any("deletes.append" in line for line in write.lines):
+            options["deletes"] = "deletes"
+        told = "".join(f", {name}={value}" for name, value in options.items() if value not in ("False", "''"))
+        write.add(f"{'context.whole = ' if whole else ''}made = context.make(r{told})")
         write.add("return made")
 
     def _later(self) -> set[str]:
@@ -240,6 +243,9 @@ class BlockEmitter:
                 pair = self.writer.object(datatypes()[part.datatype].into)
                 parts.append(f"({pair}({self._key_text(part.field)}, context) or '')")
             else:
+                if coded := self._key_of_code(part):
+                    parts.append(coded)
+                    continue
                 found = [self._key_part(each) for each in part]
                 said = next((index for index, each in enumerate(found) if each == "'there'"), len(found))
                 parts.append(f"({' or '.join(found[: said + 1])})")
@@ -251,6 +257,24 @@ class BlockEmitter:
             )
             return f"context.spare({self.block.type!r}, ({', '.join(parts)},){content})"
         return "context.ordinal('/'.join((context.facility, " + ", ".join(parts) + ")))"
+
+    def _key_of_code(self, part: tuple[Link | Field, ...]) -> str:
+        """An expression for a part that is read from one coded field alone: worked out once for each text of it."""
+        fields = [each for each in part if isinstance(each, Field) and each.number and not each.repeats]
+        places = {(each.segment, each.number) for each in fields}
+        coded = {
+            (each.segment, each.number)
+            for line in self.sourced
+            if self.library.pair(line, self._path(line)).coded
+            for each in line.sources
+        }
+        if len(fields) < len(part) or len(places) != 1 or not places <= coded or self.source.source != "segments":
+            return ""
+        if self.source.state(fields[0]) is State.EMPTY:
+            return "''"
+        raw = self.source.raw(replace(fields[0], component=0, subcomponent=0))
+        known = self.writer.object(runtime.KeyTexts(tuple((each.component, each.subcomponent) for each in fields)))
+        return f"{known}[{raw}]"
 
     def _key_part(self, found: Link | Field) -> str:
         if isinstance(found, Link):

@@ -118,6 +118,7 @@ def _compile(
         "referred": memory.referred,
         "UNMADE": memory.UNMADE,
         "kept": wording.kept,
+        "kept_beside": wording.beside,
     }
     space: dict[str, Any] = {**names, **remembering, **objects, "EMPTY": {}}
     exec(compile("\n".join(lines), f"<map of {blocks[0].place.file if blocks else ''}>", "exec"), space)  # noqa: S102 - made from checked maps only
@@ -175,8 +176,8 @@ class StructureMap:
             self.library, [block], source="segments", explain=False, once=once, structure=name, known=known
         )[0]
 
-    def run(self, segments: list[Segment], context: Context) -> None:
-        """Makes all resources of one message in the context."""
+    def run(self, segments: list[Segment], context: Context, *, large: bool = True) -> None:
+        """Makes all resources of one message in the context. `large`: it may hold a document."""
         astray: list[str] = []
         widths = self.widths
         wide = [
@@ -186,7 +187,7 @@ class StructureMap:
         said: list[str] = []
         found = patients.parts(wide, self.structure, said)
         head: Head | None = {} if len(found) > 1 else None
-        outlines = self.plans.outlines(wide)
+        outlines = self.plans.outlines(wide, large=large)
         for part in found:
             root = self.layout.place(part, astray)
             said.extend(self.layout.doubled(root))

@@ -98,6 +98,8 @@ class LineCode:
     def _plain(self, line: Line, path: paths.Path, pair: Pair, found: Field, value: str) -> None:
         """The same for a field that is known to be valued, not to repeat and not to be null."""
         write = self.writer
+        if pair.repeated:
+            return
         read = self.source.part(self.source.raw(found), found, composite=line.datatype not in SIMPLE)
         write.add(f"{value} = {read}")
         if found.component:
@@ -195,13 +197,26 @@ class LineCode:
             element = "r['extension'][-1]" if origins.nested(path) else holder
             write.add(f"{place}place({element}, {told})")
         self.trace(line, path, where)
-        if keeps and plain is pair:
+        if keeps and plain is pair and pair.coded and not words and not given:
+            self._beside(path, pair, value, made, holder)
+        elif keeps and plain is pair:
             spare = f"({', '.join(words)},)" if words else "()"
             write.add(f"if {made} != {value} or '^' in {value}:")
             write.add(f"    {made} = kept({value}, {made}, {write.object(plain)}, context, {spare})")
             write.add(f"    if {made} is not None:")
             write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
         write.depth -= 1
+
+    def _beside(self, path: paths.Path, pair: Pair, value: str, made: str, holder: str) -> None:
+        """What stands beside a coded primitive (`_status`), by its raw text; a copy where a line adds to it."""
+        write, table = self.writer, f"context.memory[{wording.BESIDE - pair.slot}]"
+        write.add(f"if {made} != {value} or '^' in {value}:")
+        write.add(f"    beside = {table}.get({value}, UNMADE)")
+        write.add("    if beside is UNMADE:")
+        write.add(f"        beside = kept_beside({table}, {value}, {made}, {write.object(pair)}, context)")
+        write.add("    if beside is not None:")
+        shared = "beside" if not self.target.extends(path) else "{'extension': [*beside['extension']]}"
+        write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {shared}")
 
     def _place(self, line: Line, path: paths.Path, rivals: tuple[origins.Rival, ...], raw: str) -> tuple[str, str]:
         """The beginning of a call that tells an element's own field, and its further arguments. `raw`: the coded text

@@ -19,6 +19,7 @@ from gateway.mapping.library import Library, read
 from gateway.mapping.memory import Memory
 from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.moves import Move, at_home, moved, moves_of, origin
+from gateway.mapping.plans import LARGE
 from gateway.mapping.provenance import occasion, provenance
 from gateway.mapping.runtime import nodes
 from gateway.mapping.syntax import Block, Export, Structure
@@ -127,7 +128,7 @@ class Maps:
         context.lineage = [] if explain else None
         moves = moves_of(profile)
         segments = at_home(moved(message.segments, moves), profile)
-        self._compiled(name, explain=explain).run(segments, context)
+        self._compiled(name, explain=explain).run(segments, context, large=len(message.body) >= LARGE)
         self._demand(self.library.structures[name], segments, context)
         result_groups.link(context)
         provenance(context, header.time, when)

@@ -23,7 +23,7 @@ _OFTEN = 8  # times that a group is met before functions are compiled for it
 _PLANS = 4096
 _OUTLINES = 4096
 _FUNCTIONS = 1024
-_LARGE = 1 << 16  # characters: a document is not copied to be looked at
+LARGE = 1 << 16  # characters: a document is not copied to be looked at
 
 
 class Compiled(Protocol):
@@ -68,8 +68,8 @@ class Plans:
         self._reads: dict[int, tuple[Block, list[str], frozenset[str], list[str]]] = {}
         self._held = 0
 
-    def outlines(self, segments: list[Segment]) -> dict[int, Outline]:
-        """The outline of each segment, by the identity of the segment."""
+    def outlines(self, segments: list[Segment], *, large: bool) -> dict[int, Outline]:
+        """The outline of each segment, by the identity of the segment. `large`: one may hold a document."""
         if len(self._outlines) > _OUTLINES or self._held > _PLANS:
             self._outlines = {}
             self._roots = {}
@@ -78,7 +78,7 @@ class Plans:
         for segment in segments:
             name = segment[0]
             fields = segment[3:] if name == "MSH" else segment  # MSH-2 names the signs
-            text = "|".join(fields) if sum(map(len, fields)) < _LARGE else "~"
+            text = "~" if large and sum(map(len, fields)) >= LARGE else "|".join(fields)
             plain = "~" not in text and '""' not in text  # no field repeats, and none is an explicit null
             key = (name, bytes(map(bool, segment[: widths.get(name, 0)])), plain)
             outline = known.get(key)

@@ -11,6 +11,8 @@ from gateway.mapping.syntax import Condition
 
 _OPEN = ("", "BESIDE", "UNDER")  # no facts of the whole message
 
+_CODES = 4096  # texts of one coded field
+_LONGEST_CODE = 200  # characters
 NULL = '""'  # explicit null (v2.5.1 §2.5.3): the receiver deletes what it has
 ABSENT: Segment = []
 
@@ -33,6 +35,28 @@ def first(raw: str) -> str:
         if separator in raw:
             raw = raw.partition(separator)[0]
     return raw
+
+
+class KeyTexts(dict[str, str]):
+    """The first component of a coded field that says something, by the text of the field."""
+
+    def __init__(self, components: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        self.components = components
+
+    def __missing__(self, raw: str) -> str:
+        found = (said(_of_key(raw, number, sub) if number else first(raw)) for number, sub in self.components)
+        text = next(filter(None, found), "")
+        if len(raw) <= _LONGEST_CODE:
+            if len(self) >= _CODES:
+                self.clear()
+            self[raw] = text
+        return text
+
+
+def _of_key(raw: str, number: int, sub: int) -> str:
+    """As lines of simple types read a component."""
+    return raw.partition("^")[0] if number == 1 and not sub else component(raw, number, sub, composite=False)
 
 
 def said(text: str) -> str:

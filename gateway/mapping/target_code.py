@@ -58,6 +58,11 @@ class TargetCode:
             write.add(f"{here}[{leaf.name!r}] = {value}")
         return here
 
+    def extends(self, path: paths.Path) -> bool:
+        """Does a line put something beside the primitive at a path?"""
+        way = "".join(f".{element.name}" for element in path.elements[:-1])
+        return any(leaf.startswith(f"{way}._{path.leaf.name}.") for leaf in self.leaves)
+
     def fresh(self, name: str) -> bool:
         """Is nothing there yet, whatever the code so far did? `value[x]` and its forms, `_x` and `x` are one."""
         return not any(_alike(name, each) for each in self.touched)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.fhir.fragment import frozen
+from gateway.fhir.shapes import valid_as
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.paths import Element, Path
@@ -19,6 +21,7 @@ from gateway.model import Resource
 
 WRITTEN = "urn:hutong:written"
 ALIKE = -2  # the table of the memory for texts of coded primitives: would we write the same?
+BESIDE = -10  # less the slot of a pair: its table for what stands beside its primitives
 _KNOWN = 4096
 FIELD = "urn:hutong:field"  # which field it stood in: origins.py
 _LONGEST = 400  # characters: what is longer is text, and its form is ours
@@ -117,6 +120,22 @@ def kept(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, .
     else:
         alike = _alike(raw, value, pair, context, words)
     return None if alike else {"extension": [{"url": WRITTEN, "valueString": raw}]}
+
+
+def beside(table: dict[Any, Any], raw: str, value: Any, pair: Pair, context: Context) -> Any:
+    """The same of a coded primitive: a fragment, remembered in a table by the raw text."""
+    if _alike(raw, value, pair, context, ()):
+        made = None
+    else:
+        made = {"extension": [{"url": WRITTEN, "valueString": raw}]}
+        if not valid_as("Element", made):
+            return made
+        made = frozen(made, "Element")
+    if "\\" not in raw:  # an escape means what the message's charset says
+        if len(table) >= _KNOWN:
+            table.clear()
+        table[raw] = made
+    return made
 
 
 def _alike(raw: str, value: Any, pair: Pair, context: Context, words: tuple[str, ...]) -> bool:

@@ -30,6 +30,7 @@ class Pair:
     # Coded fields, times of day, staff and places, never patients: what it makes follows from the raw text, the profile
     # and the sending facility alone, so it is made once and remembered (memory.py).
     coded: bool = False
+    repeated: bool = False  # makes something only of fields that repeat
     # Of persons: how many components a usual text has, and which of these (from 0) are words of their own: names and
     # numbers that stand in what is made as they came, and of which nothing else depends but their kind (forms.py).
     words: tuple[int, ...] = ()

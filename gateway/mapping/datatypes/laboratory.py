@@ -136,7 +136,7 @@ def plain_number_back(value: str, context: Context) -> str:
 
 PAIRS = {
     "measured": Pair(measured_into, measured_back, fields=1, fits=("Quantity",)),
-    "repetition": Pair(repetition_into, repetition_back, fields=4, fits=("BackboneElement",)),
+    "repetition": Pair(repetition_into, repetition_back, fields=4, fits=("BackboneElement",), repeated=True),
     "laboratory": Pair(laboratory_into, laboratory_back, fields=1, makes="Organization", fits=("Reference",)),
     "producer": Pair(producer_into, producer_back, fits=("Reference",)),
     "function": Pair(function_into, function_back, makes="Practitioner", fits=("Reference",)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -53,6 +54,7 @@ REPEATED = frozenset({  # types whose repetitions are several answers, not lines
     "NM", "SN", "CWE", "CE", "CNE", "CF", "IS", "ID", "DT", "TM", "TS", "DTM", "DR", "NR", "CQ", "VR", "SI",
 })  # fmt: skip
 WRITTEN = "urn:hutong:v2-value"  # extension of a value: OBX-2, with OBX-5 behind it, as the sender wrote them
+_PLAIN_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 _PARTED = re.compile(r"[\\^~]")
 _CLOCK = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?")
 _LONG = 200  # ST holds up to 199 characters (v2.5.1 §2.A.73)
@@ -125,6 +127,8 @@ def worded(text: str) -> tuple[str, Any]:
 def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[Any, ...] | None:
     """OBX-5 (all repetitions) by OBX-2 with the units of OBX-6 → value[x], as (type name, value) or, where a primitive
     would be written back otherwise, (type name, value, what extends it)."""
+    if kind == "NM" and _PLAIN_NUMBER.fullmatch(raw) and str(digits := Decimal(raw)) == raw:  # nearly all results
+        return "Quantity", with_unit({"value": digits}, unit_text(units, context))
     if raw == '""' or not raw.strip() or ("~" in raw and kind in REPEATED):
         return None
     unit = unit_text(units, context)
