@@ -23,7 +23,7 @@
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples
     statement   what the maps map, for tools           arrivals    which component arrives where, by trial
-    lawful      what R4 forbids is left out
+    lawful      what R4 forbids is left out        same_number   several things under one number
     accounting/ what became of every value, where each element came from
 
 Pure: no socket, no clock, no database. The laws are held by the tests in tests/mapping.

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.codec.hl7v2_escape import unescape
 from gateway.fhir import bundle as bundles
-from gateway.fhir import definitions
 from gateway.fhir.fragment import frozen
+from gateway.mapping import same_number
 from gateway.model import Profile, Resource
 
 IDENTIFIER = "urn:hutong:id:"  # urn:hutong:id:{authority}[:{type}]: numbers of an assigning authority without an OID
@@ -245,14 +245,17 @@ class Context:
 
     def make(
         self, resource: Resource, *, once: bool = False, key: str = "", spare: bool = False,
-        deletes: list[str] | None = None, reopen: bool = False,
+        deletes: list[str] | None = None, reopen: bool = False, own: bool = False,
     ) -> Entry:  # fmt: skip
         """Registers a resource; the same identifier twice in one message is the same resource.
 
         `key`: what names it where its numbers do not, or do not suffice (panels that share one filler number);
-        `spare`: only where it has none. `reopen`: its status may move back."""
+        `spare`: only where it has none. `reopen`: its status may move back. `own`: it is what its segments are about:
+        where its number stands for something else already, it is another one (same_number.py)."""
         type_ = resource["resourceType"]
         keyed = None if key and not spare else _identity(resource)
+        if own and keyed is not None and bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}") in self.entries:
+            keyed = self._another(resource, keyed)
         if keyed is None and type_ in IDENTIFIED:
             keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
             own = {"system": KEY, "value": keyed[1]}
@@ -267,9 +270,9 @@ class Context:
             entry = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
             self.entries[full_url] = entry
         else:
-            if _other_substance(entry.resource, resource):
+            if same_number.other_substance(entry.resource, resource):
                 self.note(f"one number stands over several medicines: the {type_} tells of the first only")
-            unite(entry.resource, resource)
+            same_number.unite(entry.resource, resource)
             if self.lineage is not None:
                 self.united.append((resource, entry))
             entry.once = entry.once and once
@@ -281,6 +284,25 @@ class Context:
         if self.made is not None and shared is not None:
             self.made.append((shared, entry, once))
         return entry
+
+    def _another(self, resource: Resource, keyed: tuple[str, str]) -> tuple[str, str]:
+        """What names a resource whose number was said before: the number, where it says the same thing again; else a
+        key of the number and of what it is about, the same on each arrival."""
+        type_ = resource["resourceType"]
+        key = f"{keyed[0]}|{keyed[1]}/{same_number.about(resource, self._code_of)}"
+        count = 1
+        while (entry := self.entries.get(bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}"))) is not None:
+            if not same_number.differs(entry.resource, resource):
+                return keyed
+            keyed = (KEY, key if count == 1 else f"{key}#{count}")
+            count += 1
+        resource["identifier"] = [*resource["identifier"], {"system": KEY, "value": keyed[1]}]
+        self.note(f"one number stands over several things: each further {type_} has a key of its own beside it")
+        return keyed
+
+    def _code_of(self, reference: str) -> Any:
+        entry = self.entries.get(reference)
+        return entry.resource.get("code") if entry else None
 
     def _next(self, type_: str) -> int:
         self._counts[type_] = self._counts.get(type_, 0) + 1
@@ -325,55 +347,6 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
         if (system := each.get("system")) and (value := each.get("value")):
             return system, value
     return None
-
-
-def unite(kept: Resource, other: Resource) -> None:
-    """The same resource twice in one message: what the first left out, the second adds. An order number that stands
-    over several panels keeps the codes of all: the further ones as details of the order; a number of staff all its
-    names, an account all whose it is."""
-    order = kept["resourceType"] == "ServiceRequest"
-    for name, value in other.items():
-        if name not in kept:
-            if name[0] == "_":  # it speaks of this value only
-                if kept.get(name[1:]) == other.get(name[1:]):
-                    kept[name] = value
-            elif not _chosen(kept, name):
-                kept[name] = value
-        elif name == "identifier" and isinstance(value, list):
-            kept[name] = _numbers(kept[name], value)
-        elif name == "name" and kept["resourceType"] == "Practitioner":
-            known = {each.get("text") for each in kept[name]} | {each.get("family") for each in kept[name]}
-            kept[name] = [*kept[name], *(each for each in value if each.get("text") not in known)]
-        elif isinstance(value, list) and (order or (name == "subject" and kept["resourceType"] == "Account")):
-            kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
-        elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
-            kept.setdefault("orderDetail", []).append(value)
-
-
-def _numbers(kept: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The identifiers of both; one number that both know tells what either says of it."""
-    made = list(kept)
-    for other in others:
-        known = (other.get("system"), other.get("value"))
-        same = next((index for index, each in enumerate(made) if (each.get("system"), each.get("value")) == known), -1)
-        if same < 0:
-            made.append(other)
-        elif other.keys() - made[same].keys():
-            made[same] = {**other, **made[same]}
-    return made
-
-
-def _other_substance(kept: Resource, other: Resource) -> bool:
-    """Does one number stand over two medicines or vaccines?"""
-    names = ("medicationCodeableConcept", "medicationReference", "vaccineCode")
-    return any(name in kept and name in other and kept[name] != other[name] for name in names)
-
-
-def _chosen(resource: Resource, name: str) -> bool:
-    """Does the resource have another form of this choice (occurrenceTiming beside occurrenceDateTime)?"""
-    stems = (each[:-3] for each in definitions.children(resource["resourceType"]) if each.endswith("[x]"))
-    stem = next((each for each in stems if name.startswith(each) and name[len(each) :][:1].isupper()), "")
-    return bool(stem) and any(each.startswith(stem) for each in resource)
 
 
 def transaction(context: Context) -> Resource:

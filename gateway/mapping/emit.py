@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import origins, paths, runtime, sent_fields
+from gateway.mapping import origins, paths, runtime, same_number, sent_fields
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
 from gateway.mapping.line_code import LineCode
@@ -41,6 +41,7 @@ class BlockEmitter:
         self.writer = writer
         self.explain = explain
         self.once = once or block.once
+        self.own = not self.once and same_number.is_told_apart(block, library.blocks, structure)
         self.sourced = [line for line in block.lines if line.into and line.sources and not line.link]
         self.constant = [line for line in block.lines if line.into and line.constant and not line.sources]
         self.source = SourceCode(writer, source, known)
@@ -152,7 +153,7 @@ class BlockEmitter:
             write.add("return None")
             return
         reopen = self.source.condition(self.block.reopen) if self.block.reopen else "False"
-        options = {"once": str(self.once), "key": self._key(), "spare": str(self.block.spare), "reopen": reopen}
+        options = {"once": str(self.once), "key": self._key(), "spare": str(self.block.spare), "reopen": reopen, "own": str(self.own)}
         if any("deletes.append" in line for line in write.lines):
             options["deletes"] = "deletes"
         told = "".join(f", {name}={value}" for name, value in options.items() if value not in ("False", "''"))

@@ -14,8 +14,9 @@ from typing import Any
 from gateway.fhir import shapes
 from gateway.fhir.bundle import condition
 from gateway.fhir.fragment import frozen, thawed
-from gateway.mapping.context import KEY, Context, Entry, unite
+from gateway.mapping.context import KEY, Context, Entry
 from gateway.mapping.datatypes import Into
+from gateway.mapping.same_number import unite
 from gateway.model import Profile, Resource
 
 Table = dict[Any, Any]  # raw text, or (raw text, field argument) → what was made of it

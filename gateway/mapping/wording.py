@@ -16,6 +16,7 @@ from gateway.fhir.shapes import valid_as
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.paths import Element, Path
+from gateway.mapping.same_number import within
 from gateway.mapping.syntax import Block, Line
 from gateway.model import Resource
 
@@ -213,15 +214,6 @@ def again(
         if outer in bare:
             read = {outer: bare[outer], **read}
     return written if read == bare else ""
-
-
-def within(part: Any, whole: Any) -> bool:
-    """Does the whole say everything that the part says?"""
-    if isinstance(part, dict):
-        return isinstance(whole, dict) and all(within(each, whole.get(name)) for name, each in part.items())
-    if isinstance(part, list):
-        return isinstance(whole, list) and all(any(within(one, other) for other in whole) for one in part)
-    return bool(part == whole)
 
 
 def unworded(value: Any) -> Any:

@@ -18,6 +18,7 @@ _STRONG = frozenset({"PLAC", "FILL"})
 # Entries of a directory: a double one is untidy, but no reason to hold a patient's result.
 _DIRECTORY = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Device", "HealthcareService"})
 KEY = "urn:hutong:key"  # identifier system of the keys that the mapping derives
+_SUBJECTS = ("code", "medicationCodeableConcept", "vaccineCode", "itemCodeableConcept", "type")
 _NUMBERED = frozenset({"ServiceRequest", "DiagnosticReport"})
 
 
@@ -41,6 +42,7 @@ def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *,
     own = update.identifiers(arriving)
     notes: list[str] = []
     matches: list[Working] = []
+    contrary: list[Working] = []
     for candidate in workspace.with_identifiers(kind, pairs(arriving, condition)):
         shared = _shared(candidate.result or {}, own, condition)
         if not shared or _named_apart(candidate.result or {}, own):
@@ -49,14 +51,18 @@ def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *,
             notes.append(f"{kind}: the number is known for another patient; kept apart")
         elif kind in _NUMBERED and _disagree(candidate.result or {}, own):
             if not all(update.identifier_types(each) & _WEAK for each in shared):
-                raise Configuration(
-                    "one of its numbers belongs to a stored one whose other number of the same kind differs",
-                    place=kind,
-                    remedy="correct the numbers at the sender, or decide in the console which is right",
-                )
+                contrary.append(candidate)
+                continue
             notes.append(f"{kind}: another one shares the accession number; kept apart")
         else:
             matches.append(candidate)
+    if contrary and not (matches and any(map(_further, (*matches, *contrary)))):
+        raise Configuration(
+            "one of its numbers belongs to a stored one whose other number of the same kind differs",
+            place=kind,
+            remedy="correct the numbers at the sender, or decide in the console which is right",
+        )
+    matches = _of_one_number(matches, arriving, notes)
     if len(matches) > 1:
         if kind not in _DIRECTORY:
             raise several(kind, len(matches))
@@ -85,10 +91,44 @@ def pairs(arriving: Resource, condition: Sequence[Pair]) -> list[Pair]:
 
 
 def _named_apart(stored: Resource, own: Sequence[Mapping[str, Any]]) -> bool:
-    """Both carry a key of the gateway and not the same one: two panels of one report that share its filler number."""
+    """Both carry a key of the gateway and not the same one: two panels of one report that share its filler number. One
+    that is a further thing of a number is only found by its key."""
     ours = {each.get("value") for each in own if each.get("system") == KEY}
     theirs = {each.get("value") for each in update.identifiers(stored) if each.get("system") == KEY}
-    return bool(ours and theirs) and not ours & theirs
+    return not ours & theirs and (bool(ours and theirs) or _is_further(own))
+
+
+def _is_further(identifiers: Iterable[Mapping[str, Any]]) -> bool:
+    """Is it one of several things of one number, and not the first of them? Its key tells the number and, behind it,
+    what it is about (gateway/mapping/same_number.py)."""
+    listed = list(identifiers)
+    keys = tuple(str(each.get("value")) for each in listed if each.get("system") == KEY)
+    numbers = (f"{each.get('system', '')}|{each.get('value')}/" for each in listed if each.get("system") != KEY)
+    return bool(keys) and any(key.startswith(number) for number in numbers for key in keys)
+
+
+def _further(working: Working) -> bool:
+    return _is_further(update.identifiers(working.result or {}))
+
+
+def _of_one_number(matches: list[Working], arriving: Resource, notes: list[str]) -> list[Working]:
+    """Of several things that share the number by which something arrives: the one that is about the same, else the
+    first of them, which has nothing but the number."""
+    further = [each for each in matches if _further(each)]
+    if not further or len(matches) < 2:
+        return matches
+    notes.append(f"{arriving['resourceType']}: several share its number; the one that is about the same is taken")
+    first = [each for each in matches if each not in further]
+    wanted = _about(arriving)
+    alike = [each for each in (*first, *further) if wanted and wanted & _about(each.result or {})]
+    return alike[:1] or first
+
+
+def _about(resource: Resource) -> frozenset[tuple[str, str]]:
+    """The codes, else the words, of what an order or a vaccination is about."""
+    concept = next((found for name in _SUBJECTS if isinstance(found := resource.get(name), dict)), {})
+    codes = ((str(each.get("system", "")), str(each["code"])) for each in concept.get("coding", ()) if each.get("code"))
+    return frozenset(codes) or frozenset({("", str(text)) for text in (concept.get("text"),) if text})
 
 
 def _same_patient(workspace: Workspace, one: str, other: str) -> bool:

@@ -74,6 +74,8 @@ def _fields(trial: Trial, made: Translation, again: list[list[str]]) -> Iterator
     label, after = Labels(segments), aligned(segments, again)
     facility = trial.message.header.sending_facility
 
+    said = _Said(made, segments, after)
+
     def around() -> Context:
         return Context(profile=trial.profile, facility=facility or "*", systems=library.coding_systems)
 
@@ -94,8 +96,26 @@ def _fields(trial: Trial, made: Translation, again: list[list[str]]) -> Iterator
             yield Value(place, Came.NORMALISED, "completed: all that was sent, and more")
         elif field in declared():
             yield Value(place, Came.NORMALISED, declared()[field])
+        elif any(len(other) > number and other[number] == sent for other in said(index, number)):
+            yield Value(place, Came.NORMALISED, "said once: the same was said of the same thing before")
         else:
             yield Value(place, Came.LOST)
+
+
+class _Said:
+    """The segments that came back of those that say of the same resource what a field says of it."""
+
+    def __init__(self, made: Translation, sent: list[list[str]], back: dict[int, list[str]]) -> None:
+        self.sent, self.back = sent, back
+        self.of: dict[tuple[int, int], set[str]] = {}
+        for each in made.lineage:
+            self.of.setdefault((each.segment, each.field), set()).add(each.resource)
+
+    def __call__(self, index: int, number: int) -> Iterator[list[str]]:
+        about = self.of[index, number]
+        for (other, field), found in self.of.items():
+            if other != index and field == number and self.sent[other][0] == self.sent[index][0] and found & about:
+                yield self.back.get(other, [])
 
 
 # -------------------------------------------------------------------------------------------------- Bundles

@@ -1,0 +1,125 @@
+"""Several things under one number: each keeps what is said of it and goes back to its own segment."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.mapping.accounting.roundtrip import Came, compare_message
+from gateway.mapping.context import KEY
+from gateway.mapping.same_number import differs
+from gateway.model import Resource
+from tests.mapping.house import PV1, all_of, back, into, message, segments
+from tests.mapping.test_accounting import trial
+
+TESTS = (
+    "ORC|NW|P1^HIS|||||||20260312142000",
+    "OBR|1|P1^HIS||GLU^血糖^L|||20260312101500",
+    "OBR|2|P1^HIS||K^血钾^L|||20260312102000||||G",
+)
+DRUGS = (
+    "ORC|NW|P1^HIS",
+    "RXO|A1^阿莫西林^L|1||片",
+    "ORC|NW|P1^HIS",
+    "RXO|B2^布洛芬^L|2||片",
+    "ORC|NW|P1^HIS",
+    "RXO|A1^阿莫西林^L|2||片",
+)
+VACCINES = ("ORC|RE||F1^EHR", "RXA|0|1|20260312||03^MMR^CVX|0.5", "ORC|RE||F1^EHR", "RXA|0|1|20260312||21^VAR^CVX|0.5")
+SEVERAL = [
+    ("OML^O21^OML_O21", "ServiceRequest", TESTS),
+    ("ORM^O01^ORM_O01", "ServiceRequest", TESTS),
+    ("ORM^O01^ORM_O01", "MedicationRequest", DRUGS),
+    ("OMP^O09^OMP_O09", "MedicationRequest", DRUGS),
+    ("VXU^V04^VXU_V04", "Immunization", VACCINES),
+]
+
+
+def numbers(resource: Resource, *, key: bool) -> list[str]:
+    return [each["value"] for each in resource["identifier"] if (each["system"] == KEY) is key]
+
+
+@pytest.mark.parametrize(("kind", "type_", "lines"), SEVERAL)
+def test_each_has_the_number_and_the_further_ones_a_key_beside_it(
+    kind: str, type_: str, lines: tuple[str, ...]
+) -> None:
+    made = into(message(kind, PV1, *lines))
+    first, *further = all_of(made, type_)
+    assert len(further) == (2 if lines is DRUGS else 1)
+    assert numbers(first, key=True) == []
+    assert all(numbers(each, key=False) == numbers(first, key=False) for each in further)
+    keys = [numbers(each, key=True) for each in further]
+    assert len({each for (each,) in keys}) == len(further)
+    again = into(message(kind, PV1, *lines).replace(b"|M1|P", b"|M2|P"))
+    assert [numbers(each, key=True) for each in all_of(again, type_)[1:]] == keys
+    assert "one number stands over several things" in "".join(made.notes)
+
+
+@pytest.mark.parametrize(("kind", "type_", "lines"), SEVERAL)
+def test_each_goes_back_to_its_own_segment(kind: str, type_: str, lines: tuple[str, ...]) -> None:
+    body = message(kind, PV1, *lines)
+    assert [each for each in compare_message(trial(body)).values if each.came is Came.LOST] == []
+    written = back(into(body).bundle, kind.rpartition("^")[2])
+    for name in ("OBR", "RXO", "RXA"):
+        sent = [line.split("|") for line in lines if line.startswith(name)]
+        found = segments(written, name)
+        assert [each[4:6] for each in found] == [each[4:6] for each in sent]
+
+
+def test_the_same_order_said_again_is_one() -> None:
+    """What the groups add (a result beside it) is told of the one order."""
+    twice = (*DRUGS[:2], "OBX|1|NM|3141-9^体重^LN||90|kg", *DRUGS[:2])
+    made = into(message("OMP^O09^OMP_O09", PV1, *twice))
+    assert len(all_of(made, "MedicationRequest")) == 1
+    forms = {each.form for each in compare_message(trial(message("OMP^O09^OMP_O09", PV1, *twice))).values}
+    assert "said once: the same was said of the same thing before" in forms
+
+
+def test_what_a_second_mention_says_otherwise_is_not_said_once() -> None:
+    body = message("ADT^A01", PV1, "PR1|1||Z1^手术^L||20260312|||||||10^甲", "PR1|2||Z1^手术^L||20260312|||||||11^乙")
+    values = {each.place: each.came for each in compare_message(trial(body)).values}
+    assert values["PR1[2]-3"] in (Came.NORMALISED, Came.IDENTICAL)
+    assert values.get("PR1[2]-11") is not Came.NORMALISED
+
+
+def test_a_report_names_one_order_whatever_panels_it_has() -> None:
+    """There the reports are told apart, and each refers to the order of that number."""
+    lines = (
+        "OBR|1|P1^HIS|F1^LIS|GLU^血糖^L",
+        "OBX|1|ST|G^糖^L||1",
+        "OBR|2|P1^HIS|F1^LIS|K^血钾^L",
+        "OBX|1|ST|K^钾^L||2",
+    )
+    made = into(message("ORU^R01", *lines))
+    assert len(all_of(made, "ServiceRequest")) == 1
+    assert len(all_of(made, "DiagnosticReport")) == 2
+
+
+def test_the_state_alone_is_no_other_order() -> None:
+    """§4.5.1: ORC without a detail segment changes the state."""
+    made = into(message("ORM^O01", PV1, TESTS[0], TESTS[1], "ORC|SC|P1^HIS||||CM"))
+    assert len(all_of(made, "ServiceRequest")) == 1
+
+
+A, B = ({"coding": [{"code": code}]} for code in "AB")
+
+
+def number(kind: str, value: str) -> Resource:
+    return {"type": {"coding": [{"code": kind}]}, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("other", "another"),
+    [
+        ({}, False),
+        ({"code": A}, False),
+        ({"code": A, "status": "revoked", "priority": "stat"}, False),
+        ({"code": B}, True),
+        ({"code": A, "intent": "plan"}, True),
+        ({"code": A, "identifier": [number("FILL", "2")]}, True),
+        ({"code": A, "identifier": [number("ACSN", "2")]}, False),
+    ],
+)
+def test_differs(other: Resource, another: bool) -> None:
+    kept = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "code": A}
+    kept["identifier"] = [number("FILL", "1")]
+    assert differs(kept, {"resourceType": "ServiceRequest", **other}) is another
