@@ -349,6 +349,12 @@ def _identity(resource: Resource) -> tuple[str, str] | None:
     return None
 
 
+def passing(key: str, type_: str) -> bool:
+    """Is it the key of a resource that belongs to its message alone: counted there, named by nothing?"""
+    around, _, number = key.rpartition("/")
+    return number.isdecimal() and around.endswith(f"/{type_}")
+
+
 def transaction(context: Context) -> Resource:
     """The transaction Bundle of everything that was made; conditional on business identifiers throughout."""
     listed = [_entry(entry) for entry in context.entries.values()]

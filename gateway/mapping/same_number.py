@@ -24,7 +24,9 @@ _ABOUT = {
     "Procedure": ("code",),
     "Specimen": ("type",),
 }
-_OPEN = frozenset({"resourceType", "identifier", "status", "meta"})  # what may change and be the same thing
+# what may differ in the same thing, compared by itself, or what of the message belongs to it
+_OPEN = frozenset({"resourceType", "identifier", "status", "meta", "request"})
+_UNITED = frozenset({("Account", "subject"), ("Specimen", "request")})
 
 
 def is_told_apart(block: Block, blocks: Iterable[Block], structure: str) -> bool:
@@ -88,7 +90,7 @@ def within(part: Any, whole: Any) -> bool:
 def unite(kept: Resource, other: Resource) -> None:
     """The same resource twice in one message: what the first left out, the second adds. An order number that stands
     over several panels keeps the codes of all: the further ones as details of the order; a number of staff all its
-    names, an account all whose it is."""
+    names, an account all whose it is, a specimen all orders that it was taken for."""
     order = kept["resourceType"] == "ServiceRequest"
     for name, value in other.items():
         if name not in kept:
@@ -102,7 +104,7 @@ def unite(kept: Resource, other: Resource) -> None:
         elif name == "name" and kept["resourceType"] == "Practitioner":
             known = {each.get("text") for each in kept[name]} | {each.get("family") for each in kept[name]}
             kept[name] = [*kept[name], *(each for each in value if each.get("text") not in known)]
-        elif isinstance(value, list) and (order or (name == "subject" and kept["resourceType"] == "Account")):
+        elif isinstance(value, list) and (order or (kept["resourceType"], name) in _UNITED):
             kept[name] = [*kept[name], *(each for each in value if each not in kept[name])]
         elif order and name == "code" and value != kept[name] and value not in kept.get("orderDetail", ()):
             kept.setdefault("orderDetail", []).append(value)

@@ -7,13 +7,14 @@ and nothing is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gateway.mapping.syntax import Group
 
 Segment = list[str]
-_ORDER = frozenset({"ORC", "OBR"})
+ORDER, ORDERED = "ORC", "OBR"
+_ORDER = frozenset({ORDER, ORDERED})
 Tree = tuple[int, tuple[Any, ...]]  # a group, and what it holds in order: numbers of segments, trees
 _KEPT = 100_000  # segments of all the trees that are remembered
 _SAID = ""  # among what is astray: a segment's place followed from what it says
@@ -82,6 +83,7 @@ class Layout:
         self.positions: list[dict[str, int]] = []  # segment → position in its group
         self.repeating: list[set[str]] = []
         self.leaders: list[set[str]] = []  # segments that may begin an occurrence
+        self.wanted: set[str] = set()  # leaders without which a group is none
         self.order: list[list[str | int]] = []  # items in order, for writing: a segment name or a group number
         self.places: dict[int, int] = {}  # group → its position in the group around it
         self._number(root, -1)
@@ -122,6 +124,8 @@ class Layout:
                 repeating.add(item.segment)
             if leading:
                 leaders.add(item.segment)
+            if leading and not item.optional and parent >= 0:
+                self.wanted.add(item.segment)
             leading = leading and item.optional
         return number
 
@@ -151,13 +155,26 @@ class Layout:
             return _grown(tree, segments, None)
         root = here = Instance(0, None)
         strays: list[str] = []
-        for segment, following in zip(segments, [*names[1:], ""], strict=False):
+        for segment, following in zip(segments, self._following(names), strict=True):
             here = self._place(here, segment, following, strays)
         if strays and astray is not None:
             astray.extend(name for name in strays if name != _SAID)
         elif not strays:
             self._remember(names, root, segments)
         return root
+
+    def _following(self, names: Sequence[str]) -> list[str]:
+        """The name behind each; "" behind an ORC of which no OBR follows, where an order has one: it is that of the OBR
+        before it."""
+        found = [*names[1:], ""][: len(names)]
+        ahead = ORDERED not in self.wanted
+        for index in range(len(names) - 1, -1, -1):
+            if names[index] == ORDER:
+                found[index] = found[index] if ahead else ""
+                ahead = ORDERED not in self.wanted
+            elif names[index] == ORDERED:
+                ahead = True
+        return found
 
     def doubled(self, root: Instance) -> Iterator[str]:
         """What stands more than once before all groups where the structure has it once: only the first is read."""

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gateway.mapping import origins
-from gateway.mapping.context import KEY, Context
+from gateway.mapping.context import KEY, Context, passing
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.pen import Pen
 from gateway.mapping.segments import new
@@ -158,8 +158,8 @@ class Writing:
         pen.block(target, element)
 
     def _fits(self, target: Target, resource: Resource) -> bool:
-        """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen without a
-        number of its own to OBR-15, one with a number to SPM; to the field that it says itself; and to the group that
+        """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen that is only
+        known by its report to OBR-15, others to SPM; to the field that it says itself; and to the group that
         its links tell."""
         if id(target) not in self.writer.choosing:
             return True
@@ -172,8 +172,9 @@ class Writing:
             return False
         if target.block.type not in self.writer.keyed:
             return True
-        own_number = any(each.get("system") != KEY for each in resource.get("identifier", ()))
-        return bool(target.block.key) != own_number
+        numbers = resource.get("identifier", ())
+        named = any(each.get("system") != KEY or passing(str(each.get("value")), target.block.type) for each in numbers)
+        return bool(target.block.key) != named
 
     def _candidates(self, target: Target, known: Known) -> list[Resource]:
         """The resources for a block: those that known ones link to, else those that link to known ones."""

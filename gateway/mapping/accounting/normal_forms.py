@@ -36,7 +36,10 @@ def mapped_fields(library: Library, structure: str) -> dict[str, list[tuple[str,
     """'PID-8' → the lines that map it both ways in messages of a structure, each with the path of its block."""
     found: dict[str, list[tuple[str, Line]]] = {}
     codes = {event.partition("_")[0] for event in (structure, *library.structures[structure].events)}
+    root = library.structures[structure]
     for block in library.blocks_of(structure):
+        if block.segments and not root.holds(block.segments[-1]):
+            continue
         if block.condition and all(judged(block.condition, {"MESSAGE": code}) is False for code in codes):
             continue
         for line in block.lines:
