@@ -17,7 +17,7 @@ from gateway.mapping.library import Library
 from gateway.mapping.segments import counted
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Structure
-from gateway.mapping.written_blocks import Target, WrittenLink, target_of
+from gateway.mapping.written_blocks import Target, WrittenLink, makes, target_of
 from gateway.mapping.written_message import Known, Writing
 from gateway.mapping.written_plans import WrittenPlans
 from gateway.model import Resource
@@ -36,8 +36,12 @@ class MessageWriter:
         self.linking: dict[str, list[tuple[str, tuple[WrittenLink, ...]]]] = {}  # type → who links to it, lead first
         self.keyed: set[str] = set()  # types that are made by a block with a key and by one without
         blocks = library.blocks_of(structure.name)
+        codes = {event.partition("_")[0] for event in (structure.name, *structure.events)}
         for block in blocks:
             for group in homes(self.layout, block):
+                company = self.layout.company(group)
+                if not makes(block, codes, company):
+                    continue
                 opens = not self.layout.leaders[group].isdisjoint(block.segments)
                 self.groups[group].append(
                     target_of(
@@ -45,8 +49,7 @@ class MessageWriter:
                         block,
                         repeated_segment(self.layout, group, block),
                         opens=opens,
-                        beside=self.layout.positions[group],
-                        under=self.layout.positions[self.layout.parents[group]] if group else (),
+                        company=company,
                         structure=structure.name,
                     )
                 )

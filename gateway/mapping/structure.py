@@ -146,6 +146,11 @@ class Layout:
             number = self.parents[number]
         return found
 
+    def company(self, group: int) -> dict[str, frozenset[str]]:
+        """The segments that stand in a group, and in the one around it."""
+        around = frozenset(self.positions[self.parents[group]]) if group else frozenset[str]()
+        return {"BESIDE": frozenset(self.positions[group]), "UNDER": around}
+
     def place(self, segments: list[Segment], astray: list[str] | None = None) -> Instance:
         """The tree of groups for the segments of one message. `astray` gets the names of those that came too late for
         their group, or too early before the segment that begins it."""

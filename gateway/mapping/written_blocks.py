@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from gateway.mapping import origins, paths, runtime
 from gateway.mapping.context import Context
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.library import Library
-from gateway.mapping.runtime import possible
+from gateway.mapping.runtime import judged, possible
 from gateway.mapping.syntax import Block, Condition
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, texts, written_lines
 from gateway.model import Resource
@@ -45,6 +46,7 @@ class Target:
     here: tuple[WrittenLink, ...] = ()  # links that are made in this group: what has none is not from here
     elsewhere: tuple[WrittenLink, ...] = ()  # links that are made in other groups only
     mark: str = ""  # the field that it says its resources stood in: it writes none but those
+    alone: bool = False  # no other block writes elements of its list: whatever one of them says, it goes here
     leads: bool = field(init=False)  # it tells where others are found (`. <- participant*.member = @@…`)
     first: tuple[WrittenLine, ...] = field(init=False)  # the first line and those to the same place: what it is about
     aside: bool = field(init=False)  # elements that could refer to the resource of a segment, or say the same alone
@@ -54,7 +56,7 @@ class Target:
 
     def __post_init__(self) -> None:
         first = min(self.lines, key=lambda each: each.line.place.line, default=None)
-        alike = tuple(each for each in self.lines if first and each.path.text == first.path.text)
+        alike = tuple(each for each in self.lines if first and (self.alone or each.path.text == first.path.text))
         aside = any(each.path.text == link.path.text for each in alike for link in self.beside)
         apart = any(not link.every and link.type == self.block.type for link in self.links)
         object.__setattr__(self, "about", self.repeated or next(reversed(self.block.segments), ""))
@@ -71,12 +73,10 @@ def target_of(
     repeated: str = "",
     *,
     opens: bool = False,
-    beside: Iterable[str] = (),
-    under: Iterable[str] = (),
+    company: Mapping[str, frozenset[str]] = MappingProxyType({}),
     structure: str = "",
 ) -> Target:
-    """`beside`: the segments of the group; `under`: those of the group around it. A link that this structure never
-    makes is none."""
+    """`company`: the segments of the group, and of the one around it. A link that a structure never makes is none."""
     links = tuple(
         WrittenLink(
             line.link.type,
@@ -94,9 +94,9 @@ def target_of(
         list_ = paths.list_of(block, library.systems)
         made = {each.type for each in library.blocks_of(structure) if each.into and _alike(each, block)}
         stand = tuple(each for each in links if each.type in made)
-        return Target(block, lines, (), repeated, opens, list_, stand, mark=origins.mark_of(block))
-    facts = {"BESIDE": frozenset(beside), "UNDER": frozenset(under)}
-    placed = {index: is_placed(each.condition, facts) for index, each in enumerate(links)}
+        alone = not any(each.path == block.path and each is not block for each in library.blocks_of(structure))
+        return Target(block, lines, (), repeated, opens, list_, stand, mark=origins.mark_of(block), alone=alone)
+    placed = {index: is_placed(each.condition, company) for index, each in enumerate(links)}
     return Target(
         block,
         lines,
@@ -112,6 +112,19 @@ def target_of(
 def _alike(one: Block, other: Block) -> bool:
     """Does a block make a resource of the segment that another one makes elements of?"""
     return not one.element and one.segments[-1:] == other.segments[-1:]
+
+
+def makes(block: Block, codes: set[str], company: Mapping[str, frozenset[str]]) -> bool:
+    """Can a block make anything in messages of these codes, beside these segments? One that cannot writes nothing."""
+
+    def known(each: Condition) -> bool | None:
+        if each.fact == "MESSAGE":
+            found = {code in each.values for code in codes}
+            return found.pop() if len(found) == 1 else None
+        names = company.get(each.fact)
+        return None if names is None else not names.isdisjoint(each.values)
+
+    return block.condition is None or judged(block.condition, known) is not False
 
 
 def is_placed(condition: Condition | None, facts: Mapping[str, frozenset[str]]) -> bool | None:

@@ -161,6 +161,8 @@ def leaf_values(resource: Resource, written: WrittenLine, claims: Claims) -> lis
 def _claimed(path: paths.Path, line: Line) -> str:
     """What a line takes for itself: an element of a list from all lines, one that occurs once from those of its own
     segment; ORC-7 and TQ1 both tell when."""
+    if path.elements[0].name == "extension":  # those of another url are others
+        return " ".join((path.text, *(str(constant) for _, constant, _ in path.elements[0].slice)))
     single = not any(each.repeats or (each.many and each.slice) for each in path.elements)
     return f"{path.text} {line.sources[0].segment}" if single else path.text
 
