@@ -12,7 +12,7 @@ from gateway.mapping.context import Context
 from gateway.mapping.graph import Graph, values_at
 from gateway.mapping.library import Library
 from gateway.mapping.runtime import judged, possible
-from gateway.mapping.syntax import Block, Condition
+from gateway.mapping.syntax import Block, Condition, Line
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, texts, written_lines
 from gateway.model import Resource
 
@@ -76,7 +76,10 @@ def target_of(
     company: Mapping[str, frozenset[str]] = MappingProxyType({}),
     structure: str = "",
 ) -> Target:
-    """`company`: the segments of the group, and of the one around it. A link that a structure never makes is none."""
+    """`company`: the segments of the group, and of the one around it. A link that a structure never makes is none, nor
+    is one to what the same segment made and no block writes: it has no place of its own."""
+    blocks = library.blocks_of(structure) if structure else []
+    silent = {each.type for each in blocks if each.into and _alike(each, block) and not any(map(_writes, each.lines))}
     links = tuple(
         WrittenLink(
             line.link.type,
@@ -88,13 +91,14 @@ def target_of(
         )
         for line in block.lines
         if line.link and (line.condition is None or runtime.settled(line.condition, structure) is not False)
+        if line.link.type not in silent
     )
     lines = tuple(written_lines(library, block))
     if block.element:
         list_ = paths.list_of(block, library.systems)
-        made = {each.type for each in library.blocks_of(structure) if each.into and _alike(each, block)}
+        made = {each.type for each in blocks if each.into and _alike(each, block)}
         stand = tuple(each for each in links if each.type in made)
-        alone = not any(each.path == block.path and each is not block for each in library.blocks_of(structure))
+        alone = not any(each.path == block.path and each is not block for each in blocks)
         return Target(block, lines, (), repeated, opens, list_, stand, mark=origins.mark_of(block), alone=alone)
     placed = {index: is_placed(each.condition, company) for index, each in enumerate(links)}
     return Target(
@@ -107,6 +111,10 @@ def target_of(
         elsewhere=tuple(each for index, each in enumerate(links) if placed[index] is False),
         mark=origins.mark_of(block),
     )
+
+
+def _writes(line: Line) -> bool:
+    return line.back
 
 
 def _alike(one: Block, other: Block) -> bool:
