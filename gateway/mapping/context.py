@@ -258,8 +258,8 @@ class Context:
             keyed = self._another(resource, keyed)
         if keyed is None and type_ in IDENTIFIED:
             keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
-            own = {"system": KEY, "value": keyed[1]}
-            resource["identifier"] = [*resource["identifier"], own] if "identifier" in resource else [own]
+            derived = {"system": KEY, "value": keyed[1]}
+            resource["identifier"] = [*resource["identifier"], derived] if "identifier" in resource else [derived]
         name = f"{keyed[0]}|{keyed[1]}" if keyed else f"{self.facility}/{self.control_id}/{key or self._next(type_)}"
         full_url = bundles.full_url(type_, name)
         entry = self.entries.get(full_url)

@@ -153,7 +153,13 @@ class BlockEmitter:
             write.add("return None")
             return
         reopen = self.source.condition(self.block.reopen) if self.block.reopen else "False"
-        options = {"once": str(self.once), "key": self._key(), "spare": str(self.block.spare), "reopen": reopen, "own": str(self.own)}
+        options = {
+            "once": str(self.once),
+            "key": self._key(),
+            "spare": str(self.block.spare),
+            "reopen": reopen,
+            "own": str(self.own),
+        }
         if any("deletes.append" in line for line in write.lines):
             options["deletes"] = "deletes"
         told = "".join(f", {name}={value}" for name, value in options.items() if value not in ("False", "''"))
