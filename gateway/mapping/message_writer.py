@@ -74,14 +74,11 @@ class MessageWriter:
 
         self.names = [frozenset(names) - {"MSH"} for names in self.layout.positions]
         self.heads = frozenset(self.layout.positions[0])  # the same for what writes the head of a message
-        lists = (target.block.path for targets in self.groups for target in targets if target.list)
-        self.plans = WrittenPlans(frozenset(lists))
+        paths = (target.block.path for targets in self.groups for target in targets if target.list)
+        self.plans = WrittenPlans(frozenset(paths))
 
-        self.marks: dict[str, set[str]] = {}  # type → the fields that blocks of it say
-        for target in chain.from_iterable(self.groups):
-            if target.mark and not target.list:
-                self.marks.setdefault(target.block.type, set()).add(target.mark)
-
+        marks = ((each.block.type, each.mark) for targets in self.groups for each in targets if _marks(each))
+        self.marks = _gathered(marks)  # type → the fields that blocks of it say
         others = sorted(chain.from_iterable(self.groups), key=lambda target: target.block.type != structure.lead)
         for target in others:
             for type_, links in groupby(sorted(target.links, key=_type), key=_type):
@@ -91,6 +88,8 @@ class MessageWriter:
         ]
         self.lists = [link for each in others if each.block.type == structure.lead for link in each.links if link.every]
         self.choosing = frozenset(id(target) for target in others if self._chooses(target))
+        lists = ((target.block.type, target.list.name) for target in others if target.list)
+        self.listing = _gathered(lists)  # type → its lists whose elements blocks write
         self._there: dict[frozenset[str], list[list[Target]]] = {}
         self._ways: dict[tuple[str, ...], Ways] = {}
 
@@ -99,15 +98,20 @@ class MessageWriter:
         type_ = target.block.type
         return bool(type_ in self.marks or target.here or target.elsewhere or type_ in self.keyed)
 
-    def there(self, types: frozenset[str]) -> list[list[Target]]:
-        """The blocks of each group for resources of these types."""
-        found = self._there.get(types)
-        if found is None:
+    def there(self, graph: Graph) -> list[list[Target]]:
+        """The blocks of each group for these resources: for their types, and for lists that one of them has."""
+        lists = {
+            f"{type_}.{name}" for type_, found in graph.of_type.items() if type_ in self.listing
+            for name in self.listing[type_] if any([name in each for each in found])  # noqa: C419 - faster
+        }  # fmt: skip
+        key = frozenset([*graph.of_type, *lists])
+        there = self._there.get(key)
+        if there is None:
             if len(self._there) >= _KINDS:
                 self._there.clear()
-            found = [[each for each in targets if each.block.type in types] for targets in self.groups]
-            self._there[types] = found
-        return found
+            there = [[each for each in targets if _of(each, key)] for targets in self.groups]
+            self._there[key] = there
+        return there
 
     def ways(self, context: Context) -> Ways:
         """The links that can be in a message with these facts: type → who links to it, lead first."""
@@ -164,6 +168,23 @@ class MessageWriter:
                 for target in writing.groups[number]:
                     writing.write(here, target, known, known)
             writing.fill(here.open(inner), known)
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for name, each in pairs:
+        found[name] = found.get(name, frozenset()) | {each}
+    return found
+
+
+def _marks(target: Target) -> bool:
+    return bool(target.mark and not target.list)
+
+
+def _of(target: Target, there: frozenset[str]) -> bool:
+    """Is anything there that a block could write?"""
+    type_ = target.block.type
+    return type_ in there and (target.list is None or f"{type_}.{target.list.name}" in there)
 
 
 def _ways(

@@ -236,8 +236,8 @@ def _in(extensions: list[dict[str, Any]]) -> bool:
 def field_of(element: Any, fields: frozenset[str], context: Context) -> str:
     """The field that an element goes back to, "" where that follows from what it is.
     `fields`: all that are written."""
-    if isinstance(element, dict):
-        for each in element.get("extension", ()):
+    if isinstance(element, dict) and "extension" in element:
+        for each in element["extension"]:
             if each.get("url") == FIELD:
                 field, _, sender = str(each.get("valueString", "")).partition(" ")
                 return field if field in fields and sender in ("", context.facility) else ""

@@ -109,6 +109,7 @@ class Claims:
     def __init__(self) -> None:
         self._taken: dict[str, set[int]] = {}
         self.people: set[str] = set()
+        self.barren: set[int] = set()  # blocks that found no element left to write, by identity
 
     def free(self, path: str, values: list[Any]) -> list[Any]:
         taken = self._taken.get(path)

@@ -30,7 +30,7 @@ class Writing:
         self.writer = writer
         self.graph = graph
         self.context = context
-        self.groups = writer.there(frozenset(graph.of_type))
+        self.groups = writer.there(graph)
         self.ways = writer.ways(context)
         self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
@@ -142,7 +142,13 @@ class Writing:
         return [each for each, field in found if not field or field in target.fields]
 
     def _written(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:
-        return elements(owner, target, self.context, self.graph, claims)
+        """Once there are none there never will be: what is claimed stays so."""
+        if id(target) in claims.barren:
+            return []
+        found = elements(owner, target, self.context, self.graph, claims)
+        if not found:
+            claims.barren.add(id(target))
+        return found
 
     def _beside(self, target: Target, element: dict[str, Any]) -> Segment | None:
         """The segment that what an element refers to was written in."""
@@ -164,7 +170,7 @@ class Writing:
         if id(target) not in self.writer.choosing:
             return True
         marks = self.writer.marks.get(target.block.type)
-        if marks and origins.field_of(resource, frozenset(marks), self.context) != target.mark:
+        if marks and origins.field_of(resource, marks, self.context) != target.mark:
             return False
         if target.here and not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
             return False
