@@ -35,6 +35,8 @@ class Writing:
         self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
+        self.fitting: dict[tuple[int, int], bool] = {}  # (block, resource) → may the one write the other?
+        self.stood: set[str] = set()  # the names of those
         self.facts = tuple(context.facts.values())
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
         self.sent: list[tuple[Pen, Field, str, str]] = []  # fields as they came, where their parts say the same
@@ -74,8 +76,8 @@ class Writing:
             elif not target.block.into:
                 self._extra(instance, number, target, known)
             else:
-                for resource in self._candidates(target, known):
-                    if id(resource) not in self.done and id(resource) not in without:
+                for resource in self._candidates(target, known, without):
+                    if id(resource) not in self.done:
                         self.fill(instance.open(number), {**known, target.block.type: resource})
 
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
@@ -92,10 +94,7 @@ class Writing:
         type_ = target.block.type
         open_ = target.repeated or type_ not in known or target.apart
         searched = open_ or (target.mark and not self._fits(target, known[type_]))
-        if searched:
-            found = [each for each in self._candidates(target, known) if id(each) not in self.done]
-        else:
-            found = [known[type_]]
+        found = self._candidates(target, known) if searched else [known[type_]]
         for resource in found if target.repeated else found[:1]:
             if not searched and not self._fits(target, resource):
                 continue
@@ -108,6 +107,7 @@ class Writing:
             became = fresh or next(iter(instance.segments.get(target.about, ())), None)
             if became is not None:
                 self.segments[(id(resource), target.about)] = became
+                self.stood.add(target.about)
             self.claims[id(resource)] = pen.claims
 
     def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
@@ -126,7 +126,8 @@ class Writing:
         if not free:
             return []
         if target.beside:  # they stand in the segment of the resource that they refer to
-            beside = [each for each in free if self._beside(target, each) is not None]
+            there = target.about in self.stood
+            beside = [each for each in free if self._beside(target, each) is not None] if there else []
             alone = self._alone(owner, target, claims) if target.aside else []
             return [*beside, *(each for each in alone if not self._refers(target, each))]
         return self._alone(owner, target, claims)
@@ -164,11 +165,19 @@ class Writing:
         pen.block(target, element)
 
     def _fits(self, target: Target, resource: Resource) -> bool:
+        """Asked once for each block and resource."""
+        if id(target) not in self.writer.choosing:
+            return True
+        key = id(target), id(resource)
+        found = self.fitting.get(key)
+        if found is None:
+            found = self.fitting[key] = self._belongs(target, resource)
+        return found
+
+    def _belongs(self, target: Target, resource: Resource) -> bool:
         """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen that is only
         known by its report to OBR-15, others to SPM; to the field that it says itself; and to the group that
         its links tell."""
-        if id(target) not in self.writer.choosing:
-            return True
         marks = self.writer.marks.get(target.block.type)
         if marks and origins.field_of(resource, marks, self.context) != target.mark:
             return False
@@ -182,18 +191,24 @@ class Writing:
         named = any(each.get("system") != KEY or passing(str(each.get("value")), target.block.type) for each in numbers)
         return bool(target.block.key) != named
 
-    def _candidates(self, target: Target, known: Known) -> list[Resource]:
-        """The resources for a block: those that known ones link to, else those that link to known ones."""
+    def _candidates(self, target: Target, known: Known, without: Container[int] = ()) -> list[Resource]:
+        """The resources for a block that are not written yet: those that known ones link to, else those that link to
+        known ones. `without`: others that are not meant."""
         if not target.links and (target.block.type in ALONE or target.mark):
-            return [each for each in self.graph.of_type.get(target.block.type, ()) if self._fits(target, each)]
-        found, listed = self._linked(target.block.type, known)
-        if (not found and not listed) or target.apart:
+            alone = self._left(self.graph.of_type.get(target.block.type, ()), without)
+            return [each for each in alone if self._fits(target, each)]
+        linked, listed = self._linked(target.block.type, known)
+        found = self._left(linked, without)
+        if (not linked and not listed) or target.apart:
             for link in target.links:
                 if (not link.every or target.mark) and link.type in known:
-                    pointing = self.graph.pointing(known[link.type], link.path)
+                    pointing = self._left(self.graph.pointing(known[link.type], link.path), without)
                     found.extend(each for each in pointing if self._holds(each, target, known) and not _envelope(each))
         unique = {id(each): each for each in found}
         return [each for each in unique.values() if self._fits(target, each)]
+
+    def _left(self, resources: Iterable[Resource], without: Container[int]) -> list[Resource]:
+        return [each for each in resources if id(each) not in self.done and id(each) not in without]
 
     def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
         """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:

@@ -45,7 +45,7 @@ class Slices:
     def of(self, listed: Any) -> tuple[int, ...]:
         """A number for each element."""
         if listed.__class__ is list:
-            return tuple([self._fits(each) for each in listed])
+            return tuple(map(self._fits, listed))
         return (self._fits(listed),) if listed is not None else ()
 
     def _fits(self, element: dict[str, Any]) -> int:
@@ -95,7 +95,10 @@ class Shapes:
 
     def of(self, resource: Resource) -> tuple[Shape, Masks]:
         """The shape of a resource; the numbers of the elements in its lists."""
-        masks = {name: slices.of(resource[name]) for name, slices in self.slices.items() if name in resource}
+        masks = {}
+        for name, slices in self.slices.items():
+            if name in resource:
+                masks[name] = slices.of(resource[name])
         return (tuple(resource), kept(resource), *masks.values()), masks
 
     def places(self, line: WrittenLine, masks: Masks) -> tuple[int, ...] | None:
