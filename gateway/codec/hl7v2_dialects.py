@@ -129,10 +129,11 @@ def _event(code: str, structure: str, segments: Sequence[Segment]) -> tuple[str,
 
 def _mend_result(segments: Sequence[Segment], index: int, notes: list[Note], origins: Origins) -> None:
     segment = segments[index]
-    if _plain(segment) and "10^" not in "|".join(segment[5:8]):
+    plain = _plain(segment)
+    if plain and "10^" not in "|".join(segment[5:8]):
         return
     place = _place(segments, index)
-    if not _plain(segment):
+    if not plain:
         _mend_shift(segment, index, place, notes, origins)
     _mend_carets(segment, place, notes)
 

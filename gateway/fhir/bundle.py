@@ -50,7 +50,19 @@ def _quoted(text: str) -> str:
 
 
 def _percent(found: re.Match[str]) -> str:
-    return "%" + found[0].encode().hex("%").upper()
+    return _codes.get(found[0]) or "%" + found[0].encode().hex("%").upper()
+
+
+_codes: dict[str, str] = {}  # words of codes, percent-encoded
+_CODES = 4096
+
+
+def remember(code: str) -> None:
+    """The words of a code will be asked for again in conditions. Never those of persons."""
+    if len(_codes) >= _CODES:
+        _codes.clear()
+    for found in _UNSAFE.finditer(code):
+        _codes[found[0]] = _percent(found)
 
 
 def update_url(type: str, system: str, value: str) -> str:

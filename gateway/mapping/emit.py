@@ -96,7 +96,10 @@ class BlockEmitter:
                 more = f"{raw} and ({told} or {more})"
             self.writer.add(f"if {more}:")
             call = self.writer.object(sent_fields.keep)
-            self.writer.add(f"    {call}(r, {each.name!r}, {raw}, {self.writer.object(each.parts)}, context)")
+            parts = self.writer.object(
+                each.parts if self.source.known is None else each.with_facts(self.source.known.facts)
+            )
+            self.writer.add(f"    {call}(r, {each.name!r}, {raw}, {parts}, context)")
 
     def _begin(self) -> None:
         write = self.writer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from gateway.fhir.bundle import remember
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.structure import Instance, Segment, all_of
 from gateway.mapping.syntax import Condition
@@ -51,6 +52,7 @@ class KeyTexts(dict[str, str]):
             if len(self) >= _CODES:
                 self.clear()
             self[raw] = text
+            remember(text)
         return text
 
 

@@ -11,8 +11,8 @@ facility, and only that one gets them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.fhir import definitions
@@ -21,7 +21,7 @@ from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.graph import values_at
 from gateway.mapping.library import Library
-from gateway.mapping.runtime import possible
+from gateway.mapping.runtime import possible, possible_with
 from gateway.mapping.segments import part_of, set_field, set_part
 from gateway.mapping.source_code import SIMPLE
 from gateway.mapping.structure import Segment
@@ -61,6 +61,14 @@ class Divided:
     @property
     def field(self) -> Field:
         return Field(segment=self.name.partition("-")[0], number=int(self.name.partition("-")[2]))
+
+    def with_facts(self, facts: Mapping[str, str]) -> tuple[Part, ...]:
+        """The parts that a message of these facts may have, without asking that again."""
+        return tuple(
+            replace(each, condition=None)
+            for each in self.parts
+            if each.condition is None or possible_with(each.condition, facts)
+        )
 
     @property
     def always(self) -> bool:
