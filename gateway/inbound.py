@@ -354,8 +354,8 @@ def is_query(entry: Entry) -> bool:
 
 
 def is_training(entry: Entry) -> bool:
-    """MSH-11 T or D: never in a production record (HL7 table 0103)."""
+    """MSH-11 T, D or N: never in a production record (HL7 table 0103; N since v2.9)."""
     if entry.format != "hl7v2":
         return False
     header = hl7v2.peek(entry.frame.body)
-    return header is not None and header.processing_id in ("T", "D")
+    return header is not None and header.processing_id in hl7v2.TESTS

@@ -132,7 +132,7 @@ async def test_what_a_message_becomes(house: House) -> None:
     assert house.search("Observation")[0]["valueQuantity"]["value"] == Decimal("6.8")
 
 
-@pytest.mark.parametrize("processing", ["T", "D"])
+@pytest.mark.parametrize("processing", ["T", "D", "N"])
 async def test_a_training_message_never_enters_the_record(house: House, processing: str) -> None:
     """MSH-11, table 0103: acknowledged like any other, checked, and goes no further."""
     (line,) = await house.walk(community.result("L1", processing=processing))

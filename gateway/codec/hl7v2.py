@@ -15,6 +15,7 @@ from typing import Final
 from gateway.codec import charset as charsets
 from gateway.codec import hl7v2_lines, hl7v2_xml
 from gateway.codec.hl7v2_acknowledge import (
+    TESTS,
     acknowledge,
     check,
     mode,
@@ -33,6 +34,7 @@ from gateway.codec.hl7v2_structure import structure_of
 from gateway.errors import Configuration, HutongError, Permanent
 
 __all__ = [
+    "TESTS",
     "Header",
     "Message",
     "Note",

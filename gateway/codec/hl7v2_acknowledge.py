@@ -17,6 +17,8 @@ from gateway.codec.hl7v2_header import STANDARD, Header
 from gateway.errors import HutongError, Permanent
 
 CONTROL_ID_LIMIT: Final = 199  # characters of MSH-10 (20 in v2.5.1, 199 in v2.7)
+TESTS: Final = frozenset({"T", "D", "N"})  # training, debugging, testing (v2.9): HL7 table 0103
+PROCESSING: Final = TESTS | {"P"}
 _NAME_LIMIT: Final = 227  # characters of MSH-3 to MSH-6 (HD) that are given back
 _CONDITIONS: Final = frozenset({"AL", "NE", "ER", "SU"})  # HL7 table 0155
 _OLD_ERROR: Final = frozenset({"2.1", "2.2", "2.3", "2.3.1", "2.3.2", "2.4"})  # ERR-1 instead of ERR-2 to ERR-8
@@ -117,8 +119,8 @@ def check(message: Checked, *, known_kinds: Container[str] | None = None) -> lis
     the time of receipt. With `known_kinds` ('ORU^R01', …) other kinds are refused (200, or 201 for a known code)."""
     header = message.header
     problems = [*_check_kind(header, known_kinds), *_check_control_id(header.control_id)]
-    if header.processing_id not in {"P", "T", "D"}:
-        problems.append(_problem("202", "MSH-11", "the processing id is not P, T or D"))
+    if header.processing_id not in PROCESSING:
+        problems.append(_problem("202", "MSH-11", "the processing id is not P, T, D or N"))
     if header.version not in _VERSIONS:
         problems.append(_problem("203", "MSH-12", "the version is not between 2.1 and 2.9"))
     if not problems and header.kind not in _WITHOUT_PATIENT:
@@ -185,7 +187,7 @@ def _header_fields(
 ) -> list[str]:
     fields = header.fields if header is not None else ()
     trigger = header.trigger if header is not None and _EVENT.fullmatch(header.trigger) else ""
-    processing = header.processing_id if header is not None and header.processing_id in {"P", "T", "D"} else "P"
+    processing = header.processing_id if header is not None and header.processing_id in PROCESSING else "P"
     return [
         "MSH",
         STANDARD,

@@ -57,7 +57,7 @@ class Header:
     trigger: str  # MSH-9.2
     structure: str  # MSH-9.3, "" when absent: see hl7v2_structure.structure_of
     control_id: str  # MSH-10 as written, still escaped
-    processing_id: str  # MSH-11.1: P, T or D
+    processing_id: str  # MSH-11.1: P, or T, D, N for tests (HL7 table 0103)
     version: str  # MSH-12.1
     accept_ack: str  # MSH-15
     application_ack: str  # MSH-16

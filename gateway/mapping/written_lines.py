@@ -226,7 +226,7 @@ def _texts(
     """`whole`: the value as it stands there, a reference too; `value`: with what it leads to."""
     made = written.pair.back(value, context, *written.constants)
     first, *others = made if isinstance(made, tuple) else (made,)
-    if written.keeps and (first or isinstance(whole, wording.Worded)):
+    if written.keeps and (first or not written.pair.makes):  # also what has no form of ours: words without a code
         again = wording.again(whole, resource, written.path, written.pair, context, written.constants, tuple(others))
         first = again or first
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:

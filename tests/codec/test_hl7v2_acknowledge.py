@@ -136,7 +136,7 @@ def test_what_is_refused_at_receipt(facts: dict[str, str], code: str, place: str
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.3.1", "2.5.1", "2.6^^&&&&V1.0", "2.9"])
-@pytest.mark.parametrize("processing", ["P", "T", "D", "P^I"])
+@pytest.mark.parametrize("processing", ["P", "T", "D", "N", "P^I"])
 def test_what_is_accepted(version: str, processing: str) -> None:
     assert hl7v2.check(hl7v2.decode(message(version=version, processing=processing))) == []
 
