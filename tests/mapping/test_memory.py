@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway.fhir import json
 from gateway.mapping.memory import Memory
-from tests.mapping.house import PV1, into, maps, message
+from gateway.mapping.runtime import KeyTexts
+from tests.mapping.house import PID, PV1, into, maps, message, only
 
 PROBLEM = "PRB|AD|20260312142500|E11^糖尿病^L|X1^COUNTY"
 STAFF = (
@@ -32,3 +33,26 @@ def test_a_problem_is_told_of_every_message_that_has_it() -> None:
     twice = into(body).notes, into(body).notes
     assert twice[0] == twice[1]
     assert twice[0]
+
+
+def test_a_code_is_read_by_the_list_of_its_country_whoever_wrote_before() -> None:
+    """The same marital status from one sender, with MSH-17 and without: only CHN means GB/T 2261.2."""
+    said = message("ADT^A01^ADT_A01", PV1, pid=f"{PID}{'|' * 8}M").replace(b"|2.5.1\r", b"|2.5.1|||||CHN\r", 1)
+    silent = said.replace(b"|||||CHN", b"", 1)
+    alone = []
+    for body in (said, silent):
+        maps()._memory = Memory()
+        alone.append(only(into(body), "Patient")["maritalStatus"])
+    maps()._memory = Memory()
+    assert alone[0] != alone[1]
+    assert [only(into(body), "Patient")["maritalStatus"] for body in (said, silent) * 2] == alone * 2
+
+
+def test_keys_of_codes_are_what_they_are_without_memory() -> None:
+    texts = ["6690-2^白细胞计数^LN", "^^^WBC^x", '""^^^A&B', "", "A~B", "x^y^" + "z" * 300]
+    for components in (((1, 0), (4, 0)), ((2, 0), (5, 0)), ((4, 2),), ((0, 0),)):
+        known = KeyTexts(components)
+        alone = [KeyTexts(components)[each] for each in texts]
+        assert [known[each] for each in texts * 2] == alone * 2
+        assert all(len(each) <= 200 for each in known)
+    assert KeyTexts(((1, 0), (4, 0)))["^^^WBC^x"] == "WBC"
