@@ -182,3 +182,8 @@ def _pair(library: Library, line: Line, path: paths.Path) -> None:
     if line.into and fits and path.leaf.type and path.leaf.type not in fits:
         maker = line.datatype or "a code table"
         raise Configuration(f"{line.place}: {maker} makes {' or '.join(fits)}, {path.text} is {path.leaf.type}")
+    if line.codes and not line.datatype and path.leaf.type and path.leaf.type not in fits:
+        remedy = f"say which data type reads it: ': concept(SYSTEM) | {line.codes}'"
+        raise Configuration(
+            f"{line.place}: a code table reads {' or '.join(fits)}, {path.text} is {path.leaf.type}; {remedy}"
+        )

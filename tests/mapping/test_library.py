@@ -56,6 +56,7 @@ def test_the_shipped_maps_hold_together() -> None:
         ("PID-16 -> maritalStatus : concept", "concept needs its code system"),
         ("PID-16 -> maritalStatus : CWE(sexx)", "no code table is called sexx"),
         ("PID-8 -> maritalStatus | sex", "a code table makes code or string or uri, Patient.maritalStatus is Codeable"),
+        ("PID-8 <- maritalStatus | sex", "a code table reads code or string or uri, Patient.maritalStatus is Codeable"),
         ("PID-7 -> birthDate : CX", "CX makes Identifier, Patient.birthDate is date"),
         ("PID-13 -> telecom*{use=house} : XTN", "house is no code of Patient.telecom.use; one of home mobile"),
         (

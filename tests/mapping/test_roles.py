@@ -6,7 +6,7 @@ import pytest
 
 from gateway.mapping.maps import Translation
 from gateway.model import Resource
-from tests.mapping.house import all_of, back, follow, into, message, only
+from tests.mapping.house import PID, PV1, all_of, back, follow, into, message, only
 
 
 def written(body: bytes) -> list[str]:
@@ -146,3 +146,64 @@ def test_a_person_is_important_where_no_visit_is_told_of() -> None:
     assert found["url"].endswith("/patient-importance")
     assert "PV1|1|N||||||||||||||V1^干部保健^L" in written(body)
     assert "extension" not in only(into(message("ADT^A01", "PV1|1|I||||||||||||||V1^干部保健^L")), "Patient")
+
+
+def test_what_somebody_is_called_is_a_name_of_its_own_and_stands_in_his_name() -> None:
+    called = "PID|1||300001^^^COUNTY^PI||欧阳^建国^^^^^L^^^^^^^^阿建||19750618|M"
+    body = message("ADT^A28", pid=called)
+    first, nickname = only(into(body), "Patient")["name"]
+    assert (first["text"], nickname["use"], nickname["given"]) == ("欧阳建国", "nickname", ["阿建"])
+    assert called in written(body)
+
+
+def test_a_procedure_lasts_its_minutes() -> None:
+    body = message("ADT^A08", PV1, "PR1|1||47.01^阑尾切除术^I9C||20260312093000||45")
+    performed = only(into(body), "Procedure")["performedPeriod"]
+    assert performed == {"start": "2026-03-12T09:30:00+08:00", "end": "2026-03-12T10:15:00+08:00"}
+    assert written(body)[-1].endswith("|20260312093000||45")
+
+
+def test_a_note_in_a_code_keeps_its_code_beside_its_text() -> None:
+    notes = ("NTE|1||请空腹|RE^Remark^HL70364", "NTE|2||轮椅||||||Z02^轮椅^L", "NTE|3||||||||Z01^空腹^L")
+    body = message("SIU^S12", "SCH|B1^HIS|F1^HIS|||||^复诊||||^^^20260320093000", *notes, PID, pid="")
+    appointment = only(into(body), "Appointment")
+    assert appointment["comment"] == "请空腹"
+    told = [value for each in appointment["extension"] for name, value in each.items() if name != "url"]
+    assert [each["text"] for each in told] == ["轮椅", "空腹"]
+    kept = [each.split("|", 3)[3] for each in written(body) if each.startswith("NTE|")]
+    assert kept == ["请空腹", "轮椅||||||Z02^轮椅^L", "||||||Z01^空腹^L"]
+
+
+def test_a_code_of_another_standard_system_is_not_called_ours() -> None:
+    lines = ("DG1|1||I10^高血压^I10|||MR^病历^HL70203", "DG1|2||I11^高血压^I10|||W^工作诊断^HL70052")
+    body = message("ADT^A08", PV1, *lines)
+    first, second = all_of(into(body), "Condition")
+    systems = [each["category"][0]["coding"][0]["system"].rpartition("/")[2] for each in (first, second)]
+    assert systems == ["v2-0203", "v2-0052"]
+    assert [each.split("|")[6] for each in written(body)[-2:]] == ["MR^病历^HL70203", "W^工作诊断^HL70052"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "code", "shown"),
+    [
+        ("BX^盒^L^mg^^UCUM", "mg", "BX"),
+        ("U1^^L^10*12/L^^UCUM", "10*12/L", "U1"),
+        ("^^^^^^^^mmol/L", "mmol/L", "mmol/L"),
+    ],
+)
+def test_an_alternate_unit_of_ucum_is_the_code(unit: str, code: str, shown: str) -> None:
+    body = reported(f"OBX|1|NM|T1^检验^L||5.6|{unit}|||||F")
+    value = only(into(body), "Observation")["valueQuantity"]
+    assert (value["code"], value["unit"]) == (code, shown)
+
+
+def test_a_titre_above_what_was_tried_is_one() -> None:
+    body = reported("OBX|1|SN|T1^抗核抗体^L||>^1^:^128||||||F")
+    ratio = only(into(body), "Observation")["valueRatio"]
+    assert (ratio["numerator"]["comparator"], ratio["denominator"]["value"]) == (">", 128)
+    assert any("|>^1^:^128|" in each for each in written(body))
+
+
+def test_the_number_of_a_role_action_comes_back_with_its_reason() -> None:
+    body = message("ADT^A28", "ROL|1|AD|CON^会诊^L|D2^王^明|20260101|||R2^会诊^L")
+    assert any(each.split("|")[8:9] == ["R2^会诊^L"] for each in written(body) if each.startswith("ROL|"))

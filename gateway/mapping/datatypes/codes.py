@@ -13,6 +13,7 @@ from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts
 from gateway.mapping.datatypes.simple import clean, one_code
+from gateway.mapping.wording import sent
 
 LOINC = "http://loinc.org"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -273,7 +274,10 @@ def system_pair(system: str) -> Pair:
     short = system.rpartition("/")[2]
 
     def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
-        code, text = map(one_code, parts(raw, context, 2))
+        code, text, named = map(one_code, parts(raw, context, 3))
+        other = context.code_system(named) if named else system
+        if other != system and not other.startswith(CODE) and v2tables.known(other, code):
+            return cwe_into(raw, context)  # another standard one, as the sender says
         uri = system if v2tables.known(system, code) else context.own_code_system(short)
         made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
         if raw.count("^") > 1 and made and (whole := cwe_into(raw, context)):
@@ -286,7 +290,7 @@ def system_pair(system: str) -> Pair:
             if (each.get("system") == system or own) and each.get("code"):
                 bare = len(value["coding"]) == 1 and "display" not in each and "version" not in each
                 return joined(each["code"], value.get("text", "")) if bare else cwe_back(value, context)
-        return ""
+        return cwe_back(value, context) if sent(value) else ""
 
     return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)
 

@@ -66,8 +66,9 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "MSG": (("ADT^A01^ADT_A01",),),
     "HD": ((_HD,), ("SENDER",)),
     "uid": (("1.2.840.113619.2.55^APP^TYPE^DICOM",),),
-    "organization": ((_HD,), ("SENDER",)),
+    "organization": ((_HD,), ("SENDER",), ("^1.2.156.77^ISO",)),
     "XPN": ((_XPN,), ("Doe^Jane^^^^^^^^20200101&20300102",), ("张^伟",), ("Doe^Jane",)),
+    "called": ((_XPN,),),
     "XAD": tuple((each,) for each in _ADDRESSES),
     "XTN": tuple((each,) for each in _PHONES),
     "XCN": ((_XCN,), ("S88^Doe^^^^^^^^^^^^^^^20200101&20300102",), ("S88^罗^刚",), ("^Doe^Jane",)),
@@ -184,6 +185,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "CWEcoding": ((_CWE,), ("A01^甲名^L",)),
     "minutes": (("30", "min^minute^ISO"),),
     "span": (("20260102153000+0800", "30", "min^minute^ISO"),),
+    "lasting": (("20260102153000+0800", "30"),),
     "after": (("30", "min^minute^ISO", "20260102153000+0800"), ("30", "min^minute^ISO", "^^^20260102153000+0800")),
     "range-of-times": ((_RANGE,),),
     "thing": ((_CWE,), ("^甲名",)),
@@ -206,6 +208,8 @@ def exemplars(datatype: str, table: dict[str, str] | None) -> tuple[Texts, ...]:
         return (*coded, (_CWE.replace("A01", "ZZ9"),), *((f"^^^{code}^乙名^L",) for code in known[:1]))
     if datatype in ("", "code"):
         return EXEMPLARS["text"]
+    if datatype == "concept":
+        return (*EXEMPLARS["CWE"], ("MR^甲名^HL70203",))
     return (
         EXEMPLARS.get(datatype) or EXEMPLARS["CWE"]
         if datatype in ("coding", "concept")

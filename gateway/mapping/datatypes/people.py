@@ -151,11 +151,26 @@ def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def xpn_back(value: dict[str, Any], context: Context) -> str:
+    if CALLED in value.get("extension", ()):
+        return ""  # it stands in the repetition of the name that it goes with
     _, given, second, _, prefix = name_parts(value)
     suffix, degree, professional = suffixes(value, 3)
     use, order, valid = NAME_CODES.get(value.get("use", ""), ""), said(value, ASSEMBLY)[0], ends(value, context)
     rest = (given, second, suffix, prefix, degree, use, "", "", "", order, *valid, professional)
     return "^".join((family_back(value), *map(escape, rest))).rstrip("^")
+
+
+CALLED = {"url": wording.FIELD, "valueString": "XPN.15"}
+
+
+def called_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """XPN.15, what somebody is called, is a name of its own (v2.7 §2.A.89)."""
+    called = parts(raw, context, 15)[14] if raw.count("^") > 13 else ""
+    return {"use": "nickname", "text": called, "given": [called], "extension": [CALLED]} if called else None
+
+
+def called_back(value: dict[str, Any], context: Context) -> str:
+    return ""
 
 
 NAME = "urn:hutong:name"  # extension of a reference to somebody without a number: the parts of the name
@@ -324,6 +339,7 @@ def preferred_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 PAIRS = {
     "XPN": Pair(xpn_into, xpn_back, fits=("HumanName",), words=(7, 0, 1, 2)),
+    "called": Pair(called_into, called_back, fits=("HumanName",)),
     "XAD": Pair(xad_into, xad_back, fits=("Address",), words=(9, 0, 1, 2, 3, 4)),
     "XADC": Pair(with_county_into, with_county_back, fields=1, fits=("Address",), words=(9, 0, 1, 2, 3, 4)),
     "preferred": Pair(preferred_into, preferred_back, fields=1, fits=("ContactPoint",)),

@@ -56,6 +56,17 @@ def span_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
     return time_back(start, context), str(length), unit
 
 
+def lasting_into(raw: str, minutes: str, context: Context) -> dict[str, Any] | None:
+    """A start with its duration in minutes (PR1-7) → Period."""
+    return span_into(raw, minutes, "min" if minutes else "", context)
+
+
+def lasting_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    """Where it ends stands nowhere in PR1: whole minutes do."""
+    start, length, unit = span_back(value, context)
+    return start, length if unit == "min" else ""
+
+
 def after_into(raw: str, unit: str, start: str, context: Context) -> str | None:
     """A duration (or an offset) behind a start → the time when it is over. The start may be a TQ: its fourth part."""
     components = start.partition("~")[0].split("^")
@@ -128,6 +139,7 @@ def thing_back(value: dict[str, Any], context: Context) -> str:
 PAIRS = {
     "minutes": Pair(minutes_into, minutes_back, fields=1, fits=("positiveInt",)),
     "span": Pair(span_into, span_back, fields=2, fits=("Period",)),
+    "lasting": Pair(lasting_into, lasting_back, fields=1, fits=("Period",)),
     "after": Pair(after_into, after_back, fields=2, fits=("dateTime", "instant")),
     "range-of-times": Pair(times_into, times_back, fits=("Period",)),
     "thing": Pair(thing_into, thing_back, fits=("Reference",)),

@@ -144,6 +144,7 @@ def test_no_text_breaks_a_built_pair(name: str, raw: str) -> None:
 KINDS = ["NM", "ST", "TX", "FT", "SN", "CWE", "CE", "IS", "ID", "TS", "DT", "TM", "CQ", "SI"]
 PLAIN = st.text(st.sampled_from("张伟欧阳abcXYZ019 .-·&^~|\\"), max_size=8)
 ONE_WAY = {
+    "called",
     "endpoint",
     "MSG",
     "universal",
