@@ -322,11 +322,10 @@ def _line(segment: Sequence[str], charset: str) -> str:
         version = fields[12].partition("^")[0] or "2.5.1"
         fields[18] = charsets.declared_name(charset, version)
         fields[1:3] = [STANDARD]
-    while len(fields) > 1 and not fields[-1]:
-        fields.pop()
     line = "|".join(fields)
-    if line.count("|") != len(fields) - 1 or _BROKEN_FIELD.search(line):
+    if line.count("|") != len(fields) - 1 or not (line.isprintable() or _BROKEN_FIELD.search(line) is None):
         line = "|".join(_mended(value) for value in fields)
+    line = line.rstrip("|")
     return line + "\r"
 
 

@@ -90,7 +90,7 @@ class MessageWriter:
         self.choosing = frozenset(id(target) for target in others if self._chooses(target))
         lists = ((target.block.type, target.list.name) for target in others if target.list)
         self.listing = _gathered(lists)  # type → its lists whose elements blocks write
-        self._there: dict[frozenset[str], list[list[Target]]] = {}
+        self._there: dict[frozenset[str], tuple[list[list[Target]], list[list[Target]]]] = {}
         self._ways: dict[tuple[str, ...], Ways] = {}
 
     def _chooses(self, target: Target) -> bool:
@@ -98,8 +98,9 @@ class MessageWriter:
         type_ = target.block.type
         return bool(type_ in self.marks or target.here or target.elsewhere or type_ in self.keyed)
 
-    def there(self, graph: Graph) -> list[list[Target]]:
-        """The blocks of each group for these resources: for their types, and for lists that one of them has."""
+    def there(self, graph: Graph) -> tuple[list[list[Target]], list[list[Target]]]:
+        """The blocks that write in each group, and those that open it, for these resources: for their types, and for
+        lists that one of them has."""
         lists = {
             f"{type_}.{name}" for type_, found in graph.of_type.items() if type_ in self.listing
             for name in self.listing[type_] if any([name in each for each in found])  # noqa: C419 - faster
@@ -109,9 +110,17 @@ class MessageWriter:
         if there is None:
             if len(self._there) >= _KINDS:
                 self._there.clear()
-            there = [[each for each in targets if _of(each, key)] for targets in self.groups]
-            self._there[key] = there
+            found = [[each for each in targets if _of(each, key)] for targets in self.groups]
+            inside = [[each for each in targets if self._writes(each, group)] for group, targets in enumerate(found)]
+            there = self._there[key] = inside, [[each for each in targets if each.opens] for targets in found]
         return there
+
+    def _writes(self, target: Target, group: int) -> bool:
+        """Does a block write in a group that is open? One that is only written does so in the group of the lead, or in
+        one that something else opens."""
+        if target.block.into:
+            return bool(target.lines or target.leads)
+        return (not target.opens or group == self.lead_group) and target.block.condition is None
 
     def ways(self, context: Context) -> Ways:
         """The links that can be in a message with these facts: type → who links to it, lead first."""

@@ -30,7 +30,7 @@ class Writing:
         self.writer = writer
         self.graph = graph
         self.context = context
-        self.groups = writer.there(graph)
+        self.groups, self.opening = writer.there(graph)
         self.ways = writer.ways(context)
         self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
@@ -65,9 +65,7 @@ class Writing:
         return [each for lead in leads for link in links for each in self.graph.follow(lead, link.path, link.type)]
 
     def below(self, instance: Instance, number: int, known: Known, without: Container[int] = ()) -> None:
-        for target in self.groups[number]:
-            if not target.opens:
-                continue
+        for target in self.opening[number]:
             if target.list:
                 for element in self._elements(target, known):
                     child = instance.open(number)
@@ -84,8 +82,6 @@ class Writing:
         """One block of a group; what it found is bound for the others."""
         if not target.block.into:
             self._only_written(instance, target, known)
-            return
-        if not target.lines and not target.leads:
             return
         if target.list:
             for element in self._elements(target, known)[: None if target.repeated else 1]:
@@ -111,10 +107,9 @@ class Writing:
             self.claims[id(resource)] = pen.claims
 
     def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
-        """A block that is only written: once, in the group of the lead or in one that something else opens."""
+        """A block that is only written: once."""
         resource = known.get(target.block.type)
-        aside = not target.opens or instance.group == self.writer.lead_group
-        if resource is not None and aside and target.block.condition is None:
+        if resource is not None:
             Pen(instance, None, self).block(target, resource)
 
     def _elements(self, target: Target, known: Known) -> list[dict[str, Any]]:
