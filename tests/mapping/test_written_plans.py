@@ -40,6 +40,8 @@ def written(maps_: Maps, made: Translation, to: Address, resources: dict[str, Re
         return maps_.from_fhir(resources, leads, structure=made.structure, to=to)
     except HutongError as error:
         return str(error).encode()
+    except (LookupError, TypeError, ValueError):  # without what was taken out it is no valid resource
+        return b""
 
 
 def both(made: Translation, to: Address, resources: dict[str, Resource]) -> tuple[bytes, bytes]:
