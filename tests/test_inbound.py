@@ -352,3 +352,33 @@ async def test_a_message_in_xml_is_a_message(house: House) -> None:
     assert found[1].frame.body == body
     house.process()
     assert len(house.search("DiagnosticReport")) == 1
+
+
+# ------------------------------------------------------------------------------------------------ visits
+
+VISIT = (
+    "MSH|^~\\&|HIS|COUNTY|||20260312080{number}||ADT^{event}|V{number}|P|2.5.1|||||CHN|UNICODE UTF-8\r"
+    "EVN|{event}|20260312080{number}\rPID|1||300001^^^COUNTY^PI||张^伟||19750618|M\r{more}"
+    "PV1|1|I|内科^^3床||||||||||||||||{visit}^^^COUNTY^VN\r{last}"
+)
+
+
+async def test_a_cancelled_plan_to_discharge_takes_the_planned_end_away(house: House) -> None:
+    """A16 plans it (PV2-9), A25 cancels it (HL7 v2.5.1 §3.3.25)."""
+    planned = VISIT.format(number=100, event="A16", more="", visit="V1", last="PV2|||||||||20260320\r")
+    await house.walk(planned.encode())
+    (visit,) = house.search("Encounter")
+    assert any(each["url"].endswith("plannedEndDate") for each in visit["extension"])
+    await house.walk(VISIT.format(number=200, event="A25", more="", visit="V1", last="").encode())
+    (visit,) = house.search("Encounter")
+    assert not any(each["url"].endswith("plannedEndDate") for each in visit.get("extension", ()))
+
+
+async def test_an_outpatient_who_stays_keeps_the_visit(house: House) -> None:
+    """A06 with MRG-5: the visit goes on under a new number (HL7 v2.5.1 §3.3.6)."""
+    await house.walk(VISIT.format(number=100, event="A04", more="", visit="O1", last="").replace("|I|", "|O|").encode())
+    more = "MRG|300001^^^COUNTY^PI||||O1^^^COUNTY^VN\r"
+    await house.walk(VISIT.format(number=200, event="A06", more=more, visit="V1", last="").encode())
+    (visit,) = house.search("Encounter")
+    assert {each["value"] for each in visit["identifier"]} >= {"O1", "V1"}
+    assert visit["class"]["code"] == "IMP"

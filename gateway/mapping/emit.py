@@ -201,7 +201,7 @@ class BlockEmitter:
             write.add(f"if {' and '.join(guard)}:")
             write.depth += 1
         if not constant.text:  # `= ""`: what the event says is no longer so
-            write.add(f"deletes.append({path.emptied!r})")
+            write.add(f"deletes.append({paths.removed_by(path)!r})")
             write.depth = depth
             return
         name = write.name("c")

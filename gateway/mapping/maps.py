@@ -151,7 +151,11 @@ class Maps:
             there = any(segment[0] == "PID" for segment in segments)
             cause = "PID says nothing of the patient" if there else "the message has no PID segment: whose is it?"
             raise Permanent(cause, place="PID", code="101" if there else "100", remedy=kept)
-        leading = (each for each in self.library.blocks_of(structure.name) if each.type == structure.lead and each.into)
+        leading = (
+            each
+            for each in self.library.blocks_of(structure.name)
+            if each.type == structure.lead and each.into and not each.element
+        )
         blocks = [each for each in leading if structure.holds(each.segments[-1])]
         where, missing = next((each for each in (_missing(block, segments) for block in blocks) if any(each)), ("", ""))
         own = [note for note in context.notes if structure.lead in note]  # what is said of others is no cause

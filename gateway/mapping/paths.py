@@ -54,6 +54,13 @@ class Path:
         return ".".join((self.resource, *(element.name for element in self.elements[: end + 1])))
 
 
+def removed_by(path: Path) -> str:
+    """What `. -> extension*{url=…} = ""` removes: 'Encounter.extension(url)'; of other elements what a null does."""
+    first = path.elements[0]
+    urls = [codes[0] for name, _, codes in first.slice if name == "url" and codes]
+    return f"{path.resource}.extension({urls[0]})" if first.name == "extension" and urls else path.emptied
+
+
 def resolve(resource: str, line: Line, systems: dict[str, str]) -> Path:
     """Raises Configuration with the line's place for an element that R4 does not have."""
     elements = []

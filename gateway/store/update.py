@@ -314,7 +314,12 @@ def _without(stored: Resource, paths: Sequence[str]) -> Resource:
     result = stored
     for path in paths:
         kind, _, rest = path.partition(".")
-        if rest and kind == stored.get("resourceType"):
+        if rest.startswith("extension(") and kind == stored.get("resourceType"):
+            url = rest[len("extension(") : -1]
+            left = [each for each in result.get("extension", ()) if each.get("url") != url]
+            result = {name: value for name, value in result.items() if name != "extension" or left}
+            result |= {"extension": left} if left else {}
+        elif rest and kind == stored.get("resourceType"):
             result = _removed(result, rest.split("."), kind)
     return result
 

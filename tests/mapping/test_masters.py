@@ -198,3 +198,12 @@ def test_a_price_has_its_currency() -> None:
 def test_what_an_answer_says_of_the_file_comes_back() -> None:
     made = into(told("MFK^M02^MFK_M01", "MSA|AA|M1", "MFI|PRA^Staff^L||REP|20260312|20260401|AL", "MFA|MAD|1||S|D1|CE"))
     assert written(made, "MFK_M01", "MFI") == ["MFI|PRA^Staff^L||REP|20260312|20260401|AL"]
+
+
+@pytest.mark.parametrize("kind", ["PEX^P07^PEX_P07", "PEX^P08"])
+def test_an_adverse_event_names_what_is_suspected(kind: str) -> None:
+    lines = ("PES||||| AE1", "PEO||L50^荨麻疹^L|20260311||||||S", "PCR|QMS^青霉素^L|||||||||||B2025")
+    event = only(into(message(kind, *lines)), "AdverseEvent")
+    assert (event["actuality"], event["seriousness"]["coding"][0]["code"]) == ("actual", "Serious")
+    assert only(into(message(kind, *lines)), "Medication")["batch"] == {"lotNumber": "B2025"}
+    assert len(event["suspectEntity"]) == 1

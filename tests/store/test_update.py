@@ -292,3 +292,12 @@ def test_no_identifier_is_ever_lost_and_no_status_falls_back(
         assert any(update.same_identifier(each, kept) for kept in result["identifier"])
     ranks = update.RANKS["DiagnosticReport"]
     assert ranks[result["status"]] >= ranks[stored["status"]]
+
+
+def test_an_extension_is_removed_by_its_url() -> None:
+    stored = resource(extension=[{"url": "urn:a", "valueCode": "x"}, {"url": "urn:b.c", "valueCode": "y"}])
+    left = update.combine(stored, resource(gender="male"), deletes=["Patient.extension(urn:b.c)"])
+    assert left is not None
+    assert left["extension"] == [{"url": "urn:a", "valueCode": "x"}]
+    both = ["Patient.extension(urn:a)", "Patient.extension(urn:b.c)"]
+    assert update.combine(stored, resource(gender="male"), deletes=both) == resource(gender="male")
