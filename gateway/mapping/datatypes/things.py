@@ -65,6 +65,8 @@ def room_into(raw: str, context: Context) -> dict[str, Any] | None:
 def room_back(value: dict[str, Any], context: Context) -> str:
     """Nothing for a place that a PL names, which has a segment of its own."""
     numbers = value.get("identifier", ())
+    if not numbers and "reference" not in value:
+        return _concept(value, [], RESOURCE, context)
     if not any(str(each.get("system", "")).startswith(CODE) for each in numbers):
         return ""
     name = value.get("name", "")
