@@ -25,7 +25,7 @@ SIGNS = "0123456789^&~\\|.-+/:<>=≤±~ TZSFR\"'()（）％%*#,;aÄμ张伟娜�
 TEXT = st.text(st.one_of(st.sampled_from(SIGNS), st.characters(exclude_categories=("Cs", "Cc"))), max_size=40)
 WORDS = st.sampled_from(["kind", "PI", "L", "urn:oid:1.2.3", "主诉"])
 NAMES = sorted(load())
-WORDED = ("own", "titled", "given", "local")  # they need a word of the map
+WORDED = ("own", "titled", "given", "local", "definition")  # they need a word of the map
 SUBJECT = {"subject": {"reference": "Patient/1"}, "status": "final", "code": {"text": "c"}}
 
 
@@ -144,6 +144,7 @@ def test_no_text_breaks_a_built_pair(name: str, raw: str) -> None:
 KINDS = ["NM", "ST", "TX", "FT", "SN", "CWE", "CE", "IS", "ID", "TS", "DT", "TM", "CQ", "SI"]
 PLAIN = st.text(st.sampled_from("张伟欧阳abcXYZ019 .-·&^~|\\"), max_size=8)
 ONE_WAY = {
+    "definition",
     "called",
     "endpoint",
     "MSG",
