@@ -22,6 +22,7 @@ class TargetCode:
         self.shared = _repeated([path.text for path in filled])  # filled by several lines: the first valued one stays
         self.touched: set[str] = set()  # elements that code so far may have filled
         self.looping = False  # the code that is being made may run several times
+        self.copies: set[str] = set()  # names of objects whose members may be shared: see memory.py
         self.leaves = {f".{'.'.join(element.name for element in path.elements)}" for path in filled}
 
     def begin(self) -> None:
@@ -68,14 +69,19 @@ class TargetCode:
         return not any(_alike(name, each) for each in self.touched)
 
     def _append(self, here: str, name: str, value: str, *, fresh: bool) -> None:
-        self.writer.add(
-            f"{here}[{name!r}] = [{value}]" if fresh else f"{here}.setdefault({name!r}, []).append({value})"
-        )
+        if fresh:
+            self.writer.add(f"{here}[{name!r}] = [{value}]")
+        elif here in self.copies:
+            self.writer.add(f"{here}[{name!r}] = [*{here}.get({name!r}, ()), {value}]")
+        else:
+            self.writer.add(f"{here}.setdefault({name!r}, []).append({value})")
 
     def _descend(self, here: str, walked: str, element: paths.Element, *, fresh: bool) -> str:
         write = self.writer
         inner = write.name("d")
-        if not element.many and walked in self.leaves:  # what an earlier line put there may be shared: see memory.py
+        # what an earlier line put there may be shared, as a whole or what is in it
+        if not element.many and (walked in self.leaves or here in self.copies):
+            self.copies.add(inner)
             write.add(f"{inner} = {here}[{element.name!r}] = dict({here}.get({element.name!r}, EMPTY))")
             return inner
         if not element.many:
@@ -89,8 +95,10 @@ class TargetCode:
             return inner
         shared = self.elements[(walked, str(element.slice))]
         write.add(f"if {shared} is None:")
-        write.add(f"    {shared} = {constants}")
-        write.add(f"    {here}.setdefault({element.name!r}, []).append({shared})")
+        write.depth += 1
+        write.add(f"{shared} = {constants}")
+        self._append(here, element.name, shared, fresh=False)
+        write.depth -= 1
         return shared
 
     def constant(self, path: str, value: Any) -> str:
