@@ -96,10 +96,12 @@ def test_the_device_and_the_note_of_an_image_are_not_those_of_another_result() -
     assert "note" not in result
 
 
-def test_one_number_over_two_medicines_is_told() -> None:
+def test_two_medicines_under_one_number_are_two_and_it_is_told() -> None:
     lines = ("ORC|NW|P1^HIS", "RXO|A1^阿司匹林^L|1", "ORC|NW|P1^HIS", "RXO|B1^氯吡格雷^L|1")
     made = trial(message("OMP^O09", *lines)).made()
-    assert any("several medicines" in note for note in made.notes)
+    told = [each["medicationCodeableConcept"]["text"] for each in all_of(made, "MedicationRequest")]
+    assert told == ["阿司匹林", "氯吡格雷"]
+    assert any("one number stands over several things" in note for note in made.notes)
 
 
 def test_a_number_of_staff_under_two_names_is_shown_by_each() -> None:

@@ -171,6 +171,7 @@ def test_every_sample_becomes_a_valid_bundle_or_an_error_with_a_place() -> None:
 
 
 @pytest.mark.samples
+@pytest.mark.timeout(400)
 @needs_samples
 def test_values_of_samples_come_back_as_they_were_sent() -> None:
     """Most of what real senders write comes back byte for byte; the floor rises with the maps and never falls."""

@@ -171,6 +171,8 @@ def test_what_is_written_back_reads_the_same_again(name: str, raw: str, others: 
         others = ["RP" if others[0] else "ED", "T1^标题^L"]
     if name == "repetition":
         others = [KINDS[len(others[0]) % len(KINDS)], others[1], "T1^标题^L", "a~b"]
+    if name == "RFR":
+        others[0] = ""  # the unit comes back by lines of its own field
     raw = raw.replace("|", "")  # the field separator stands in no field
     value = made_by(pair, raw, others, word, context(), worded=worded)
     if value is None:
@@ -198,12 +200,17 @@ def resolved(value: Any, pair: Pair, make: Any, raw: str, others: list[str], wor
 
 
 def normal(value: Any) -> Any:
-    """A code without a name takes the text of its concept as the name."""
+    """A code without a name takes the text of its concept as the name, also in what extends a value."""
     if isinstance(value, tuple):
         return [value[0], normal(value[1])]
-    if isinstance(value, dict) and len(value.get("coding", ())) == 1 and "text" in value:
-        return {**value, "coding": [{"display": value["text"], **value["coding"][0]}]}
-    return value
+    if isinstance(value, list):
+        return [normal(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    inside = {name: normal(each) for name, each in value.items()}
+    if len(value.get("coding", ())) == 1 and "text" in value:
+        return {**inside, "coding": [{"display": value["text"], **value["coding"][0]}]}
+    return inside
 
 
 OFFSETS = st.sampled_from(["", "+0800", "-0530", "+0000"])
