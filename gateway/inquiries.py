@@ -1,5 +1,6 @@
-"""Queries answered from the record: who is this (IHE PDQ: QBP^Q22, Q21, Q11, QRY^A19), and by which numbers is he or
-she known elsewhere (IHE PIX: QBP^Q23). A query is kept in the journal; nothing of it goes into the record.
+"""Queries of members that may ask, answered from the record: who is this (IHE PDQ: QBP^Q22, Q21, Q11, QRY^A19), and by
+which numbers is he or she known elsewhere (IHE PIX: QBP^Q23). A query is kept in the journal; nothing of it goes into
+the record.
 """
 
 from __future__ import annotations
@@ -35,6 +36,17 @@ _PARAMETERS: Final = {11: "address", 13: "phone", 14: "phone"}
 _RETIRED: Final = ("active:not", "false")
 
 
+def _allowed(member: Member) -> None:
+    """MLLP has no passwords: whom a member's settings do not let ask is told nobody. Permanent then."""
+    if not member.queries:
+        raise Permanent(
+            "queries of this sender are not answered",
+            place="MSH-4",
+            code="207",
+            remedy="set `queries: true` in its member.yaml, where nobody else reaches the port",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inquiries:
     """Answers what one community's members ask. Reads the record; never writes."""
@@ -51,6 +63,7 @@ class Inquiries:
         """The response in the asking system's own version and charset. Transient when the record cannot be read."""
         message = hl7v2.decode(frame.body, look.member.profile.charset)
         try:
+            _allowed(look.member)
             query = hl7v2_query.read(message)
         except Permanent as error:
             definition = next((tuple(each) for each in message.segments if each[0] in ("QPD", "QRD")), ())

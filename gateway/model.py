@@ -172,6 +172,7 @@ class Member(Settings, frozen=True):
     kind: str = ""  # hospital | township | village | centre, free text for people
     facilities: tuple[str, ...] = ()  # MSH-4 values and assigning authorities that mean this member
     authoritative: bool = True  # may its ADT change demographics
+    queries: bool = False  # may its messages ask who is known here (QBP, QRY): the answers name patients
     confirmed: bool = True  # False: met by its MSH-4 in an open community; a person has not confirmed it
     profile: Profile = msgspec.field(default_factory=Profile)
     channels: tuple[Channel, ...] = ()

@@ -43,6 +43,7 @@ name: 三河县人民医院
 identifier: 12529901MB9900013D
 kind: hospital
 facilities: [COUNTY]
+queries: true
 profile: {{charset: UTF-8, version: "2.5.1"}}
 channels:
   - {{id: county-his, transport: mllp, format: hl7v2}}

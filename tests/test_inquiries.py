@@ -78,6 +78,15 @@ async def test_people_are_found_by_what_is_known_of_them(house: House, filters: 
     assert segments(answer, "QPD") == [["QPD", "IHE PDQ Query", "T1", filters]]
 
 
+async def test_only_a_member_whose_settings_say_so_is_answered(house: House) -> None:
+    """MLLP has no passwords: who is not known to ask alone on its port learns of nobody."""
+    lines = ("QPD|IHE PDQ Query|T1|@PID.5.1^张", "RCP|I|10^RD")
+    answer = await house.receive(told("QBP^Q22^QBP_Q21", *lines, control_id="Q2", facility="CLINIC"))
+    assert (status(answer)[0], numbers(answer)) == ("AE", [])
+    (error,) = segments(answer, "ERR")
+    assert error[3].split("^")[0] == "207"
+
+
 async def test_a_long_answer_goes_on_where_it_ended(house: House) -> None:
     lines = ("QPD|IHE PDQ Query|T1|@PID.7^1975", "RCP|I|1^RD")
     first = await asked(house, "QBP^Q22^QBP_Q21", *lines)

@@ -43,6 +43,9 @@ kind: township                    # hospital | township | village | centre
 facilities: [EXAMPLE]
 
 authoritative: true               # 它的 ADT 可以修改患者基本信息 · its ADT may change demographics
+# 它可以用 QBP 查询患者；打开前请确认只有它能连到这个端口
+# it may ask for patients by QBP; be sure before that nobody else reaches its port
+queries: false
 
 # 与共享映射不同之处，一行一处 · what differs from the shared maps, one line each
 profile:

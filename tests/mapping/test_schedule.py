@@ -182,6 +182,18 @@ def test_notes_are_its_comment_and_one_with_an_author_stays_his() -> None:
     assert sorted(each[3] for each in segments(body, "NTE")) == sorted(["禁食", "到二楼", "带片"])
 
 
+def test_a_coded_note_alone_keeps_its_kind_beside_a_code_that_is_known_already() -> None:
+    """What a code became is remembered and shared: what one note says besides is not said of the next."""
+    code = "K1^禁食^L^B2^空腹^99ZZZ^1^2^原文"
+    for kind in ("RE^备注^L", "GI^说明^L", "RE^备注^L"):
+        made = into(message("SIU^S12", SCH, f"NTE|1|||{kind}|||||{code}"))
+        (note,) = only(made, "Appointment")["extension"]
+        assert note["valueCodeableConcept"]["text"] == "原文"
+        kinds = [each for each in note["valueCodeableConcept"]["extension"] if "valueCodeableConcept" in each]
+        assert [each["valueCodeableConcept"]["text"] for each in kinds] == [kind.split("^")[1]]
+        assert [(each[4], each[9]) for each in segments(back(made.bundle, "SIU_S12"), "NTE")] == [(kind, code)]
+
+
 def test_a_request_does_not_change_what_is_booked() -> None:
     made = into(message("SRM^S04", "ARQ|P1^HIS|F1^RIS||||PAT^患者要求", "RGS|1"))
     (entry,) = [each for each in made.bundle["entry"] if each["resource"]["resourceType"] == "Appointment"]
