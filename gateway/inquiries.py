@@ -42,7 +42,7 @@ def _allowed(member: Member) -> None:
         raise Permanent(
             "queries of this sender are not answered",
             place="MSH-4",
-            code="207",
+            code="200",
             remedy="set `queries: true` in its member.yaml, where nobody else reaches the port",
         )
 

@@ -84,7 +84,7 @@ async def test_only_a_member_whose_settings_say_so_is_answered(house: House) -> 
     answer = await house.receive(told("QBP^Q22^QBP_Q21", *lines, control_id="Q2", facility="CLINIC"))
     assert (status(answer)[0], numbers(answer)) == ("AE", [])
     (error,) = segments(answer, "ERR")
-    assert error[3].split("^")[0] == "207"
+    assert error[3] == "200^Unsupported message type^HL70357"
 
 
 async def test_a_long_answer_goes_on_where_it_ended(house: House) -> None:

@@ -155,6 +155,7 @@ class Found:
 
 _MEANINGS: Final = {
     "100": "Segment sequence error", "101": "Required field missing", "103": "Table value not found",
+    "200": "Unsupported message type",
     "204": "Unknown key identifier", "205": "Duplicate key identifier", "207": "Application internal error",
 }  # fmt: skip
 _PLACE: Final = re.compile(r"([A-Z]{3})(?:-(\d+)(?:\((\d+)\))?)?")

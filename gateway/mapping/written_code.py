@@ -228,8 +228,8 @@ class BlockCode:
         for index in places[:1] if only else places:
             write.add(f"{self._set(around)}.add(id(l[{index}]))")
 
-    def _first(self, line: WrittenLine, taken: str) -> None:
-        """The first value that can be written."""
+    def _tried(self, line: WrittenLine, taken: str) -> None:
+        """The head of a loop over the values: what each is written as; the code behind it follows where it says any."""
         write = self.writer
         write.add("for v in vs:")
         write.depth += 1
@@ -238,6 +238,11 @@ class BlockCode:
         write.add("if t or any(x):")
         if taken:
             write.add(f"    {taken}.add(id(v))")
+
+    def _first(self, line: WrittenLine, taken: str) -> None:
+        """The first value that can be written."""
+        write = self.writer
+        self._tried(line, taken)
         write.add("    break")
         write.depth -= 1
         self._put(line)
@@ -246,13 +251,7 @@ class BlockCode:
         """All values that can be written."""
         write = self.writer
         write.add("xs = []")
-        write.add("for v in vs:")
-        write.depth += 1
-        write.add(f"x = {self._texts(line)}")
-        self._text()
-        write.add("if t or any(x):")
-        if taken:
-            write.add(f"    {taken}.add(id(v))")
+        self._tried(line, taken)
         write.add("    xs.append(x if x.__class__ is tuple else (x,))")
         write.depth -= 1
         write.add("if xs:")
