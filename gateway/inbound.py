@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from gateway import telemetry
-from gateway.codec import hl7v2, hl7v2_batch, hl7v2_local
+from gateway.codec import hl7v2, hl7v2_batch, hl7v2_local, hl7v2_query
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
@@ -350,7 +350,7 @@ def patient_of(resource: Resource) -> str:
 def is_query(entry: Entry) -> bool:
     """QBP, QRY and the like (HL7 v2.5.1 chapter 5)."""
     header = hl7v2.peek(entry.frame.body) if entry.format == "hl7v2" else None
-    return header is not None and header.code in ("QBP", "QRY", "VXQ")
+    return header is not None and header.code in hl7v2_query.CODES
 
 
 def is_training(entry: Entry) -> bool:

@@ -1,6 +1,6 @@
 """Queries of members that may ask, answered from the record: who is this (IHE PDQ: QBP^Q22, Q21, Q11, QRY^A19), and by
-which numbers is he or she known elsewhere (IHE PIX: QBP^Q23). A query is kept in the journal; nothing of it goes into
-the record.
+which numbers is he or she known elsewhere (IHE PIX: QBP^Q23). Others are refused, naming what can be asked. A query is
+kept in the journal; nothing of it goes into the record.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ ANSWERS: Final[Mapping[str, tuple[str, str]]] = {  # (the event of the answer, t
     "QRY^A19": ("A19", "ADR_A19"),
 }
 _PARAMETERS: Final = {11: "address", 13: "phone", 14: "phone"}
+_ASK_BY_NAME: Final = "check the number and who gave it, or ask by name and birth date (QBP^Q22)"
 _RETIRED: Final = ("active:not", "false")
 
 
@@ -56,20 +57,20 @@ class Inquiries:
     engine: Engine
 
     def answers(self, look: Look) -> bool:
-        """Is this a query that is answered here?"""
-        return look.error is None and look.format == "hl7v2" and look.kind in ANSWERS
+        """Is this a query? One that is not looked into is told so: no answer is no empty answer."""
+        header = look.header
+        return look.error is None and look.format == "hl7v2" and header is not None and header.code in hl7v2_query.CODES
 
     def answer(self, frame: Frame, look: Look) -> bytes:
         """The response in the asking system's own version and charset. Transient when the record cannot be read."""
         message = hl7v2.decode(frame.body, look.member.profile.charset)
+        if message.header.kind not in ANSWERS:
+            return self._refused(message, look.member)
         try:
             _allowed(look.member)
             query = hl7v2_query.read(message)
         except Permanent as error:
-            definition = next((tuple(each) for each in message.segments if each[0] in ("QPD", "QRD")), ())
-            told = [*definition, "", "", ""]
-            empty = Query(trigger="", tag=told[2], name=told[1], echo=(definition,) if definition else ())
-            return self._written(message, look.member, empty, [], Found(error=error))
+            return self._written(message, look.member, hl7v2_query.as_sent(message), [], Found(error=error))
         with self.engine.reading() as reader:
             try:
                 people, found = self._found(reader, query, look.member)
@@ -97,9 +98,10 @@ class Inquiries:
         value, giver = query.number
         people = self._known_as(reader, value, giver, member)
         if not people:
-            raise Permanent("nobody is known by this number", place="QPD-3", code="204")
+            raise Permanent("nobody is known by this number", place="QPD-3", code="204", remedy=_ASK_BY_NAME)
         if len(people) > 1:
-            raise Permanent("several persons are known by this number; name who gave it", place="QPD-3", code="205")
+            remedy = "name who gave it (QPD-3.4)"
+            raise Permanent("several persons are known by this number", place="QPD-3", code="205", remedy=remedy)
         person = self._of(reader, people[0])
         asked = {each["system"] for each in _numbers(person) if _given_by(each, giver, self.formats, member)}
         others = [
@@ -148,7 +150,8 @@ class Inquiries:
                 case ((11 | 13 | 14), _):
                     yield _PARAMETERS[field], _escaped(value)
                 case _:
-                    raise Permanent(f"PID-{field} is not searched here", place="QPD-3", code="103")
+                    remedy = "ask by number, name, birth date, sex, address or telephone"
+                    raise Permanent(f"PID-{field} is not searched here", place="QPD-3", code="103", remedy=remedy)
         for each in givers:  # a domain alone finds everybody of it
             if not any((field, component) in ((3, 0), (3, 1)) for field, component, _ in query.filters):
                 system = self._systems((each, "", ""), member)
@@ -183,7 +186,9 @@ class Inquiries:
         name = giver[0] or giver[1]
         known = self.formats.community.member_of_facility(name) is not None
         if not known and not self._holds(reader, systems):
-            raise Permanent("no numbers of this domain are known", place=f"QPD-{field}({place})", code="204")
+            remedy = "name a member of the community, or leave it out"
+            where = f"QPD-{field}({place})"
+            raise Permanent("no numbers of this domain are known", place=where, code="204", remedy=remedy)
         return systems
 
     def _holds(self, reader: Reader, systems: Iterable[str]) -> bool:
@@ -198,7 +203,7 @@ class Inquiries:
         self, message: hl7v2.Message, member: Member, query: Query, people: list[Resource], found: Found
     ) -> bytes:
         header = message.header
-        event, structure = ANSWERS[header.kind]
+        event, structure = ANSWERS.get(header.kind) or (_response(header.trigger), "RSP_K21")
         version = header.version if header.version >= "2.3" else "2.5.1"
         profile = msgspec.structs.replace(member.profile, version=version)
         to = Address(
@@ -209,13 +214,28 @@ class Inquiries:
             _resources(people), ["OperationOutcome/1"], structure=structure, to=to
         )
         written = hl7v2.decode(body).segments
-        head, tail = hl7v2_query.around(query, header.control_id, found)
+        head, tail = hl7v2_query.around(query, header, found)
         msh = _headed(written[0], header.fields)
         segments = [msh, *head, *(each for each in written if each[0] in ("PID", "PD1")), *tail]
         try:
             return hl7v2.encode(segments, message.charset)
         except HutongError:
             return hl7v2.encode(segments, "utf-8")
+
+    def _refused(self, message: hl7v2.Message, member: Member) -> bytes:
+        """A query by parameter is told so in its response (§5.3.1), one in the older styles by an acknowledgement."""
+        error = hl7v2_query.unsupported(message, ANSWERS)
+        if message.header.code == "QBP":
+            return self._written(message, member, hl7v2_query.as_sent(message), [], Found(error=error))
+        return hl7v2.acknowledge(
+            message.header, code=hl7v2.refusal_code(error), control_id=secrets.token_hex(10).upper(),
+            when=datetime.now(UTC), own_facility=self.formats.community.id, error=error,
+        )  # fmt: skip
+
+
+def _response(trigger: str) -> str:
+    """The event of a response: Q31 → K31 (§5.3.1.1); that of a local query is its own."""
+    return f"K{trigger[1:]}" if trigger.startswith("Q") else trigger
 
 
 def _headed(msh: list[str], asked: tuple[str, ...]) -> list[str]:
@@ -286,5 +306,5 @@ def _date(value: str) -> str:
     """19750618 → 1975-06-18; a month or a year alone is one."""
     digits = value[:8]
     if not digits.isdecimal() or len(digits) not in (4, 6, 8):
-        raise Permanent("this is no date", place="QPD-3", code="102")
+        raise Permanent("this is no date", place="QPD-3", code="102", remedy="write it as YYYYMMDD, YYYYMM or YYYY")
     return "-".join(filter(None, (digits[:4], digits[4:6], digits[6:8])))

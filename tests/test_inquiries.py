@@ -82,9 +82,10 @@ async def test_only_a_member_whose_settings_say_so_is_answered(house: House) -> 
     """MLLP has no passwords: who is not known to ask alone on its port learns of nobody."""
     lines = ("QPD|IHE PDQ Query|T1|@PID.5.1^张", "RCP|I|10^RD")
     answer = await house.receive(told("QBP^Q22^QBP_Q21", *lines, control_id="Q2", facility="CLINIC"))
-    assert (status(answer)[0], numbers(answer)) == ("AE", [])
+    assert (status(answer), numbers(answer)) == (("AR", ["AR"]), [])  # HL7 v2.5.1 §2.9.2: rejected, not mistaken
     (error,) = segments(answer, "ERR")
     assert error[3] == "200^Unsupported message type^HL70357"
+    assert "queries: true" in error[8]  # what is to be done
 
 
 async def test_a_long_answer_goes_on_where_it_ended(house: House) -> None:
@@ -170,7 +171,7 @@ async def test_other_ways_to_ask(house: House, kind: str, line: str, answered: s
     ("line", "place"),
     [
         ("QPD|IHE PDQ Query|T1|", "QPD^1^3^1"), ("QPD|IHE PDQ Query|T1|@PID.9.1^x", "QPD^1^3^1"),
-        ("QPD|IHE PDQ Query|T1|@PID.5.1^张~@OBX.3^x", "QPD^1^3^2"), ("RCP|I", "QPD"),
+        ("QPD|IHE PDQ Query|T1|@PID.5.1^张~@OBX.3^x", "QPD^1^3^2"), ("RCP|I", "QPD^1"),
         ("QPD|IHE PDQ Query|T1|@PID.7^yesterday", "QPD^1^3^1"),
         ("QPD|IHE PDQ Query|T1|@PID.5.1^张|||||^^^X", "QPD^1^8^1"),
     ],
@@ -179,6 +180,36 @@ async def test_what_cannot_be_looked_for_is_told(house: House, line: str, place:
     answer = await asked(house, "QBP^Q22^QBP_Q21", line)
     assert status(answer) == ("AE", ["AE"])
     assert [each[2] for each in segments(answer, "ERR")] == [place]
+    assert all("; " in each[8] for each in segments(answer, "ERR"))  # cause and remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "answered", "code"),
+    [
+        ("QBP^Q31^QBP_Q11", "QPD|Q31^Dispense History^HL70471|T9|300001", "RSP^K31", "201"),
+        ("QBP^Z75^QBP_Q13", "QPD|Z75|T9|300001", "RSP^Z75", "201"),
+        ("QRY^R02^QRY_R02", "QRD|20260312|R|I|T9|||10^RD|300001|RES", "ACK^R02", "201"),
+        ("VXQ^V01^VXQ_V01", "QRD|20260312|R|I|T9|||10^RD|300001|VXI", "ACK^V01", "200"),
+    ],
+)
+async def test_a_query_that_is_not_answered_is_told_so(
+    house: House, kind: str, line: str, answered: str, code: str
+) -> None:
+    """No answer would be an empty answer: nothing is known of this patient (HL7 v2.5.1 §2.9.2, §5.5.1)."""
+    answer = await asked(house, kind, line)
+    assert hl7v2.decode(answer).header.kind == answered
+    ((acknowledged, *_),) = [each[1:] for each in segments(answer, "MSA")]
+    (error,) = segments(answer, "ERR")
+    assert (acknowledged, error[2], error[3].partition("^")[0]) == ("AR", "MSH^1^9" + "^1" * (answered[0] == "R"), code)
+    assert "QBP^Q22" in hl7v2.unescape(error[7], "utf-8")
+    assert [each[1:3] for each in segments(answer, "QAK")] == ([["T9", "AR"]] if answered[0] == "R" else [])
+    assert segments(answer, "QPD") == ([line.split("|")] if answered[0] == "R" else [])
+
+
+async def test_before_version_2_5_an_error_is_told_in_its_first_field(house: House) -> None:
+    asking = told("QBP^Q22^QBP_Q21", "QPD|IHE PDQ Query|T1|@PID.7^yesterday").replace(b"|2.5.1|", b"|2.4|")
+    answer = await house.receive(asking)
+    assert segments(answer, "ERR") == [["ERR", "QPD^1^3^102&Data type error&HL70357"]]
 
 
 async def test_a_query_is_kept_and_leaves_the_record_alone(house: House) -> None:

@@ -178,7 +178,7 @@ def acknowledge(
     msh = _header_fields(header, version, own_application, own_facility, control_id, when)
     segments = [msh, _msa(header, code, text or (error.cause if error else ""), version)]
     if error is not None:
-        segments.append(_old_err(error) if version in _OLD_ERROR else _err(error))
+        segments.append(error_segment(error, version))
     return _encoded(segments, header, version)
 
 
@@ -225,6 +225,11 @@ def _msa(header: Header | None, code: str, text: str, version: str) -> list[str]
 def _condition(error: HutongError) -> tuple[str, str]:
     code = error.code if error.code in _MEANINGS else "207"
     return code, _MEANINGS[code]
+
+
+def error_segment(error: HutongError, version: str) -> list[str]:
+    """ERR as a version has it."""
+    return _old_err(error) if version in _OLD_ERROR else _err(error)
 
 
 def _err(error: HutongError) -> list[str]:

@@ -4,14 +4,17 @@ the segments around an answer (MSA, ERR, QAK, DSC)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.codec.hl7v2 import Message
+from gateway.codec.hl7v2_acknowledge import error_segment, refusal_code
 from gateway.codec.hl7v2_escape import escape, unescape
+from gateway.codec.hl7v2_header import Header
 from gateway.errors import Permanent
 
+CODES: Final = frozenset({"QBP", "QRY", "VXQ"})  # MSH-9.1 of queries
 _FILTER: Final = re.compile(r"@?PID\.(\d{1,2})(?:\.(\d{1,2}))?(?:\.\d{1,2})?")
 _CROSS_REFERENCE: Final = "Q23"
 _BY_NUMBER: Final = ("Q21", "Q23", "Q24")  # QPD-3 is a number, QPD-4 the domains that are wanted
@@ -153,24 +156,49 @@ class Found:
     error: Permanent | None = None
 
 
-_MEANINGS: Final = {
-    "100": "Segment sequence error", "101": "Required field missing", "103": "Table value not found",
-    "200": "Unsupported message type",
-    "204": "Unknown key identifier", "205": "Duplicate key identifier", "207": "Application internal error",
-}  # fmt: skip
-_PLACE: Final = re.compile(r"([A-Z]{3})(?:-(\d+)(?:\((\d+)\))?)?")
+_USER_MESSAGE: Final = 8  # ERR-8
+_FIELD: Final = re.compile(r"[A-Z]{3}-\d+")
+_NAMES_QUERY: Final = {"QPD": (2, 1), "QRD": (4, 0)}  # the fields of its tag and of its name, 0 for none
 
 
-def around(query: Query, control_id: str, found: Found) -> tuple[list[list[str]], list[list[str]]]:
-    """(the segments between MSH and the patients, those behind them). QAK-2 says OK, NF (nobody) or AE (HL7 0208)."""
-    status = "AE" if found.error else "OK" if found.here else "NF"
+def as_sent(message: Message) -> Query:
+    """What an answer tells again of a query that was not looked into: its tag, its name and its definition."""
+    definition = next((tuple(each) for each in message.segments if each[0] in _NAMES_QUERY), ())
+    if not definition:
+        return Query(trigger=message.header.trigger, tag="", name="")
+    tag, name = _NAMES_QUERY[definition[0]]
+    named = _field(definition, name) if name else ""
+    return Query(trigger=message.header.trigger, tag=_field(definition, tag), name=named, echo=(definition,))
+
+
+def unsupported(message: Message, answered: Iterable[str]) -> Permanent:
+    """Why a query of a kind that nobody answers is refused (HL7 0357): 201 where queries of its code are answered."""
+    header = message.header
+    known = any(each.partition("^")[0] == header.code for each in answered)
+    return Permanent(
+        f"queries {header.kind} are not answered", place="MSH-9", code="201" if known else "200",
+        remedy=f"ask by one of {', '.join(answered)}, or search over FHIR",
+    )  # fmt: skip
+
+
+def around(query: Query, header: Header, found: Found) -> tuple[list[list[str]], list[list[str]]]:
+    """(the segments between MSH and the patients, those behind them). QAK-2 says OK, NF (nobody), AE (an error) or AR
+    (not answered at all), as MSA-1 does (§5.5.1, HL7 0208)."""
+    refused = refusal_code(found.error) if found.error else ""
     hits = [] if found.error else [str(found.total), str(found.here), str(found.left)]
-    head = [["MSA", "AE" if found.error else "AA", control_id]]
+    head = [["MSA", refused or "AA", header.control_id]]
     if found.error:
-        place = _PLACE.fullmatch(found.error.place)
-        where = ("^".join((place[1], "1", place[2], place[3] or "1")) if place[2] else place[1]) if place else ""
-        said = f"{found.error.code}^{_MEANINGS.get(found.error.code, _MEANINGS['207'])}^HL70357"
-        head.append(["ERR", "", where, said, "E", "", "", "", escape(found.error.cause)])
-    head.append(["QAK", query.tag, status, query.name, *hits])
+        head.append(_error(found.error, header.version))
+    head.append(["QAK", query.tag, refused or ("OK" if found.here else "NF"), query.name, *hits])
     head.extend(list(each) for each in query.echo)
     return head, [["DSC", escape(found.pointer), "I"]] if found.pointer else []
+
+
+def _error(error: Permanent, version: str) -> list[str]:
+    """ERR: who asked a question reads what to do about it."""
+    place = f"{error.place}(1)" if _FIELD.fullmatch(error.place) else error.place
+    located = Permanent(error.cause, place=place, remedy=error.remedy, code=error.code)
+    segment = error_segment(located, version)
+    if len(segment) > _USER_MESSAGE:
+        segment[_USER_MESSAGE] = escape("; ".join(filter(None, (error.cause, error.remedy))))
+    return segment
