@@ -10,7 +10,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,15 +20,16 @@ DELETE = "urn:hutong:delete"  # extension of an entry: the source said "" for th
 PART = "urn:hutong:part"  # extension of an entry: {element, from}: what of that list refers there is taken out (A37)
 REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
-_NAMESPACE_BYTES = _NAMESPACE.bytes
-_sha1 = partial(hashlib.sha1, usedforsecurity=False)
+_HASH = hashlib.sha1(_NAMESPACE.bytes, usedforsecurity=False)
 _VARIANT = {digit: f"{int(digit, 16) & 0x3 | 0x8:x}" for digit in "0123456789abcdef"}  # of RFC 4122
 _UNSAFE = re.compile(r"[^A-Za-z0-9:/.\-_~]+")
 
 
 def full_url(type: str, key: str) -> str:
     """'urn:uuid:…', always the same for the same type and key (RFC 4122 version 5, without the cost of uuid.UUID)."""
-    digest = _sha1(_NAMESPACE_BYTES + f"{type}/{key}".encode()).hexdigest()
+    hashed = _HASH.copy()
+    hashed.update(f"{type}/{key}".encode())
+    digest = hashed.hexdigest()
     return (
         f"urn:uuid:{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from gateway.codec.hl7v2_header import STANDARD
 from gateway.mapping.outline import Known, Outline
 from gateway.mapping.source_code import fields_of, of_condition, segments_of
 from gateway.mapping.structure import Instance, Segment
@@ -75,11 +76,10 @@ class Plans:
             self._roots = {}
             self._held = 0
         known, widths, found = self._outlines, self.widths, {}
+        alike = not large and _all_plain(segments)
         for segment in segments:
             name = segment[0]
-            fields = segment[3:] if name == "MSH" else segment  # MSH-2 names the signs
-            text = "~" if large and sum(map(len, fields)) >= LARGE else "|".join(fields)
-            plain = "~" not in text and '""' not in text  # no field repeats, and none is an explicit null
+            plain = alike or _plain(segment, large=large)
             key = (name, bytes(map(bool, segment[: widths.get(name, 0)])), plain)
             outline = known.get(key)
             if outline is None:
@@ -150,6 +150,19 @@ class Plans:
             every = frozenset(each.segment for each in fields_of(block) if each.every)
             found = self._reads[id(block)] = block, segments_of(block), every, sorted(_facts(block))
         return found
+
+
+def _all_plain(segments: list[Segment]) -> bool:
+    """Is no field of a message repeated or an explicit null? MSH-2, which names the signs, is no field of it."""
+    text = "|".join(["|".join(segment) for segment in segments])
+    return text.count("~") == segments[0][2:3].count(STANDARD) and '""' not in text
+
+
+def _plain(segment: Segment, *, large: bool) -> bool:
+    """Is no field of a segment repeated or an explicit null?"""
+    fields = segment[3:] if segment[0] == "MSH" else segment
+    text = "~" if large and sum(map(len, fields)) >= LARGE else "|".join(fields)
+    return "~" not in text and '""' not in text
 
 
 def _facts(block: Block) -> set[str]:
