@@ -5,7 +5,8 @@
     library     folders of maps → one checked set  structure       message structures: segments → groups
     paths       FHIR element paths, checked        codetables      which pair translates a line
     emit        blocks → Python source             source_code     its reading half; target_code: its writing half
-    line_code   one line's code                    plans, outline  functions for what is often met
+    line_code   one line's code                    functions       of the blocks, each compiled once
+    leads       what a document is about           plans, outline  functions for what is often met
     into_fhir   compiled: document → Bundle        runtime         what compiled blocks call
     patients    a message taken apart by patients  result_groups   which result belongs to which
     memory      what need not be made twice        provenance      where a document comes from

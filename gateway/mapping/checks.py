@@ -11,7 +11,7 @@ from gateway.fhir import definitions
 from gateway.mapping import codetables, paths
 from gateway.mapping.datatypes import load
 from gateway.mapping.grammar import FACTS
-from gateway.mapping.source_code import fields_of
+from gateway.mapping.source_code import fields_of, of_condition
 from gateway.mapping.syntax import WHOLE, Block, Export, Field, Group, KeyValue, Line, Structure
 
 if TYPE_CHECKING:
@@ -107,16 +107,14 @@ def _message_block(library: Library, block: Block, known: set[str]) -> Iterator[
 
 
 def _field(block: Block, found: Field, known: set[str]) -> Iterator[str]:
-    place = next((line.place for line in block.lines if found in (*line.sources, *line.arguments)), block.place)
     if found.segment and found.segment not in known and not found.segment.startswith("Z"):
+        place = next((line.place for line in block.lines if found in (*line.sources, *line.arguments)), block.place)
         yield f"{place}: no message structure has a segment {found.segment}{nearest(found.segment, known)}"
-    tested = [line for line in block.lines if line.condition and found in _tested(line)]
-    if found.name and tested:
+    if not found.name:
+        return
+    tested = [line for line in block.lines if line.condition and found in of_condition(line.condition)]
+    if tested:
         yield f"{tested[0].place}: {found.name} is no field and no fact{nearest(found.name, FACTS)}"
-
-
-def _tested(line: Line) -> list[Field]:
-    return fields_of(Block(place=line.place, condition=line.condition))
 
 
 def _block(library: Library, block: Block, made: set[str]) -> Iterator[str]:

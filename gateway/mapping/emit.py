@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import origins, paths, runtime, same_number, sent_fields
+from gateway.mapping import origins, paths, runtime, sent_fields
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
 from gateway.mapping.line_code import LineCode
@@ -21,7 +20,9 @@ WITHOUT_SOURCE = ("MessageHeader", "Provenance", "CareTeam")  # made though no f
 
 
 class BlockEmitter:
-    """One block → one function `(g, context, scope, item) -> Entry | None`; None too where it made an element."""
+    """One block → one function `(g, near, context, scope, item) -> Entry | None`; None too where it made an element.
+
+    `once`: all of the message is one resource; `apart`: two of one number are told apart."""
 
     def __init__(
         self,
@@ -32,16 +33,15 @@ class BlockEmitter:
         source: str,
         explain: bool,
         once: bool,
-        structure: str = "",
+        apart: bool,
         known: Known | None = None,
     ) -> None:
-        block = replace(block, lines=tuple(_applying(block.lines, structure)))
         self.block = block
         self.library = library
         self.writer = writer
         self.explain = explain
-        self.once = once or block.once
-        self.own = not self.once and same_number.is_told_apart(block, library.blocks, structure)
+        self.once = once
+        self.apart = apart
         self.sourced = [line for line in block.lines if line.into and line.sources and not line.link]
         self.constant = [line for line in block.lines if line.into and line.constant and not line.sources]
         self.source = SourceCode(writer, source, known)
@@ -161,7 +161,7 @@ class BlockEmitter:
             "key": self._key(),
             "spare": str(self.block.spare),
             "reopen": reopen,
-            "own": str(self.own),
+            "own": str(self.apart),
         }
         if any("deletes.append" in line for line in write.lines):
             options["deletes"] = "deletes"
@@ -299,14 +299,6 @@ class BlockEmitter:
         if found.number and not found.repeats:  # '*' takes the whole field
             raw = self.source.part(raw, found, composite=False) if found.component else f"first({raw})"
         return "'there'" if raw == "first('there')" else raw
-
-
-def _applying(lines: tuple[Line, ...], structure: str) -> Iterator[Line]:
-    """The lines that can apply in this structure, without the conditions that always hold there."""
-    for line in lines:
-        applies = runtime.settled(line.condition, structure) if line.condition else None
-        if applies is not False:
-            yield replace(line, condition=None) if applies else line
 
 
 def _used(begin: list[str], rest: str) -> list[str]:

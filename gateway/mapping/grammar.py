@@ -50,7 +50,7 @@ class MapFile:
 @cache
 def _parser() -> lark.Lark:
     text = resources.files("gateway.mapping").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return lark.Lark(text, parser="lalr", start=list(STARTS), maybe_placeholders=True, propagate_positions=True)
+    return lark.Lark(text, parser="lalr", start=list(STARTS), maybe_placeholders=True)
 
 
 def parse(text: str, file: str) -> MapFile:
@@ -140,7 +140,7 @@ def _codes(place: Place, tree: lark.Tree[Any]) -> CodeTable:
     for pair in pairs:
         left, arrow, right = _pair(pair)
         if arrow in "=>" and left in into:
-            line = place.line + pair.meta.line - 1
+            line = place.line + (cast("lark.Token", pair.children[0]).line or 1) - 1
             raise Configuration(f"{place.file}:{line}: code {left} stands twice in table {name}")
         if arrow in "=>":
             into[left] = right

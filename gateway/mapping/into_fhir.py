@@ -1,7 +1,7 @@
 """Compiled maps, forward: a placed message, a table or a tree → the resources of a Bundle.
 
-Each block becomes one Python function (emit.py); a structure becomes one walk over the tree of groups that calls them:
-the blocks of a group, then the groups inside it, then the links to everything that was made there.
+Each block becomes one Python function (emit.py, functions.py); a structure becomes one walk over the tree of groups
+that calls them: the blocks of a group, then the groups inside it, then the links to everything that was made there.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from gateway.errors import HutongError
 from gateway.fhir import definitions
-from gateway.mapping import memory, paths, patients, runtime, wording
+from gateway.mapping import paths, patients, runtime
 from gateway.mapping.context import Context, Entry
-from gateway.mapping.emit import BlockEmitter
+from gateway.mapping.functions import BlockFunction, Functions, Near
 from gateway.mapping.library import Library
 from gateway.mapping.outline import Known, Outline
 from gateway.mapping.plans import Plan, Plans
@@ -23,16 +23,8 @@ from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import WHOLE, Block, Condition, Export, Structure
 from gateway.mapping.target_code import constants_of, steps_of
 
-Near = dict[str, Segment]  # the first segment of each name, here and around
-BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | None"]
 Made = dict[str, list[Entry]]  # by type, in order
 Head = dict[tuple[int, int], "Entry | None"]  # by block and segment
-
-
-_CALLED = (
-    "component", "first", "said", "chosen", "complete", "further", "node", "link", "link_each", "refer",
-    "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +65,18 @@ class CompiledBlock:
     """A block ready to run."""
 
     block: Block
-    function: BlockFunction
+    make: Callable[[], BlockFunction]
     links: tuple[ListLink, ...]
     repeated: str  # the segment that this block runs for each of; "" = once in its group
     apart: bool  # it points at another one of its own type (the retired patient of a merge): not what others mean
     only: str = ""  # the one segment without which it makes nothing; "" where several may do
     beside: bool = False  # another block of the group makes something of the same segments
     head: bool = False  # it reads what stands before the patients of a message alone
+
+    @property
+    def function(self) -> BlockFunction:
+        """Compiled when it is first asked for."""
+        return self.make()
 
     def links_with(self, facts: Mapping[str, str]) -> tuple[ListLink, ...]:
         """The links that a message of these facts may have."""
@@ -89,40 +86,12 @@ class CompiledBlock:
 
 
 def _compiled(
-    library: Library, block: Block, function: BlockFunction, repeated: str = "", structure: str = ""
+    library: Library, block: Block, make: Callable[[], BlockFunction], repeated: str = "", structure: str = ""
 ) -> CompiledBlock:
     links = [line.link for line in block.lines if line.link]
     apart = not block.element and any(not link.every and link.type == block.type for link in links)
     only = block.segments[0] if len(block.segments) == 1 else ""
-    return CompiledBlock(block, function, _list_links(library, block, structure), repeated, apart, only)
-
-
-def _compile(
-    library: Library, blocks: list[Block], *, source: str, explain: bool, once: tuple[str, ...], structure: str = "",
-    known: Known | None = None,
-) -> list[BlockFunction]:  # fmt: skip
-    """A function for each block; with `known`, for messages of which that is known."""
-    objects: dict[str, Any] = {}
-    lines: list[str] = []
-    for number, block in enumerate(blocks):
-        writer = Writer(objects)
-        emitter = BlockEmitter(
-            block, library, writer, source=source, explain=explain, once=block.type in once, structure=structure,
-            known=known,
-        )  # fmt: skip
-        emitter.emit(f"block{number}")
-        lines.extend(writer.lines)
-    names = {name: getattr(runtime, name) for name in _CALLED}
-    remembering = {
-        "learned": memory.learned,
-        "referred": memory.referred,
-        "UNMADE": memory.UNMADE,
-        "kept": wording.kept,
-        "kept_beside": wording.beside,
-    }
-    space: dict[str, Any] = {**names, **remembering, **objects, "EMPTY": {}}
-    exec(compile("\n".join(lines), f"<map of {blocks[0].place.file if blocks else ''}>", "exec"), space)  # noqa: S102 - made from checked maps only
-    return [space[f"block{number}"] for number in range(len(blocks))]
+    return CompiledBlock(block, make, _list_links(library, block, structure), repeated, apart, only)
 
 
 def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLink, ...]:
@@ -145,19 +114,19 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
 class StructureMap:
     """One message structure, compiled."""
 
-    def __init__(self, structure: Structure, library: Library, *, explain: bool = False) -> None:
+    def __init__(self, structure: Structure, functions: Functions) -> None:
+        library, explain = functions.library, functions.explain
         self.structure = structure
+        self.functions = functions
         self.layout = Layout(structure.root)
         blocks = [block for block in library.blocks_of(structure.name) if block.into]
-        functions = _compile(
-            library, blocks, source="segments", explain=explain, once=structure.once, structure=structure.name
-        )
         self.widths = {} if explain else _widths(blocks)
         self.groups: list[list[CompiledBlock]] = [[] for _ in self.layout.parents]
-        for block, function in zip(blocks, functions, strict=True):
+        for block in blocks:
+            make = functions.of(block, source="segments", once=structure.once, structure=structure.name)
             for group in homes(self.layout, block):
                 repeated = repeated_segment(self.layout, group, block)
-                self.groups[group].append(_compiled(library, block, function, repeated, structure.name))
+                self.groups[group].append(_compiled(library, block, make, repeated, structure.name))
         self.groups = [[_with_company(each, group) for each in group] for group in self.groups]
         if structure.each:
             names = patients.head(structure)
@@ -165,16 +134,13 @@ class StructureMap:
         for compiled in self.groups:  # elements when what they belong to is there
             compiled.sort(key=lambda each: each.block.element is not None)
         self.plans = Plans(self.groups, self.widths, None if explain else self._special)
-        self.library = library
 
     def _special(self, block: Block, known: Known) -> BlockFunction | None:
         """A function for messages of which something is known; None where it would make nothing of them."""
         once, name = self.structure.once, self.structure.name
         if block.condition and SourceCode(Writer({}), "segments", known).condition(block.condition) == "False":
             return None
-        return _compile(
-            self.library, [block], source="segments", explain=False, once=once, structure=name, known=known
-        )[0]
+        return self.functions.special(block, known, once=once, structure=name)
 
     def run(self, segments: list[Segment], context: Context, *, large: bool = True) -> None:
         """Makes all resources of one message in the context. `large`: it may hold a document."""
@@ -303,13 +269,13 @@ _NOWHERE: Near = {}  # rows and nodes have no segments
 class ExportMap:
     """One export shape, compiled: rows of a table or nodes of a tree."""
 
-    def __init__(self, export: Export, library: Library, *, explain: bool = False) -> None:
+    def __init__(self, export: Export, functions: Functions) -> None:
         self.export = export
         source = "row" if export.format == "delimited" else "node"
         self.cell = runtime.cell if source == "row" else runtime.node
         blocks = [block for block in export.blocks if block.into]
-        functions = _compile(library, blocks, source=source, explain=explain, once=export.once)
-        self.blocks = [_compiled(library, block, function) for block, function in zip(blocks, functions, strict=True)]
+        made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
+        self.blocks = [_compiled(functions.library, block, make) for block, make in made]
 
     def run(self, rows: list[Any], context: Context) -> list[tuple[int, str]]:
         """Makes all resources of all rows; answers (row number from 1, cause) for each row that was set aside."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from gateway.errors import Configuration
@@ -27,16 +28,21 @@ class Library:
     events: dict[str, str] = field(default_factory=dict)  # 'ADT_A04' → structure
     exports: dict[str, Export] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
+    _ordered: dict[str, list[Block]] = field(default_factory=dict, init=False, compare=False)
 
     def blocks_of(self, structure: str) -> list[Block]:
-        """The blocks of a message structure, each behind those that make what it refers to."""
-        return _in_order(
-            [
-                block
-                for block in self.blocks
-                if structure not in block.without and (not block.structures or structure in block.structures)
-            ]
-        )
+        """The blocks of a message structure, each behind those that make what it refers to. Asked for when all maps
+        are read."""
+        found = self._ordered.get(structure)
+        if found is None:
+            found = self._ordered[structure] = _in_order(
+                [
+                    block
+                    for block in self.blocks
+                    if structure not in block.without and (not block.structures or structure in block.structures)
+                ]
+            )
+        return found
 
     def without(self, off: tuple[str, ...]) -> Library:
         """The same library with a member's rows switched off: 'PID-14' (every line that reads or writes it) or
@@ -99,7 +105,7 @@ def read(folders: Iterable[Path]) -> Library:
         seen: dict[str, Place] = {}
         for path in sorted(folder.rglob("*.map")):
             try:
-                file = grammar.parse(_text(path), _shown(path, folder))
+                file = _parsed(_text(path), _shown(path, folder))
                 mistakes.extend(_doubles(file, seen))
                 _add(library, file)
             except Configuration as error:
@@ -108,6 +114,12 @@ def read(folders: Iterable[Path]) -> Library:
     if mistakes:
         raise Configuration("\n".join(mistakes), remedy="the maps were not loaded; see mappings/README.md")
     return library
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str, shown: str) -> grammar.MapFile:
+    """What a file says: the shipped ones are read under the maps of each community of a process."""
+    return grammar.parse(text, shown)
 
 
 def _doubles(file: grammar.MapFile, seen: dict[str, Place]) -> Iterator[str]:

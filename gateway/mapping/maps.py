@@ -11,10 +11,12 @@ from typing import Any
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
-from gateway.mapping import envelope, kept_head, origins, patients, result_groups
+from gateway.mapping import envelope, kept_head, patients, result_groups
 from gateway.mapping.context import Context, transaction
+from gateway.mapping.functions import Functions
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import ExportMap, StructureMap
+from gateway.mapping.leads import leads_of
 from gateway.mapping.library import Library, read
 from gateway.mapping.memory import Memory
 from gateway.mapping.message_writer import MessageWriter
@@ -69,8 +71,9 @@ class Maps:
     """All compiled maps. Thread-safe for reading; compiling twice gives the same."""
 
     library: Library
+    _functions: dict[bool, Functions] = field(default_factory=dict)  # by whether they explain
     _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
-    _exports: dict[tuple[str, bool], ExportMap] = field(default_factory=dict)
+    _exports: dict[str, ExportMap] = field(default_factory=dict)
     _writers: dict[str, MessageWriter] = field(default_factory=dict)
     _heads: dict[str, kept_head.HeadWriter] = field(default_factory=dict)
     _memory: Memory = field(default_factory=Memory)
@@ -182,8 +185,11 @@ class Maps:
     def _compiled(self, name: str, *, explain: bool = False) -> StructureMap:
         key = (name, explain)
         if key not in self._structures:
-            self._structures[key] = StructureMap(self.library.structures[name], self.library, explain=explain)
+            self._structures[key] = StructureMap(self.library.structures[name], self._functions_of(explain=explain))
         return self._structures[key]
+
+    def _functions_of(self, *, explain: bool) -> Functions:
+        return self._functions.setdefault(explain, Functions(self.library, explain=explain))
 
     def from_fhir(
         self, resources: Mapping[str, Resource], leads: Sequence[str], *, structure: str, to: Address
@@ -302,14 +308,13 @@ class Maps:
         hidden: frozenset[tuple[str, str]] = frozenset(),
     ) -> Translation:
         """The transaction Bundle of the rows of a table or the nodes of a tree."""
-        key = (name, False)
-        if key not in self._exports:
-            self._exports[key] = ExportMap(self.library.exports[name], self.library)
+        if name not in self._exports:
+            self._exports[name] = ExportMap(self.library.exports[name], self._functions_of(explain=False))
         context = Context(
             profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
             memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
         )  # fmt: skip
-        rejects = self._exports[key].run(rows, context)
+        rejects = self._exports[name].run(rows, context)
         provenance(context, "", when)
         return Translation(
             bundle=transaction(context),
@@ -342,30 +347,6 @@ def _kind(structure: Structure, event: str) -> tuple[str, str]:
     known = [each.partition("_") for each in structure.events or (structure.name,)]
     code, _, first = next((each for each in known if each[2] == event), known[0])
     return code, event or first
-
-
-def leads_of(resources: Mapping[str, Resource], *types: str) -> list[str]:
-    """The references of what a document with this lead, or what stands for it, is about: of a merge the patient that
-    stays, of a replaced document the new one, of a master file its records; the patients where nothing else is."""
-    there = {each["resourceType"] for each in resources.values()}
-    lead = next((type_ for type_ in types if type_ in there), "Patient")
-    found = [name for name, each in resources.items() if each["resourceType"] == lead]
-    related = {each["target"].get("reference") for name in found for each in resources[name].get("relatesTo", ())}
-    merged = {name for name in found if lead == "Patient" and resources[name].get("active") is False}
-    kept = [name for name in found if name not in merged and name not in related]
-    records = records_of(resources)
-    kept = [name for name in kept if name in records] or kept
-    return kept or [name for name, each in resources.items() if each["resourceType"] == "Patient"]
-
-
-def records_of(resources: Mapping[str, Resource]) -> set[str]:
-    """What a master file has records of, as their record-level events tell: not the ward that a bed is in."""
-    told = (
-        each["target"]
-        for each in resources.values()
-        if each["resourceType"] == "Provenance" and origins.says(each, "MFE-1")
-    )
-    return {str(target.get("reference", "")) for targets in told for target in targets}
 
 
 def load(folders: Iterable[Path]) -> Maps:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -37,9 +38,7 @@ class Pair:
     slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)
 
 
-PAIRS: dict[str, Pair] = {}
-
-
+@cache
 def load() -> dict[str, Pair]:
     """All pairs by name."""
     from gateway.mapping.datatypes import (
@@ -67,10 +66,10 @@ def load() -> dict[str, Pair]:
     )
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
-    if not PAIRS:
-        for module in (*kinds, referrals, schedules, places, visits, timing, sites, things, laboratory, headers):
-            doubled = PAIRS.keys() & module.PAIRS.keys()
-            if doubled:
-                raise ValueError(f"two data types are called {sorted(doubled)[0]}")
-            PAIRS.update(module.PAIRS)
-    return PAIRS
+    pairs: dict[str, Pair] = {}
+    for module in (*kinds, referrals, schedules, places, visits, timing, sites, things, laboratory, headers):
+        doubled = pairs.keys() & module.PAIRS.keys()
+        if doubled:
+            raise ValueError(f"two data types are called {sorted(doubled)[0]}")
+        pairs.update(module.PAIRS)
+    return pairs
