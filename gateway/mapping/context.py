@@ -245,17 +245,17 @@ class Context:
 
     def make(
         self, resource: Resource, *, once: bool = False, key: str = "", spare: bool = False,
-        deletes: list[str] | None = None, reopen: bool = False, own: bool = False,
+        deletes: list[str] | None = None, reopen: bool = False, parting: same_number.Parting | None = None,
     ) -> Entry:  # fmt: skip
         """Registers a resource; the same identifier twice in one message is the same resource.
 
         `key`: what names it where its numbers do not, or do not suffice (panels that share one filler number);
-        `spare`: only where it has none. `reopen`: its status may move back. `own`: it is what its segments are about:
-        where its number stands for something else already, it is another one (same_number.py)."""
+        `spare`: only where it has none. `reopen`: its status may move back. `parting`: where its number stands for
+        something that this parts it from, it is another one (same_number.py)."""
         type_ = resource["resourceType"]
         keyed = None if key and not spare else _identity(resource)
-        if own and keyed is not None and bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}") in self.entries:
-            keyed = self._another(resource, keyed)
+        if parting and keyed is not None and bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}") in self.entries:
+            keyed = self._another(resource, keyed, parting)
         if keyed is None and type_ in IDENTIFIED:
             keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
             derived = {"system": KEY, "value": keyed[1]}
@@ -285,14 +285,14 @@ class Context:
             self.made.append((shared, entry, once))
         return entry
 
-    def _another(self, resource: Resource, keyed: tuple[str, str]) -> tuple[str, str]:
+    def _another(self, resource: Resource, keyed: tuple[str, str], parting: same_number.Parting) -> tuple[str, str]:
         """What names a resource whose number was said before: the number, where it says the same thing again; else a
         key of the number and of what it is about, the same on each arrival."""
         type_ = resource["resourceType"]
         key = f"{keyed[0]}|{keyed[1]}/{same_number.about(resource, self._code_of)}"
         count = 1
         while (entry := self.entries.get(bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}"))) is not None:
-            if not same_number.differs(entry.resource, resource):
+            if not parting(entry.resource, resource):
                 return keyed
             keyed = (KEY, key if count == 1 else f"{key}#{count}")
             count += 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from gateway.fhir import definitions
-from gateway.mapping import origins, paths, runtime, sent_fields
+from gateway.mapping import origins, paths, runtime, same_number, sent_fields
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
 from gateway.mapping.line_code import LineCode
@@ -22,7 +22,7 @@ WITHOUT_SOURCE = ("MessageHeader", "Provenance", "CareTeam")  # made though no f
 class BlockEmitter:
     """One block → one function `(g, near, context, scope, item) -> Entry | None`; None too where it made an element.
 
-    `once`: all of the message is one resource; `apart`: two of one number are told apart."""
+    `once`: all of the message is one resource; `parting`: what tells two of one number apart."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class BlockEmitter:
         source: str,
         explain: bool,
         once: bool,
-        apart: bool,
+        parting: same_number.Parting | None,
         known: Known | None = None,
     ) -> None:
         self.block = block
@@ -41,7 +41,7 @@ class BlockEmitter:
         self.writer = writer
         self.explain = explain
         self.once = once
-        self.apart = apart
+        self.parting = parting
         self.sourced = [line for line in block.lines if line.into and line.sources and not line.link]
         self.constant = [line for line in block.lines if line.into and line.constant and not line.sources]
         self.source = SourceCode(writer, source, known)
@@ -161,7 +161,7 @@ class BlockEmitter:
             "key": self._key(),
             "spare": str(self.block.spare),
             "reopen": reopen,
-            "own": str(self.apart),
+            "parting": write.object(self.parting) if self.parting else "''",
         }
         if any("deletes.append" in line for line in write.lines):
             options["deletes"] = "deletes"

@@ -42,7 +42,7 @@ class Reading(NamedTuple):
     source: str  # segments, row or node
     settled: tuple[bool | None, ...]  # what the condition of each line comes to in this structure
     once: bool
-    apart: bool  # two of one number are told apart
+    parting: same_number.Parting | None  # what tells two of one number apart
 
 
 class Functions:
@@ -68,8 +68,8 @@ class Functions:
             [runtime.settled(line.condition, structure) if line.condition else None for line in block.lines]
         )
         single = block.once or block.type in once
-        apart = not single and same_number.is_told_apart(block, self.library.blocks, structure)
-        return Reading(id(block), source, settled, single, apart)
+        parting = None if single else same_number.parting(block, self.library.blocks, structure)
+        return Reading(id(block), source, settled, single, parting)
 
     def _function(self, block: Block, reading: Reading) -> BlockFunction:
         found = self._made.get(reading)
@@ -86,7 +86,7 @@ class Functions:
         )
         emitter = BlockEmitter(
             replace(block, lines=lines), self.library, writer, source=reading.source, explain=self.explain,
-            once=reading.once, apart=reading.apart, known=known,
+            once=reading.once, parting=reading.parting, known=known,
         )  # fmt: skip
         emitter.emit("block")
         space = {**_SPACE, **writer.objects}

@@ -146,6 +146,7 @@ class MessageWriter:
             pen.alternative(found, text)
         for pen, found, text, meant in writing.sent:
             pen.as_sent(found, text, meant)
+        writing.ordered()
         counted(root)
         return [segment for segment in self.layout.write(root) if len(segment) > 1]
 
@@ -166,7 +167,7 @@ class MessageWriter:
         for number, parent in enumerate(self.layout.parents):
             if parent == 0 and number != group:
                 writing.below(root, number, above, own)
-        head = dict(writing.done)
+        head, done = dict(writing.done), dict(writing.done)
         *around, inner = reversed(self.layout.chain(group)[:-1])
         for lead in writing.with_others(leads):
             writing.done = dict(head)  # a specimen of two reports is written with both
@@ -177,6 +178,9 @@ class MessageWriter:
                 for target in writing.groups[number]:
                     writing.write(here, target, known, known)
             writing.fill(here.open(inner), known)
+            done |= writing.done
+        writing.done = done
+        writing.inner(root, above)
 
 
 def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:

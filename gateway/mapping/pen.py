@@ -130,7 +130,10 @@ class Pen:
                 self._each(written.line, source, made, used)
             return
         text = claimed[0][1][0] if len(claimed) == 1 else "~".join([each[0] for _, each in claimed])
-        self.set(source, text)
+        if written.late:
+            self.later.append((self, source, text))
+        else:
+            self.set(source, text)
         if len(written.line.sources) > 1:
             self.later.extend((self, found, text) for found in written.line.sources[1:])
         if written.line.arguments:

@@ -8,6 +8,7 @@ functions for everything make. Plans are bounded: when there are too many, they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 from gateway.codec.hl7v2_header import STANDARD
@@ -112,14 +113,11 @@ class Plans:
         own = {name: [outlines[id(each)] for each in found] for name, found in instance.segments.items()}
         near = {**around.near, **{name: found[0] for name, found in own.items()}}
         plan = Plan(instance.group, own, Known(near, around.names, around.facts))
-        for compiled in self.groups[instance.group]:
-            if near.keys().isdisjoint(compiled.block.segments):
-                continue
-            links = compiled.links_with(around.facts)
-            if not compiled.repeated:
-                plan.steps.append((compiled.function, "", 0, compiled, links))
-            for index in range(len(own.get(compiled.repeated, ()))):
-                plan.steps.append((compiled.function, compiled.repeated, index, compiled, links))
+        there = (each for each in self.groups[instance.group] if not near.keys().isdisjoint(each.block.segments))
+        for (name, _), alike in groupby(there, _of_segments):
+            several = [(each, each.links_with(around.facts)) for each in alike]
+            for index in range(len(own.get(name, ())) if name else 1):
+                plan.steps.extend((each.function, name, index, each, links) for each, links in several)
         return plan
 
     def _met(self, plan: Plan) -> Plan:
@@ -163,6 +161,11 @@ def _plain(segment: Segment, *, large: bool) -> bool:
     fields = segment[3:] if segment[0] == "MSH" else segment
     text = "~" if large and sum(map(len, fields)) >= LARGE else "|".join(fields)
     return "~" not in text and '""' not in text
+
+
+def _of_segments(compiled: Compiled) -> tuple[str, Any]:
+    """Blocks that make elements of one list of the same segments take turns: the list has the order of the segments."""
+    return compiled.repeated, compiled.block.path if compiled.block.element and compiled.repeated else id(compiled)
 
 
 def _facts(block: Block) -> set[str]:

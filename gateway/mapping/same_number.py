@@ -26,21 +26,29 @@ _ABOUT = {
 }
 # what may differ in the same thing, compared by itself, or what of the message belongs to it
 _OPEN = frozenset({"resourceType", "identifier", "status", "meta", "request"})
+# what panels of one order may each say in their own way
+_SHARED = _OPEN | {"code", "subject", "encounter"}
 _UNITED = frozenset({("Account", "subject"), ("Specimen", "request")})
 
 
-def is_told_apart(block: Block, blocks: Iterable[Block], structure: str) -> bool:
-    """Is what a block makes the thing that its segments are about? Not where another block makes something of the same
-    segments that refers to it (the order that a report names), nor where nothing could tell two apart."""
+Parting = Callable[[Resource, Resource], bool]  # does another statement of one number tell of another thing?
+
+
+def parting(block: Block, blocks: Iterable[Block], structure: str) -> Parting | None:
+    """What tells two of one number apart that a block makes: `differs` where they are what its segments are about,
+    `contradicts` for the order that a report of the same segments names; None where nothing could."""
     if block.element or block.type not in _ABOUT:
-        return False
+        return None
     others = (each for each in blocks if each.segments[-1:] == block.segments[-1:] and each.into and not each.element)
-    return not any(
+    named = any(
         line.link and not line.link.every and line.link.type == block.type
         for each in others
         if structure not in each.without and (not each.structures or structure in each.structures)
         for line in each.lines
     )
+    if not named:
+        return differs
+    return contradicts if block.type == "ServiceRequest" else None
 
 
 def about(resource: Resource, code_of: Callable[[str], Any]) -> str:
@@ -64,6 +72,16 @@ def differs(kept: Resource, other: Resource) -> bool:
         not within(value, kept[name]) if name in kept else name in named
         for name, value in other.items()
         if name not in _OPEN
+    )
+
+
+def contradicts(kept: Resource, other: Resource) -> bool:
+    """Panels of one order number are one order, unless they say different things of what an order has once: who asked
+    for it, when, why it came to be (a reflex order). Codes and lists of several panels are united."""
+    return any(
+        value != kept[name] if name in kept else _chosen(kept, name)
+        for name, value in other.items()
+        if name.removeprefix("_") not in _SHARED and not isinstance(value, list)
     )
 
 

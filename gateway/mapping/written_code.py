@@ -310,7 +310,10 @@ class BlockCode:
             return
         write.add("if t:")
         write.depth += 1
-        self._field(first, "t", single=line.single)
+        if line.late:
+            others = [first]
+        else:
+            self._field(first, "t", single=line.single)
         for each in others:
             write.add(f"pen.later.append((pen, {write.object(replace(each, repeats=False))}, t))")
         write.depth -= 1

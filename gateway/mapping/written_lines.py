@@ -20,7 +20,7 @@ from gateway.mapping.library import Library
 from gateway.mapping.memory import keep
 from gateway.mapping.runtime import possible
 from gateway.mapping.source_code import SIMPLE
-from gateway.mapping.syntax import Block, Line
+from gateway.mapping.syntax import Block, Field, Line
 from gateway.model import Resource
 
 _LONGEST = 600  # bytes of a value whose texts are remembered
@@ -38,6 +38,7 @@ class WrittenLine:
     enters: bool  # a slice stands before its last element
     listed: bool = False  # one of several lines that write elements of one list into one field
     keeps: bool = False  # the wording of the value is written again, where it has one
+    late: bool = False  # a constant for a field that another block fills as well: written where that wrote nothing
     claim: str = field(init=False)  # what the line takes for itself
     single: bool = field(init=False)  # its one field, which it writes whole
     around: tuple[paths.Element, ...] = field(init=False)  # what its last element stands in
@@ -75,8 +76,22 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
         enters = any(element.slice for element in path.elements[:-1])
         keeps = wording.applies(line, path, pair, block)
-        made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps))
+        late = bool(line.constant) and _is_told_elsewhere(library, block, line.sources[0])
+        made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps, late))
     return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
+
+
+def _is_told_elsewhere(library: Library, block: Block, source: Field) -> bool:
+    """Do blocks of another segment fill this field, which is none of the block's own?"""
+    if source.segment in block.segments:
+        return False
+    return any(
+        line.back and not line.constant and field.segment == source.segment and field.number == source.number
+        for other in library.blocks
+        if other is not block and source.segment in other.segments
+        for line in other.lines
+        for field in line.sources
+    )
 
 
 def _listed(line: Line, block: Block) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
 Known = dict[str, Resource]  # what the groups around are about, by type
+Placed = tuple[Instance, Target, list[Any], dict[str, Any], Segment]  # a list, and where an element of it stands
 
 
 class Writing:
@@ -38,6 +39,9 @@ class Writing:
         self.fitting: dict[tuple[int, int], bool] = {}  # (block, resource) → may the one write the other?
         self.stood: set[str] = set()  # the names of those
         self.facts = tuple(context.facts.values())
+        self.places: dict[
+            tuple[int, str], list[Placed]
+        ] = {}  # (id of a group, segment) → the elements that stand there
         self.later: list[tuple[Pen, Field, str]] = []  # second fields of alternatives, when all else is written
         self.sent: list[tuple[Pen, Field, str, str]] = []  # fields as they came, where their parts say the same
 
@@ -58,6 +62,21 @@ class Writing:
             self.write(instance, target, own, own)
         for number in self.writer.layout.below[instance.group]:
             self.below(instance, number, own)
+        if instance.parent is None:
+            self.inner(instance, own)
+
+    def inner(self, root: Instance, known: Known) -> None:
+        """Groups inside one that nothing opened, for what stands nowhere yet: a specimen without an order (SPM without
+        OBR)."""
+        layout = self.writer.layout
+        for number in layout.below[0]:
+            if number in root.children or not any([self.opening[each] for each in layout.below[number]]):  # noqa: C419
+                continue
+            child = root.open(number)
+            for each in layout.below[number]:
+                self.below(child, each, known)
+            if not child.order:
+                root.drop(child)
 
     def listed(self, leads: list[Resource]) -> list[Resource]:
         """What the leads list as theirs (the results of reports): none of it stands before their groups."""
@@ -154,10 +173,26 @@ class Writing:
 
     def _element(self, instance: Instance, target: Target, known: Known, element: dict[str, Any]) -> None:
         """One element of a list, in a segment of its own where that repeats."""
-        fresh = self._beside(target, element) or (new(instance, target.repeated) if target.repeated else None)
+        fresh = self._beside(target, element)
+        owner = known[target.block.type]
+        if fresh is None and target.repeated:
+            fresh = new(instance, target.repeated)
+            if target.list is not None and not target.alone:
+                place = instance, target, owner[target.list.name], element, fresh
+                self.places.setdefault((id(instance), target.repeated), []).append(place)
         pen = Pen(instance, fresh, self)
-        self.claims[id(known[target.block.type])].take(target.block.path, element)
+        self.claims[id(owner)].take(target.block.path, element)
         pen.block(target, element)
+
+    def ordered(self) -> None:
+        """Elements of one list that several blocks have written into one kind of segment: in the order of the list."""
+        for (_, name), placed in self.places.items():
+            listed, segments = placed[0][2], placed[0][0].segments[name]
+            several = len({id(target) for _, target, *_ in placed}) > 1
+            if several and len(segments) == len(placed) and all(each[2] is listed for each in placed):
+                order = {id(element): number for number, element in enumerate(listed)}
+                found = {id(segment): order[id(element)] for *_, element, segment in placed}
+                segments.sort(key=lambda each: found[id(each)])
 
     def _fits(self, target: Target, resource: Resource) -> bool:
         """Asked once for each block and resource."""
