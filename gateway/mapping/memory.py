@@ -14,6 +14,7 @@ from typing import Any
 from gateway.fhir import shapes
 from gateway.fhir.bundle import condition
 from gateway.fhir.fragment import frozen, thawed
+from gateway.fhir.reference import find
 from gateway.mapping.context import KEY, Context, Entry
 from gateway.mapping.datatypes import Into
 from gateway.mapping.same_number import unite
@@ -84,6 +85,14 @@ class Known:
     around: tuple[Known, ...] = ()  # what it is part of
     condition: str = ""  # of the request that creates it
     plain: bool = False  # the reference holds texts only
+    leading: tuple[str, ...] = ()  # members of the resource that refer to others
+
+    def copied(self) -> Resource:
+        """The resource for one message: its references are its own, they will be written anew."""
+        made = dict(self.resource)
+        for name in self.leading:
+            made[name] = thawed(made[name])
+        return made
 
 
 def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -102,15 +111,16 @@ def referred(table: Table, raw: str, into: Into, context: Context) -> Any:
 def _again(known: Known, context: Context) -> None:
     entry = context.entries.get(known.full_url)
     if entry is None:
-        entry = Entry(full_url=known.full_url, resource=dict(known.resource), once=True, keyed=known.keyed)
+        entry = Entry(full_url=known.full_url, resource=known.copied(), once=True, keyed=known.keyed)
         entry.origins.append(known)
         entry.condition = known.condition
         context.entries[known.full_url] = entry
     elif known not in entry.origins:
         entry.origins.append(known)
-        unite(entry.resource, known.resource)
+        resource = known.copied()
+        unite(entry.resource, resource)
         if context.lineage is not None:
-            context.united.append((known.resource, entry))
+            context.united.append((resource, entry))
 
 
 def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
@@ -128,7 +138,12 @@ def _met(table: Table, raw: str, into: Into, context: Context) -> Any:
 
 def _known(resource: Resource, entry: Entry) -> Known:
     keyed = entry.keyed or ("", "")
-    return Known(entry.full_url, keyed, resource, {}, condition=condition(*keyed))
+    leading = tuple(name for name, each in resource.items() if isinstance(each, dict | list) and _leads(thawed(each)))
+    return Known(entry.full_url, keyed, resource, {}, condition=condition(*keyed), leading=leading)
+
+
+def _leads(value: Any) -> bool:
+    return any("reference" in each for each in find(value))
 
 
 def _lasting(made: tuple[Resource, Entry, bool]) -> bool:

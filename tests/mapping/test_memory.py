@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gateway.fhir import json
+from gateway.fhir.reference import find
 from gateway.mapping.memory import Memory
 from gateway.mapping.runtime import KeyTexts
-from tests.mapping.house import PID, PV1, into, maps, message, only
+from tests.mapping.house import PID, PV1, back, into, maps, message, only
 
 PROBLEM = "PRB|AD|20260312142500|E11^糖尿病^L|X1^COUNTY"
 STAFF = (
@@ -33,6 +34,16 @@ def test_a_problem_is_told_of_every_message_that_has_it() -> None:
     twice = into(body).notes, into(body).notes
     assert twice[0] == twice[1]
     assert twice[0]
+
+
+def test_a_place_that_was_met_before_is_part_of_others_as_at_first() -> None:
+    """Its references are found and written anew when it is stored, and what is written of it is the same."""
+    maps()._memory = Memory()
+    body = message("ADT^A01^ADT_A01", "PV1|1|I|内科^301^2^COUNTY^^^外科楼^3")
+    first, again = into(body), into(body)
+    found = [sorted(each.get("reference", "") for each in find(made.bundle)) for made in (first, again)]
+    assert found[0] == found[1]
+    assert [back(made.bundle, "ADT_A01") for made in (first, again)] == [back(first.bundle, "ADT_A01")] * 2
 
 
 def test_a_code_is_read_by_the_list_of_its_country_whoever_wrote_before() -> None:
