@@ -25,6 +25,7 @@ from gateway.model import Profile
 
 Facts = dict[tuple[str, str], list[str]]  # (resource type, path) → the values there
 Made = dict[str, Any]  # full URL → resource
+_HERE = "="  # stands for the element of a line, whichever it is
 Position = tuple[int, int, int]  # which text, component, subcomponent (0: the whole)
 
 
@@ -50,11 +51,11 @@ class Tried:
 class Trial:
     """One line under trial."""
 
-    def __init__(self, line: Line, path: paths.Path, library: Library) -> None:
+    def __init__(self, line: Line, path: paths.Path, library: Library, pair: Pair | None = None) -> None:
         self.line = line
         self.path = path
         self.library = library
-        self.pair: Pair = library.pair(line, path)
+        self.pair = pair or library.pair(line, path)
         self.words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[self.pair.fields :])
         table = library.codes[line.codes].into if line.codes else None
         self.values = [each for each in exemplars(line.datatype, table) if len(each) == 1 + self.pair.fields]
@@ -143,9 +144,30 @@ class Trial:
             return ()
 
 
-def tried(line: Line, path: paths.Path, library: Library) -> Tried:
-    """Where the components of a line's fields arrive, and which are written back."""
-    return Trial(line, path, library).run()
+class Trials:
+    """Where the components of a line's fields arrive, and which are written back: tried once for all lines that
+    translate in the same way."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._tried: dict[tuple[Any, ...], Tried] = {}
+
+    def of(self, line: Line, path: paths.Path) -> Tried:
+        """Of one line, which is about one element."""
+        leaf = path.leaf
+        key = (line.datatype, line.codes, tuple([each.name for each in line.arguments]), leaf.type, leaf.choice)
+        if key not in self._tried:
+            anywhere = paths.Path(_HERE, (replace(leaf, name=f"{_HERE}[x]" if leaf.choice else _HERE),))
+            self._tried[key] = Trial(line, anywhere, self.library, self.library.pair(line, path)).run()
+        found = self._tried[key]
+        stem = ".".join([element.name.removeprefix("_") for element in path.elements]).removesuffix("[x]")
+
+        def placed(arrival: Arrival) -> Arrival:
+            if arrival.resource != _HERE:
+                return arrival
+            return replace(arrival, resource=path.resource, path=stem + arrival.path.removeprefix(_HERE))
+
+        return Tried(frozenset(map(placed, found.into)), frozenset(map(placed, found.back)))
 
 
 # --------------------------------------------------------------------------------------------- source texts

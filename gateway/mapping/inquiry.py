@@ -9,7 +9,7 @@ from gateway.errors import Configuration
 from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.accounting.writing import begins
-from gateway.mapping.arrivals import Arrival, tried
+from gateway.mapping.arrivals import Arrival, Trials
 from gateway.mapping.checks import nearest
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import fields_of, of_condition
@@ -98,7 +98,7 @@ def _details(library: Library, line: Line, path: paths.Path) -> Iterator[str]:
 
 def _components(library: Library, line: Line, path: paths.Path) -> Iterator[str]:
     """Which component goes where, as found by trying."""
-    result = tried(line, path, library)
+    result = Trials(library).of(line, path)
     into, back = result.into if line.into else frozenset(), result.back if line.back else frozenset()
     every = sorted(each for each in into | back if ".resolve()" not in each.path)  # told where it stands
     for each in every if len(every) > 1 else ():

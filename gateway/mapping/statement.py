@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.mapping import paths, runtime
-from gateway.mapping.arrivals import Arrival, tried
+from gateway.mapping.arrivals import Arrival, Trials
 from gateway.mapping.into_fhir import homes
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import SIMPLE, of_condition
@@ -44,12 +44,13 @@ class Messages:
 def statement(library: Library) -> Iterator[str]:
     """The lines, sorted."""
     found: dict[Fact, Messages] = {}
-    layouts = {name: Layout(each.root) for name, each in library.structures.items()}
+    known = Known(library)
     for block in library.blocks:
+        homely = known.homes_of(block)
         for line in block.lines:
-            into, back = _messages(library, layouts, block, line)
-            for fact, forward, backward in _facts(library, block, line):
-                there = {name for name in into | back if _has(layouts[_structure(library, name)], fact.segment)}
+            into, back = _messages(known, homely, block, line)
+            for fact, forward, backward in _facts(known, block, line):
+                there = known.having(fact.segment)
                 messages = found.setdefault(fact, Messages())
                 messages.into |= into & there if forward else set()
                 messages.back |= back & there if backward else set()
@@ -72,28 +73,43 @@ def silent(library: Library) -> Iterator[tuple[Block, Line]]:
                 yield block, line
 
 
-def _has(layout: Layout, segment: str) -> bool:
-    """Z segments may stand anywhere."""
-    return segment in layout.homes or segment.startswith("Z")
+class Known:
+    """What is asked of a library for each line: its structures, their events, what lines carry."""
 
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.layouts = {name: Layout(each.root) for name, each in library.structures.items()}
+        self.trials = Trials(library)
+        self.events: dict[str, list[str]] = {name: [] for name in library.structures}
+        for event, structure in library.events.items():
+            if not event.endswith("*"):
+                self.events[structure].append(event)
+        self._having: dict[str, set[str]] = {}
 
-def _structure(library: Library, name: str) -> str:
-    return name if name in library.structures else library.events[name]
+    def homes_of(self, block: Block) -> list[Structure]:
+        """The structures that have a place for a block."""
+        named = block.structures or self.library.structures
+        there = (each for each in self.library.structures.values() if each.name in named)
+        return [each for each in there if homes(self.layouts[each.name], block)]
+
+    def having(self, segment: str) -> set[str]:
+        """The structures and events of messages that have a segment; Z segments may stand anywhere."""
+        if segment not in self._having:
+            anywhere = segment.startswith("Z")
+            names = {name for name, layout in self.layouts.items() if anywhere or segment in layout.homes}
+            self._having[segment] = names | {event for name in names for event in self.events[name]}
+        return self._having[segment]
 
 
 # ------------------------------------------------------------------------------------------------- messages
 
 
-def _messages(library: Library, layouts: dict[str, Layout], block: Block, line: Line) -> tuple[set[str], set[str]]:
+def _messages(known: Known, homely: list[Structure], block: Block, line: Line) -> tuple[set[str], set[str]]:
     """The structures and events (into FHIR, back) in which a line can apply."""
     found: set[str] = set()
-    for structure in library.structures.values():
-        if block.structures and structure.name not in block.structures:
-            continue
-        if not homes(layouts[structure.name], block):
-            continue
-        events = [name for name, other in library.events.items() if other == structure.name and not name.endswith("*")]
-        held = [name for name in events or [structure.name] if _holds(block, line, structure, name)]
+    for structure in homely:
+        events = known.events[structure.name] or [structure.name]
+        held = [name for name in events if _holds(block, line, structure, name)]
         found.update(held)
         if held:
             found.add(structure.name)
@@ -114,17 +130,18 @@ def judged(condition: Condition, facts: dict[str, str]) -> bool | None:
 # ---------------------------------------------------------------------------------------------------- facts
 
 
-def _facts(library: Library, block: Block, line: Line) -> Iterator[tuple[Fact, bool, bool]]:
+def _facts(known: Known, block: Block, line: Line) -> Iterator[tuple[Fact, bool, bool]]:
     """(fact, does it go into FHIR, does it come back) of one line."""
-    path = paths.resolve(block.path, line, library.systems)
+    systems = known.library.systems
+    path = paths.resolve(block.path, line, systems)
     if block.element and line is block.lines[0]:
-        for name, value, _ in paths.list_of(block, library.systems).slice:
+        for name, value, _ in paths.list_of(block, systems).slice:
             for place in _leaves(f"{block.path}.{name}", value):
                 yield from ((_at(Field(segment=each), (), place), True, True) for each in block.segments)
     if line.link or line.constant:
         yield from _constant(block, line, path)
         return
-    result = tried(line, path, library)
+    result = known.trials.of(line, path)
     for source in line.sources:
         for place in _slices(path):
             yield _at(source, (), place), line.into, line.back
