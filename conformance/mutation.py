@@ -2,25 +2,30 @@
 maps no longer load, when an example differs (`gateway.mapping.examples`, also those of every line), or when a test of
 the maps fails.
 
-    python -m conformance.mutation [--sample 200] [--seed 1] [--tests]
+    python -m conformance.mutation [--sample 200] [--seed 1] [--tests] [--processes 2]
 
-Without `--tests` only loading and the examples decide, which takes a second a mutant. Exit code 1 when one survives.
+Without `--tests` only loading and the examples decide: those first whose fields the line names, so that most mutants
+take a second, and one that survives ten. Tells how far it is on standard error. Exit code 1 when one survives.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 from gateway.errors import Configuration
@@ -33,7 +38,8 @@ MAPS = "mappings"
 _LINE = re.compile(r"^  +(?!events |: |columns |order |each )\S.*(<->|->|<-)")
 _ENTRY = re.compile(r"(?<=\s)[^\s=<>#]+[=<>][^\s=<>#]+(?=\s|$)")
 _FIELD = re.compile(r"\b([A-Z][A-Z0-9]{2}-)(\d+)")
-_SEGMENT = re.compile(r"\b[A-Z][A-Z0-9]{2}(?=-\d|\[|\s*=>)")
+_NAMED = re.compile(r"\b(?:[A-Z][A-Z0-9]{2}-\d+|[A-Z][A-Z0-9]{2}(?=\[|\s*[=<]))")
+_TOLD = 10  # mutants from one word about progress to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Mutant:
     number: int  # of the line, from 1
     kind: str
     text: str  # "" deletes the line
-    segments: frozenset[str]  # that it and its block name
+    fields: frozenset[str]  # and segments that it and the head of its block name
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number} {self.kind}: {self.text.strip() or '(gone)'}"
@@ -105,7 +111,7 @@ def mutants(folder: Path, chance: random.Random) -> list[Mutant]:
             for kind, change in changes.items():
                 changed = change(line, chance)
                 if changed is not None and not line.lstrip().startswith("#"):
-                    named = frozenset(_SEGMENT.findall(f"{head}\n{line}\n{changed}"))
+                    named = frozenset(_NAMED.findall(f"{head}\n{line}\n{changed}"))
                     found.append(Mutant(path.relative_to(folder).as_posix(), number, kind, changed, named))
     return found
 
@@ -113,56 +119,87 @@ def mutants(folder: Path, chance: random.Random) -> list[Mutant]:
 def caught_by(mutant: Mutant, *, tests: bool) -> str:
     """What notices the mutant; "" when nothing does."""
     with tempfile.TemporaryDirectory(prefix="hutong-mutant.") as temporary:
-        copy = Path(temporary) / "product"
-        folder = _written(mutant, copy, whole=tests)
+        folder = Path(temporary) / MAPS
+        for path in (ROOT / MAPS).rglob("*.map"):
+            copy = folder / path.relative_to(ROOT / MAPS)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        _change(mutant, folder)
         try:
-            maps = load([folder])
+            maps = load([folder])  # what is not changed was read before
         except Configuration:
             return "loading"
-        if any(True for _ in islice(_differences(folder, maps, mutant), 1)):
-            return "examples"
-        return "tests" if tests and _tests_fail(copy) else ""
+    if any(True for _ in islice(_differences(maps, mutant), 1)):
+        return "examples"
+    return "tests" if tests and _tests_fail(mutant) else ""
 
 
-def _differences(folder: Path, maps: Maps, mutant: Mutant) -> Iterator[object]:
-    """From the quick to the slow: the codes, then the examples; those first that have what the line names."""
-    yield from golden.codes_differ(maps)
-    named = [f"{segment}|".encode() for segment in mutant.segments]
-    found = [(path, False) for path in examples.inputs(folder)]
-    found += [(path, True) for path in examples.inputs(golden.FOLDER)]
-    text = {path: path.read_bytes() for path, _ in found}
-    for path, short in sorted(found, key=lambda each: not any(name in text[each[0]] for name in named)):
-        yield from examples.differences([path], maps, short=short)
-
-
-def _written(mutant: Mutant, copy: Path, *, whole: bool) -> Path:
-    for name in ("gateway", "tests", "conformance", "pyproject.toml", MAPS) if whole else (MAPS,):
-        source, target = ROOT / name, copy / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-    path = copy / MAPS / mutant.file
+def _change(mutant: Mutant, folder: Path) -> None:
+    path = folder / mutant.file
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[mutant.number - 1] = mutant.text
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return copy / MAPS
 
 
-def _tests_fail(copy: Path) -> bool:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", "tests/mapping"]
-    return subprocess.run(command, cwd=copy, capture_output=True, check=False).returncode != 0
+def _differences(maps: Maps, mutant: Mutant) -> Iterator[object]:
+    """From the quick to the slow: the codes, then the examples; those first that have what the mutant names."""
+    yield from golden.codes_differ(maps)
+    for example in sorted(_examples(), key=lambda each: (-len(each.fields & mutant.fields), each.size)):
+        yield from examples.differences([example.path], maps, short=example.short)
 
 
-def _run(mutant: Mutant, tests: bool) -> tuple[Mutant, str]:
-    return mutant, caught_by(mutant, tests=tests)
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A document of an example, as far as its order matters."""
+
+    path: Path
+    short: bool  # how its answer is laid out
+    fields: frozenset[str]  # those that are valued, and the segments
+    size: int  # bytes
 
 
-def results(chosen: list[Mutant], *, tests: bool) -> Iterator[tuple[Mutant, str]]:
-    """(mutant, what caught it), on all cores."""
-    with ProcessPoolExecutor() as pool:
-        yield from pool.map(_run, chosen, [tests] * len(chosen))
+@cache
+def _examples() -> list[Example]:
+    found = [(path, False) for path in examples.inputs(ROOT / MAPS)]
+    found += [(path, True) for path in examples.inputs(golden.FOLDER)]
+    bodies = [path.read_bytes() for path, _ in found]
+    return [
+        Example(path, short, frozenset(_valued(body)), len(body))
+        for (path, short), body in zip(found, bodies, strict=True)
+    ]
+
+
+def _valued(body: bytes) -> Iterator[str]:
+    for line in body.decode("utf-8", "replace").replace("\n", "\r").split("\r"):
+        name, *fields = line.split("|")
+        yield name
+        yield from (f"{name}-{number}" for number, text in enumerate(fields, start=1 + (name == "MSH")) if text)
+
+
+def _tests_fail(mutant: Mutant) -> bool:
+    with tempfile.TemporaryDirectory(prefix="hutong-mutant.") as temporary:
+        copy = Path(temporary) / "product"
+        for name in ("gateway", "tests", "conformance", "pyproject.toml", MAPS):
+            source, target = ROOT / name, copy / name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, target)
+        _change(mutant, copy / MAPS)
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow"]
+        environment = {**os.environ, "PYTHONPATH": str(copy)}
+        done = subprocess.run([*command, "tests/mapping"], cwd=copy, env=environment, capture_output=True, check=False)
+        return done.returncode != 0
+
+
+def results(chosen: list[Mutant], *, tests: bool, processes: int) -> Iterator[tuple[Mutant, str]]:
+    """(mutant, what caught it), as they come."""
+    load([ROOT / MAPS])
+    _examples()
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        waiting = {pool.submit(caught_by, mutant, tests=tests): mutant for mutant in chosen}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
 
 
 def main() -> int:
@@ -171,19 +208,26 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=200, help="how many mutants, chosen at random; 0: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tests", action="store_true", help="run the tests of the maps for what the examples miss")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many at a time; all cores")
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)
     everything = mutants(ROOT / MAPS, chance)
     chosen = chance.sample(everything, min(wanted.sample or len(everything), len(everything)))
+    began = time.monotonic()
     count: Counter[str] = Counter()
-    for mutant, caught in results(chosen, tests=wanted.tests):
+    for mutant, caught in results(chosen, tests=wanted.tests, processes=wanted.processes):
         count[caught] += 1
         if not caught:
             sys.stdout.write(f"survived  {mutant}\n")
             sys.stdout.flush()
+        if count.total() % _TOLD == 0:
+            seconds = time.monotonic() - began
+            sys.stderr.write(f"{count.total()} of {len(chosen)} tried, {count['']} survived, {seconds:.0f} s\n")
     told = ", ".join(f"{number} by {name}" for name, number in sorted(count.items()) if name)
+    caught_ones = f"{len(chosen) - count['']} caught ({told})"
     sys.stdout.write(
-        f"{len(chosen)} of {len(everything)} mutants: {len(chosen) - count['']} caught ({told}), {count['']} survived\n"
+        f"{len(chosen)} of {len(everything)} mutants: {caught_ones}, {count['']} survived, "
+        f"{time.monotonic() - began:.0f} s\n"
     )
     return 1 if count[""] else 0
 
