@@ -52,6 +52,7 @@ def load() -> dict[str, Pair]:
         masters,
         money,
         people,
+        phrases,
         places,
         queries,
         referrals,
@@ -67,7 +68,7 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
-    for module in (*kinds, referrals, schedules, places, visits, timing, sites, things, laboratory, headers):
+    for module in (*kinds, phrases, referrals, schedules, places, visits, timing, sites, things, laboratory, headers):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:
             raise ValueError(f"two data types are called {sorted(doubled)[0]}")

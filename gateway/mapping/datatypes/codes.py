@@ -12,7 +12,7 @@ from gateway.fhir import v2tables
 from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.identifiers import joined, parts
-from gateway.mapping.datatypes.simple import clean, one_code
+from gateway.mapping.datatypes.simple import one_code
 from gateway.mapping.wording import sent
 
 LOINC = "http://loinc.org"
@@ -31,6 +31,7 @@ NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (c
 NOTHING = "-"  # a table's word for "nothing to say in this system"
 _NAME_LIMIT = 40
 _NUMBER_IN_NAME = re.compile(r"\d{5}")  # a name with a long number may be a person's
+_IDEOGRAPH = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 _STEM = re.compile(r"([A-Z]\d\d)(?:\.(\d))?")
 
 
@@ -70,11 +71,25 @@ def icd_stem(code: str) -> str:
     return "" if not found else f"{found[1]}.{found[2]}" if found[2] else found[1]
 
 
+def no_code(text: str) -> bool:
+    """Are these words, where nothing names a code system? What has ideographs (慢性胃炎), or more than single blanks
+    inside (R4 datatypes.html#code)."""
+    return bool(_IDEOGRAPH.search(text)) if not text.isascii() else "  " in text
+
+
+def alone(raw: str) -> bool:
+    """Has a value no more than its first component?"""
+    return "^" not in raw.rstrip("^")
+
+
 def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """CWE → CodeableConcept: all codings and the original text; what the sender wrote is never replaced."""
+    """CWE → CodeableConcept: all codings and the original text; what the sender wrote is never replaced. Words that
+    stand alone in the place of the code are the text."""
     code, text, system, alternate, alternate_text, alternate_system, *rest = parts(raw, context, 9)
     if code == '""':
         return None
+    if code and no_code(code) and alone(raw):
+        return words_alone(code, raw, context)
     version, alternate_version, original = rest
     codings = coding(code, text, system, context, version)
     codings += coding(alternate, alternate_text, alternate_system, context, alternate_version)
@@ -88,6 +103,12 @@ def cwe_into(raw: str, context: Context) -> dict[str, Any] | None:
     if words:
         made["text"] = words
     return made or None
+
+
+def words_alone(words: str, raw: str, context: Context) -> dict[str, Any]:
+    """Words, with the codings that the member's own lists give them."""
+    codings = standard_codings([], ((words, ""),), raw, context) if context.profile.concepts else []
+    return {"coding": codings, "text": words} if codings else {"text": words}
 
 
 def standard_codings(
@@ -222,6 +243,8 @@ def listed_pair(listed: CodeList) -> Pair:
 
     def listed_into(raw: str, context: Context) -> dict[str, Any] | None:
         made = cwe_into(raw, context)
+        if made and "coding" not in made and listed.names.get(context.local_code(listed.table, made["text"])):
+            made = {"coding": [{"code": made["text"]}]}  # words of the list are the sender's own code
         if made is None or "coding" not in made:
             return made
         first = made["coding"][0]
@@ -278,6 +301,8 @@ def system_pair(system: str) -> Pair:
         other = context.code_system(named) if named else system
         if other != system and not other.startswith(CODE) and v2tables.known(other, code):
             return cwe_into(raw, context)  # another standard one, as the sender says
+        if no_code(code) and alone(raw):
+            return cwe_into(raw, context)
         uri = system if v2tables.known(system, code) else context.own_code_system(short)
         made: dict[str, Any] = {"coding": [{"system": uri, "code": code}]} if code else {}
         if raw.count("^") > 1 and made and (whole := cwe_into(raw, context)):
@@ -315,21 +340,6 @@ def concept_pair(name: str, system: str, into: dict[str, str], back: dict[str, s
     return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)
 
 
-def wording_into(raw: str, context: Context) -> str | None:
-    """CWE of which only the words are meant (an instruction): its text, else its code."""
-    made = cwe_into(raw, context)
-    return clean(made.get("text") or made["coding"][0]["code"]) if made else None
-
-
-def wording_back(value: str, context: Context) -> str:
-    return joined("", value)
-
-
-def remark_back(value: str, context: Context) -> str:
-    """The words alone: the field was a plain text before it was coded."""
-    return escape(value)
-
-
 def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
     """AL1-3: a stated absence becomes its own code; everything else stays the sender's."""
     made = cwe_into(raw, context)
@@ -362,6 +372,4 @@ PAIRS = {
     "CWE": Pair(cwe_into, cwe_back, fits=("CodeableConcept",), coded=True),
     "SPS": Pair(source_into, source_back, fits=("CodeableConcept",), coded=True),
     "allergy": Pair(allergy_into, allergy_back, fits=("CodeableConcept",), coded=True),
-    "remark": Pair(wording_into, remark_back, fits=("string", "markdown")),
-    "wording": Pair(wording_into, wording_back, fits=("string", "markdown")),
 }

@@ -75,6 +75,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "XON": ((_XON,), ("Org Name^D^12345",), ("Org Name",)),
     "PL": ((_PL,), ("PoC^Room^Bed^FAC^^^^^^EI5^AUTH&1.2.4&ISO",), ("PoC^Room^Bed",)),
     "NDL": ((_NDL,), ("S88&罗&刚",)),
+    "phrase": (("words",), (_CWE,)),
     "CWE": ((_CWE,), ("A01^甲名^L",), ("^甲名",)),
     "SPS": (("A01&甲名&L^ADD^words^B02&乙名&L^M1&侧&L^C03&丙名&L^R1&丁名&L",), ("A01&甲名&L",)),
     "allergy": ((_CWE,), ("A01^甲名^L",)),

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.mapping.datatypes import load
 from gateway.mapping.datatypes.codes import code_pair, concept_pair, icd_stem, loinc_valid
-from gateway.model import Profile
+from gateway.model import Concept, Profile
 from tests.mapping.house import context
 
 LOINC = "http://loinc.org"
@@ -38,6 +38,44 @@ def test_what_is_no_loinc_code(code: str) -> None:
 def test_a_code_that_is_not_loinc_does_not_claim_to_be() -> None:
     assert cwe("1037^检查所见^LN")["coding"] == [{"system": f"{LOCAL}:LN", "code": "1037", "display": "检查所见"}]
     assert cwe("2823-3^Potassium^LN")["coding"][0]["system"] == LOINC
+
+
+@pytest.mark.parametrize("raw", ["慢性胃炎", "A型", "皮疹、瘙痒", "rash  and itch"])
+def test_words_in_the_place_of_a_code_are_the_text(raw: str) -> None:
+    assert cwe(raw) == {"text": raw}
+    assert written(cwe(raw)) == f"^{raw}"  # the line that keeps the wording writes it as it came
+
+
+@pytest.mark.parametrize("raw", ["K29.500", "Rash", "ER 2", "内科^^L", "内科^内科病区", "１２"])
+def test_what_may_be_a_code_stays_one(raw: str) -> None:
+    assert cwe(raw)["coding"][0]["code"] == raw.partition("^")[0]
+
+
+def test_words_that_a_member_has_listed_mean_its_code() -> None:
+    concepts = {"*": {"血钾": Concept(system="LN", code="2823-3", display="Potassium")}}
+    made = cwe("血钾", profile=Profile(concepts=concepts))
+    assert made == {"coding": [{"system": LOINC, "code": "2823-3", "display": "Potassium"}], "text": "血钾"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "made"),
+    [
+        ("rash", {"text": "rash"}),
+        ("皮疹", {"text": "皮疹"}),
+        (
+            "R21^Rash^I10",
+            {
+                "coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "R21", "display": "Rash"}],
+                "text": "Rash",
+            },
+        ),
+        ('""', None),
+    ],
+)
+def test_a_reaction_alone_is_a_text(raw: str, made: Any) -> None:
+    phrase = load()["phrase"]
+    assert phrase.into(raw, context()) == made
+    assert made is None or phrase.back(made, context()) == raw
 
 
 def test_both_codings_stay_with_names_versions_and_text() -> None:
@@ -194,7 +232,7 @@ def test_an_allergy_stays_what_it_is(raw: str) -> None:
         ("2&血清", "血清", "2&血清"),
         ("BLD&血&L^EDTA^静脉血", "血", "BLD&血&L"),
         ("Swab^Swab^HL70487", "Swab", "Swab&Swab&HL70487"),
-        ("全血", None, "全血"),
+        ("全血", "全血", "&全血"),
     ],
 )
 def test_specimen_sources(raw: str, text: str | None, back: str) -> None:
