@@ -382,3 +382,26 @@ async def test_an_outpatient_who_stays_keeps_the_visit(house: House) -> None:
     (visit,) = house.search("Encounter")
     assert {each["value"] for each in visit["identifier"]} >= {"O1", "V1"}
     assert visit["class"]["code"] == "IMP"
+
+
+async def test_a_problem_that_was_taken_back_and_is_stated_again_is_a_problem(house: House) -> None:
+    """PRB-1 DE, then AD (HL7 v2.5.1 §12.4.4)."""
+
+    def told(event: str, action: str, at: str) -> bytes:
+        head = f"MSH|^~\\&|EMR|COUNTY|||{at}||PPR^{event}^PPR_PC1|P{at}|P|2.5.1|||||CHN|UNICODE UTF-8\r"
+        return f"{head}PID|1||300001^^^COUNTY^PI||张^伟\rPRB|{action}|{at}|I10^高血压^I10|PRB55^EMR\r".encode()
+
+    def states_of_it() -> tuple[str, str]:
+        (found,) = house.search("Condition")
+        course, certainty = (
+            found.get(name, {}).get("coding", [{}])[0].get("code", "")
+            for name in ("clinicalStatus", "verificationStatus")
+        )
+        return course, certainty
+
+    await house.walk(told("PC1", "AD", "20260312080000"))
+    assert states_of_it() == ("active", "")
+    await house.walk(told("PC3", "DE", "20260313080000"))
+    assert states_of_it() == ("", "entered-in-error")
+    await house.walk(told("PC1", "AD", "20260314080000"))
+    assert states_of_it() == ("active", "")

@@ -47,6 +47,8 @@ _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SENT = "urn:hutong:written"  # on a resource: fields of its message as they were sent (gateway/mapping/sent_fields.py)
 _SERVER = frozenset({"versionId", "lastUpdated"})
+_STATED = frozenset({"Condition", "AllergyIntolerance"})  # with a course, which an error has not (con-5, ait-2)
+_ACTED = "urn:hutong:action-time"  # when it was stated or taken back (PRB-2)
 
 
 def combine(
@@ -157,6 +159,8 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
         del news[name]
     if _no_content(news.get("content")) and stored.get("content"):
         del news["content"]  # a document whose state is told without its content keeps what it has
+    if kind in _STATED:
+        stored, news = _restated(stored, news)
     spoken = {element_of(kind, name) for name in news}
     result = {name: value for name, value in stored.items() if name in news or element_of(kind, name) not in spoken}
     for name, value in news.items():
@@ -168,6 +172,29 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
     if meta := {name: value for name, value in arriving.get("meta", {}).items() if name not in _SERVER}:
         result["meta"] = {**stored.get("meta", {}), **meta}
     return result
+
+
+def _restated(stored: Resource, news: dict[str, Any]) -> tuple[Resource, dict[str, Any]]:
+    """What is stated again is no error any more, and what is taken back has no course. A statement of before it was
+    taken back changes nothing of that."""
+    if _is_error(news):
+        return {name: value for name, value in stored.items() if name != "clinicalStatus"}, news
+    if not _is_error(stored) or not news.keys() & {"clinicalStatus", "verificationStatus"}:
+        return stored, news
+    if earlier(_acted(news), _acted(stored)):
+        told = {"clinicalStatus", "verificationStatus", "extension"}
+        return stored, {name: value for name, value in news.items() if name not in told}
+    return {name: value for name, value in stored.items() if name != "verificationStatus"}, news
+
+
+def _is_error(resource: Mapping[str, Any]) -> bool:
+    codings = resource.get("verificationStatus", {}).get("coding", ())
+    return any(each.get("code") == "entered-in-error" for each in codings)
+
+
+def _acted(resource: Mapping[str, Any]) -> Any:
+    acted = (each.get("valueDateTime") for each in resource.get("extension", ()) if each.get("url") == _ACTED)
+    return next(acted, None)
 
 
 def _of_now(extensions: list[dict[str, Any]], arriving: Resource) -> list[dict[str, Any]]:

@@ -112,6 +112,31 @@ def test_a_deleted_element_goes_also_from_deep_inside() -> None:
     assert update.combine(stored, resource(), deletes=["Observation.birthDate"]) is None
 
 
+def concept(code: str) -> dict[str, Any]:
+    return {"coding": [{"code": code}]}
+
+
+def stated(at: str, **elements: str) -> dict[str, Any]:
+    acted = {"url": "urn:hutong:action-time", "valueDateTime": at}
+    return resource("Condition", extension=[acted], **{name: concept(code) for name, code in elements.items()})
+
+
+def test_a_problem_that_is_stated_again_is_no_error_any_more() -> None:
+    """And one that is taken back has no course (R4 con-5), whatever was known of it."""
+    one = stated("2026-03-12", clinicalStatus="active", verificationStatus="confirmed")
+    gone = update.combine(one, stated("2026-03-13", verificationStatus="entered-in-error"))
+    assert gone == stated("2026-03-13", verificationStatus="entered-in-error")
+    assert update.combine(gone, one) is None  # it comes late
+    again = stated("2026-03-14", clinicalStatus="active")
+    assert update.combine(gone, again) == again
+
+
+def test_what_is_told_of_an_error_leaves_it_one() -> None:
+    gone = resource("AllergyIntolerance", verificationStatus=concept("entered-in-error"))
+    told = resource("AllergyIntolerance", code={"text": "青霉素"})
+    assert update.combine(gone, told) == {**gone, **told}
+
+
 def test_what_exists_stays_with_a_conditional_create() -> None:
     stored = resource(gender="male", identifier=[identifier("urn:a", "1")])
     arriving = resource(gender="female", identifier=[identifier("urn:a", "1", "MR"), identifier("urn:b", "2")])
