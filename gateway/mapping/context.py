@@ -270,8 +270,6 @@ class Context:
             entry = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
             self.entries[full_url] = entry
         else:
-            if same_number.other_substance(entry.resource, resource):
-                self.note(f"one number stands over several medicines: the {type_} tells of the first only")
             same_number.unite(entry.resource, resource)
             if self.lineage is not None:
                 self.united.append((resource, entry))

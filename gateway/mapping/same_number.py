@@ -141,12 +141,6 @@ def _numbers(kept: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[d
     return made
 
 
-def other_substance(kept: Resource, other: Resource) -> bool:
-    """Does one number stand over two medicines or vaccines?"""
-    names = ("medicationCodeableConcept", "medicationReference", "vaccineCode")
-    return any(name in kept and name in other and kept[name] != other[name] for name in names)
-
-
 def _chosen(resource: Resource, name: str) -> bool:
     """Does the resource have another form of this choice (occurrenceTiming beside occurrenceDateTime)?"""
     stems = (each[:-3] for each in definitions.children(resource["resourceType"]) if each.endswith("[x]"))

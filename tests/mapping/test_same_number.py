@@ -165,3 +165,11 @@ def test_a_reflex_order_under_the_number_of_another_is_an_order_of_its_own() -> 
         [{"reference": each["fullUrl"]}] for each in made.bundle["entry"] if each["resource"] in orders
     ]
     assert [each[11:12] for each in segments(back(made.bundle, "ORU_R01"), "OBR")] in ([[], ["G"]], [[""], ["G"]])
+
+
+def test_a_medicine_of_which_less_is_said_the_second_time_is_the_same_one() -> None:
+    lines = ("ORC|NW|P1^HIS", "RXO|A1^阿莫西林^L|1||片", "ORC|NW|P1^HIS", "RXO|A1^^L|1||片")
+    made = into(message("OMP^O09^OMP_O09", PV1, *lines))
+    (order,) = all_of(made, "MedicationRequest")
+    assert order["medicationCodeableConcept"]["text"] == "阿莫西林"
+    assert not any("several" in note for note in made.notes)
