@@ -155,7 +155,9 @@ class StructureMap:
         head: Head | None = {} if len(found) > 1 else None
         outlines = self.plans.outlines(wide, large=large)
         for part in found:
-            root = self.layout.place(part, astray)
+            over: list[str] = []
+            root = self.layout.place(part, astray, over)
+            said.extend(f"{each} of the order stand with its encoding as well: those were read" for each in over)
             said.extend(self.layout.doubled(root))
             walk = _Walk(context, outlines, [], head)
             made = self._group(root, self.plans.root(root, outlines, context.facts), walk, {}, {})

@@ -164,11 +164,12 @@ class MessageWriter:
         for target in writing.groups[0]:
             writing.write(root, target, {type_: leads[0], **above}, above)
         own = {id(each) for each in writing.listed(leads)}
-        for number, parent in enumerate(self.layout.parents):
-            if parent == 0 and number != group:
+        chain = self.layout.chain(group)
+        for number in self.layout.below[0]:
+            if number not in chain:
                 writing.below(root, number, above, own)
         head, done = dict(writing.done), dict(writing.done)
-        *around, inner = reversed(self.layout.chain(group)[:-1])
+        *around, inner = reversed(chain[:-1])
         for lead in writing.with_others(leads):
             writing.done = dict(head)  # a specimen of two reports is written with both
             writing.claims.clear()
@@ -180,6 +181,8 @@ class MessageWriter:
             writing.fill(here.open(inner), known)
             done |= writing.done
         writing.done = done
+        if around:  # what was ordered, and not given yet
+            writing.below(root, around[0], above, own)
         writing.inner(root, above)
 
 

@@ -8,6 +8,7 @@ and nothing is lost.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from gateway.mapping.syntax import Group
@@ -85,6 +86,7 @@ class Layout:
         self.leaders: list[set[str]] = []  # segments that may begin an occurrence
         self.wanted: set[str] = set()  # leaders without which a group is none
         self.order: list[list[str | int]] = []  # items in order, for writing: a segment name or a group number
+        self.slots: list[dict[str, list[int]]] = []  # segment → its positions, where it has several in its group
         self.places: dict[int, int] = {}  # group → its position in the group around it
         self._number(root, -1)
         self.chains = [self.chain(number) for number in range(len(self.parents))]
@@ -93,7 +95,7 @@ class Layout:
         for number, parent in enumerate(self.parents):
             if parent >= 0:
                 self.below[parent].append(number)
-        self._known: dict[tuple[str, ...], Tree] = {}  # by the names of the segments
+        self._known: dict[tuple[str, ...], tuple[Tree, str]] = {}  # by the names of the segments; what was passed over
         self._held = 0
         self.homes: dict[str, list[int]] = {}
         for number, positions in enumerate(self.positions):
@@ -107,7 +109,9 @@ class Layout:
         repeating: set[str] = set()
         leaders: set[str] = set()
         order: list[str | int] = []
+        slots: dict[str, list[int]] = {}
         self.positions.append(positions)
+        self.slots.append(slots)
         self.repeating.append(repeating)
         self.leaders.append(leaders)
         self.order.append(order)
@@ -127,6 +131,9 @@ class Layout:
             if leading and not item.optional and parent >= 0:
                 self.wanted.add(item.segment)
             leading = leading and item.optional
+        for name in positions if parent >= 0 else ():
+            if order.count(name) > 1:
+                slots[name] = [place for place, each in enumerate(order) if each == name]
         return number
 
     def _routes(self) -> dict[tuple[int, int], tuple[int, tuple[int, ...]]]:
@@ -151,22 +158,59 @@ class Layout:
         around = frozenset(self.positions[self.parents[group]]) if group else frozenset[str]()
         return {"BESIDE": frozenset(self.positions[group]), "UNDER": around}
 
-    def place(self, segments: list[Segment], astray: list[str] | None = None) -> Instance:
+    def place(
+        self, segments: list[Segment], astray: list[str] | None = None, over: list[str] | None = None
+    ) -> Instance:
         """The tree of groups for the segments of one message. `astray` gets the names of those that came too late for
-        their group, or too early before the segment that begins it."""
+        their group, or too early before the segment that begins it; `over` what is said by a later level of its group
+        as well: the timing of an order before that of its encoding is passed over."""
         names = tuple([segment[0] for segment in segments])
-        tree = self._known.get(names)
-        if tree is not None:  # the same segments in the same order
-            return _grown(tree, segments, None)
+        known = self._known.get(names)
+        if known is not None:  # the same segments in the same order
+            if known[1] and over is not None:
+                over.append(known[1])
+            return _grown(known[0], segments, None)
         root = here = Instance(0, None)
         strays: list[str] = []
         for segment, following in zip(segments, self._following(names), strict=True):
             here = self._place(here, segment, following, strays)
+        passed = " ".join(dict.fromkeys(self._passed(root)))
+        if passed and over is not None:
+            over.append(passed)
         if strays and astray is not None:
             astray.extend(name for name in strays if name != _SAID)
         elif not strays:
-            self._remember(names, root, segments)
+            self._remember(names, root, segments, passed)
         return root
+
+    def _passed(self, here: Instance) -> Iterator[str]:
+        """Takes out of groups what a later level says as well; answers the names."""
+        for name, levels in self._levels(here).items():
+            last = max(levels)
+            found = here.segments[name]
+            here.segments[name] = [each for each, level in zip(found, levels, strict=True) if level == last]
+            gone = {id(each) for each, level in zip(found, levels, strict=True) if level < last}
+            here.order = [each for each in here.order if id(each) not in gone]
+            if gone:
+                yield name
+        for children in here.children.values():
+            for child in children:
+                yield from self._passed(child)
+
+    def _levels(self, here: Instance) -> dict[str, list[int]]:
+        """Name → the position of each segment, of those that have several in the group."""
+        slots, positions, reached = self.slots[here.group], self.positions[here.group], 0
+        found: dict[str, list[int]] = {}
+        for each in here.order if slots else ():
+            if isinstance(each, Instance):
+                continue
+            name = each[0]
+            place = positions.get(name, 0)
+            if name in slots:
+                place = next((slot for slot in slots[name] if slot >= reached), slots[name][-1])
+                found.setdefault(name, []).append(place)
+            reached = max(reached, place)
+        return found
 
     def _following(self, names: Sequence[str]) -> list[str]:
         """The name behind each; "" behind an ORC of which no OBR follows, where an order has one: it is that of the OBR
@@ -187,12 +231,13 @@ class Layout:
             if len(found) > 1 and name in self.positions[0] and name not in self.repeating[0]:
                 yield f"{name} stands there {len(found)} times and once in this structure: the first was read"
 
-    def _remember(self, names: tuple[str, ...], root: Instance, segments: list[Segment]) -> None:
+    def _remember(self, names: tuple[str, ...], root: Instance, segments: list[Segment], passed: str) -> None:
         if self._held + len(names) > _KEPT:
             self._known.clear()
             self._held = 0
         if len(names) <= _KEPT:
-            self._known[names] = _tree(root, {id(segment): number for number, segment in enumerate(segments)})
+            tree = _tree(root, {id(segment): number for number, segment in enumerate(segments)})
+            self._known[names] = tree, passed
             self._held += len(names)
 
     def _place(self, here: Instance, segment: Segment, following: str, astray: list[str]) -> Instance:
@@ -281,16 +326,25 @@ class Layout:
     def write(self, instance: Instance) -> Iterator[Segment]:
         """The segments of a tree in the order of the structure; what it does not name follows its group."""
         written: set[str] = set()  # a name may stand twice in a structure: NTE before and behind PID
-        for item in self.order[instance.group]:
+        slots = self.slots[instance.group]
+        for place, item in enumerate(self.order[instance.group]):
             if isinstance(item, int):
                 for child in instance.children.get(item, ()):
                     yield from self.write(child)
-            elif item not in written:
+            elif item not in written and (item not in slots or place == self._level(instance, slots[item])):
                 written.add(item)
                 yield from instance.segments.get(item, ())
         for name, segments in instance.segments.items():
             if name not in written:
                 yield from segments
+
+    def _level(self, instance: Instance, slots: list[int]) -> int:
+        """The position, of several, at which a segment is written: behind what else there is."""
+        order, there = self.order[instance.group], instance.segments
+        behind = [
+            place for before, place in pairwise(slots) if any(each in there for each in order[before + 1 : place])
+        ]
+        return behind[-1] if behind else slots[0]
 
 
 def _tree(instance: Instance, numbers: dict[int, int]) -> Tree:

@@ -56,7 +56,7 @@ class Target:
 
     def __post_init__(self) -> None:
         first = min(self.lines, key=lambda each: each.line.place.line, default=None)
-        alike = tuple(each for each in self.lines if first and (self.alone or _same_place(each, first)))
+        alike = tuple(each for each in self.lines if first and (self.alone or self._alike(each, first)))
         aside = any(each.path.text == link.path.text for each in alike for link in self.beside)
         apart = any(not link.every and link.type == self.block.type for link in self.links)
         object.__setattr__(self, "about", self.repeated or next(reversed(self.block.segments), ""))
@@ -65,6 +65,12 @@ class Target:
         object.__setattr__(self, "aside", aside)
         object.__setattr__(self, "apart", apart)
         object.__setattr__(self, "fields", frozenset(origins.name_of(each.line) for each in self.lines))
+
+    def _alike(self, one: WrittenLine, other: WrittenLine) -> bool:
+        """Do two lines write from the same place? Extensions of another url are others; not so parts of one."""
+        if one.path.leaf.name.startswith("value") and self.list and self.list.name != "extension":
+            return one.path.elements == other.path.elements
+        return one.path.text == other.path.text
 
 
 def target_of(
@@ -111,13 +117,6 @@ def target_of(
         elsewhere=tuple(each for index, each in enumerate(links) if placed[index] is False),
         mark=origins.mark_of(block),
     )
-
-
-def _same_place(one: WrittenLine, other: WrittenLine) -> bool:
-    """Do two lines write from the same place? Extensions of another url are others."""
-    if one.path.elements[0].name == "extension":
-        return one.path.elements == other.path.elements
-    return one.path.text == other.path.text
 
 
 def _writes(line: Line) -> bool:

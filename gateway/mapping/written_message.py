@@ -154,6 +154,8 @@ class Writing:
         """The elements that have a segment of their own."""
         fields = self.writer.fields
         found = ((each, origins.field_of(each, fields, self.context)) for each in self._written(owner, target, claims))
+        if target.mark:
+            return [each for each, field in found if field == target.mark]
         return [each for each, field in found if not field or field in target.fields]
 
     def _written(self, owner: Resource, target: Target, claims: Claims) -> list[dict[str, Any]]:

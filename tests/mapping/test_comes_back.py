@@ -8,7 +8,7 @@ from gateway.codec import hl7v2
 from gateway.mapping.accounting.roundtrip import Came, compare_message
 from gateway.mapping.accounting.trial import Trial
 from gateway.model import Profile
-from tests.mapping.house import PID, PV1, SHANGHAI, WHEN, back, into, maps, message, segments
+from tests.mapping.house import PID, PV1, SHANGHAI, WHEN, back, follow, into, maps, message, only, segments
 
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.2")
 
@@ -79,25 +79,61 @@ def test_specimens_without_an_order_come_back(lines: tuple[str, ...]) -> None:
     assert [name for name in written if name in ("SPM", "OBX")] == [each.split("|")[0] for each in lines]
 
 
-def test_a_device_that_measured_stands_in_one_segment_with_its_place() -> None:
-    """v2.8.2 §7.4.4: PRT-9 is where the participant is; of a device, its own place."""
-    body = message(
-        "ORU^R01^ORU_R01", "OBR|1|P1|F1|K^血钾^L", "OBX|1|NM|K^血钾^L||4.1|mmol/L|||||F",
-        "PRT||AD||EQUIP|||||检验科^2室|D-7^LIS||||||||L1|S1",
-        "PRT||AD||RO|1001^王^医生",
-        "PRT||AD||RO||||急诊科|急诊^1床",
-    )  # fmt: skip
-    assert lost(body) == []
-    made = into(body)
-    written = segments(back(made.bundle, "ORU_R01"), "PRT")
-    device = next(each for each in written if len(each) > 10 and each[10])
-    assert (device[9], device[10]) == ("检验科^2室", "D-7^LIS")
-    assert len(written) == 3
-
-
 def test_the_time_of_an_answered_result_comes_back() -> None:
     body = message(
         "RSP^Z90^RSP_Z90", "MSA|AA|Q1", "QAK|T1|OK", "QPD|Z90^检验史^L|T1|1", PID, PV1, "ORC|RE||F1^LIS",
         "OBR|1||F1^LIS|K^血钾^L|||20260312081500", "OBX|1|NM|K^血钾^L||4.1|mmol/L|||||F", pid="",
     )  # fmt: skip
     assert lost(body) == []
+
+
+# ---------------------------------------------------------------------------------------------- medicines
+
+DRUG, OTHER, FEVER = "A^阿莫西林^L", "B^布洛芬^L", "OBX|1|NM|TEMP^体温^L||36.5|Cel|||||F|||20260312"
+ORDERED = ("ORC|NW|P1^HIS|F1^RX||||||20260312", "TQ1|1||BID", f"RXO|{DRUG}|1||片", "RXR|IV^静脉", "RXC|B|X^成分^L|1|mg")
+ENCODED = (f"RXE||{DRUG}|1||片", "NTE|1||饭后", "TQ1|1||TID", "RXR|PO^口服", "RXC|B|Y^盐水^L", "RXC|A|Z^氯化钾^L")
+DISPENSED = (f"RXD|1|{DRUG}|20260312|10|片||RX77", "NTE|1||两日内用完", "RXR|NG^鼻饲")
+SECOND = ("ORC|NW|P2^HIS", f"RXE||{OTHER}|1||片", "TQ1|1||QD", "RXR|PO^口服")
+GIVEN = (f"RXG|1|1|^BID|{DRUG}|1||片", "NTE|1||缓慢", "RXR|PO^口服", FEVER)
+TAKEN = (f"RXA|0|1|20260312|20260312|{DRUG}|1|片", "RXR|PO^口服", FEVER, "NTE|1||平稳")
+MEDICINES = [
+    ("RDE^O11^RDE_O11", (*ORDERED, *ENCODED, FEVER)),
+    ("RDE^O11^RDE_O11", ("ORC|NW|P1^HIS", "TQ1|1||BID", ENCODED[0], ENCODED[2], ENCODED[3], *SECOND)),
+    ("RDE^O11", ("ORC|NW|P1^HIS", f"RXE|^BID^^20260312|{DRUG}|1||片", "NTE|1||注意", "RXR|PO^口服", *SECOND)),
+    ("RDE^O11", (f"RXE|^BID|{DRUG}|1||片", "RXR|PO^口服", f"RXE|^QD|{OTHER}|1||片", "RXR|IV^静脉")),
+    ("RDS^O13^RDS_O13", (*ORDERED, *ENCODED, *DISPENSED, FEVER, *SECOND, f"RXD|1|{OTHER}|20260312|6|片||RX78")),
+    ("RDS^O13^RDS_O13", ("ORC|RE|P1^HIS", *ENCODED, *DISPENSED, f"RXD|2|{DRUG}|20260313|10|片||RX77", "RXR|PO^口服")),
+    ("RGV^O15^RGV_O15", ("ORC|RE|P1^HIS", *ENCODED, *GIVEN, f"RXG|2|1|^QD|{DRUG}|2||片", "RXR|NG^鼻饲")),
+    ("RAS^O17^RAS_O17", ("ORC|RE|P1^HIS", *ENCODED, *TAKEN, f"RXA|0|2|20260313|20260313|{DRUG}|1|片", *SECOND)),
+]
+
+
+@pytest.mark.parametrize(("kind", "lines"), MEDICINES)
+def test_what_was_ordered_encoded_and_given_each_comes_back_with_its_own(kind: str, lines: tuple[str, ...]) -> None:
+    assert lost(message(kind, PV1, *lines)) == []
+
+
+def test_the_encoded_order_is_read_and_not_what_was_ordered_before() -> None:
+    """v2.5.1 §4.13.4: RXE with its own TQ1, RXR and RXC is what the pharmacy goes by; it is one order."""
+    made = into(message("RDE^O11^RDE_O11", PV1, *ORDERED, *ENCODED))
+    order = only(made, "MedicationRequest")
+    assert order["dosageInstruction"][0]["route"]["coding"][0]["code"] == "PO"
+    assert order["dosageInstruction"][0]["timing"]["code"]["coding"][0]["code"] == "TID"
+    assert [each["itemCodeableConcept"]["coding"][0]["code"] for each in only(made, "Medication")["ingredient"]] == [
+        "Y",
+        "Z",
+    ]
+    assert "TQ1 RXR RXC of the order stand with its encoding as well: those were read" in made.notes
+
+
+def test_each_dispense_has_its_own_way_and_names_the_order() -> None:
+    made = into(message("RDS^O13^RDS_O13", PV1, *ORDERED, *ENCODED, *DISPENSED))
+    dispense, order = only(made, "MedicationDispense"), only(made, "MedicationRequest")
+    assert dispense["dosageInstruction"][0]["route"]["coding"][0]["code"] == "NG"
+    assert [follow(made, each) for each in dispense["authorizingPrescription"]] == [order]
+
+
+def test_an_order_of_which_nothing_was_given_yet_comes_back_too() -> None:
+    made = into(message("RAS^O17^RAS_O17", PV1, "ORC|RE|P1^HIS", *ENCODED, *TAKEN, *SECOND))
+    names = [each.split("|")[0] for each in back(made.bundle, "RAS_O17").decode().split("\r")]
+    assert [each for each in names if each in ("ORC", "RXE", "RXA")] == ["ORC", "RXE", "RXA", "ORC", "RXE"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from gateway.mapping.accounting.changing import Changes
 from gateway.mapping.accounting.places import Labels, Place, places, text_at
 from gateway.mapping.accounting.reasons import Reasons
 from gateway.mapping.accounting.trial import Trial
+from gateway.mapping.segments import NUMBERED
 from gateway.mapping.structure import Segment
 from gateway.mapping.wording import WRITTEN
 
@@ -101,31 +102,46 @@ def _around(segments: Sequence[Segment], place: Place) -> Iterator[str]:
     yield text_at(segments, replace(place, subcomponent=0)).replace("&", "^")
 
 
-def aligned(one: Sequence[Segment], two: Sequence[Segment]) -> dict[int, Segment]:
+def aligned(one: Sequence[Segment], two: Sequence[Segment], among: Container[int] | None = None) -> dict[int, Segment]:
     """For each segment of a message the same one in another: the equal one in order, else the most alike that is
-    left, else the nearest."""
+    left, else the nearest. `among`: the segments that must have one; others get what these leave."""
     found: dict[int, Segment] = {}
     for name in dict.fromkeys(segment[0] for segment in one):
         mine = [index for index, segment in enumerate(one) if segment[0] == name]
-        theirs = [segment for segment in two if segment[0] == name]
-        left = list(range(len(theirs)))
-        for index in mine:
-            equal = next((each for each in left if theirs[each][2:] == one[index][2:]), None)
-            if equal is not None:
-                found[index] = theirs[equal]
-                left.remove(equal)
-        rest = [(at, index) for at, index in enumerate(mine) if index not in found]
-        pairs = sorted((-_alike(one[index], theirs[other]), abs(at - other), index, other) for at, index in rest
-                       for other in left)  # fmt: skip
-        for _, _, index, other in pairs:
-            if index not in found and other in left:
-                found[index] = theirs[other]
-                left.remove(other)
+        left = [segment for segment in two if segment[0] == name]
+        for part in ([each for each in mine if among is None or each in among], mine):
+            left = _matched(one, left, [each for each in part if each not in found], found)
     return found
 
 
+def _matched(
+    one: Sequence[Segment], theirs: list[Segment], mine: list[int], found: dict[int, Segment]
+) -> list[Segment]:
+    """Finds the counterparts of some segments of one name; answers what is left."""
+    left = list(range(len(theirs)))
+    for index in mine:
+        equal = next((each for each in left if _said(theirs[each]) == _said(one[index])), None)
+        if equal is not None:
+            found[index] = theirs[equal]
+            left.remove(equal)
+    rest = [(at, index) for at, index in enumerate(mine) if index not in found]
+    pairs = sorted((-_alike(one[index], theirs[other]), abs(at - other), index, other) for at, index in rest
+                   for other in left)  # fmt: skip
+    for _, _, index, other in pairs:
+        if index not in found and other in left:
+            found[index] = theirs[other]
+            left.remove(other)
+    return [theirs[each] for each in left]
+
+
+def _said(segment: Segment) -> Segment:
+    """What a segment says, without its set id."""
+    return segment[2:] if segment[0] in NUMBERED else segment[1:]
+
+
 def _alike(one: Segment, two: Segment) -> int:
-    return sum(bool(left) and left == right for left, right in zip(one[2:], two[2:], strict=False))
+    """How many characters of their fields agree: a number tells more than a code."""
+    return sum(len(left) for left, right in zip(_said(one), _said(two), strict=False) if left == right)
 
 
 def _stands(segment: Segment | None, place: Place, text: str) -> bool:

@@ -71,7 +71,8 @@ def _fields(trial: Trial, made: Translation, again: list[list[str]]) -> Iterator
     library = trial.maps.of(trial.profile).library
     mapped = mapped_fields(library, made.structure)
     segments = trial.message.segments
-    label, after = Labels(segments), aligned(segments, again)
+    mapping = {each.segment for each in made.lineage if f"{segments[each.segment][0]}-{each.field}" in mapped}
+    label, after = Labels(segments), aligned(segments, again, mapping)
     facility = trial.message.header.sending_facility
 
     said = _Said(made, segments, after)
