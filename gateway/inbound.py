@@ -28,7 +28,7 @@ from gateway.identity.index import resolve
 from gateway.journal import unknown
 from gateway.journal.intake import Intake, Verdict
 from gateway.journal.outbox import Outbox
-from gateway.model import Change, Channel, Community, Entry, Frame, Member, Resource
+from gateway.model import Change, Channel, Community, Entry, Frame, Member, Reject, Resource
 from gateway.routing import Context, owner_of, wanted
 from gateway.store import local
 from gateway.store.record import Record
@@ -311,13 +311,13 @@ class Processor:
         return {owner for system in systems if (owner := owner_of(system, self.community))}
 
 
-def _set_aside(rejects: Sequence[tuple[int, str]]) -> Configuration | None:
+def _set_aside(rejects: Sequence[Reject]) -> Configuration | None:
     """Rows that are not in the Bundle wait for a person; the others flow."""
     if not rejects:
         return None
-    lines = ", ".join(str(line) for line, _ in rejects[:20]) + (" …" if len(rejects) > 20 else "")
+    lines = ", ".join(f"{each.place} {each.row}".strip() for each in rejects[:20]) + (" …" if len(rejects) > 20 else "")
     return Configuration(
-        f"{len(rejects)} of its rows were set aside: {'; '.join(dict.fromkeys(cause for _, cause in rejects))[:300]}",
+        f"{len(rejects)} of its rows were set aside: {'; '.join(dict.fromkeys(each.cause for each in rejects))[:300]}",
         place=f"line {lines}",
         remedy="the other rows are stored; mend the map and replay it, or let the sender mend the rows and send them",
     )

@@ -86,6 +86,17 @@ class Receipt:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A record of an export that was set aside: where it stands, which cell is the cause, and what is in that."""
+
+    place: str  # the sheet, or the path in a tree; "" in a file with one table
+    row: int  # as a spreadsheet counts, from 1; of a tree the number of the node
+    column: str  # "" where the whole row is the cause
+    cause: str
+    value: str  # may be a patient's: for the member's own list, never for logs
+
+
 class Document(Protocol):
     """A decoded message or file, still in its own shape. Each codec has its own concrete class."""
 
@@ -135,7 +146,7 @@ class Channel(Settings, frozen=True):
 
     id: str
     transport: str  # mllp | http | files
-    format: str  # hl7v2 | delimited | json | fhir
+    format: str  # hl7v2 | delimited | workbook | json | fhir
     listen: str = ""  # mllp: HOST:PORT of its own ("" = the shared MLLP port, the sender is known by MSH-4)
     folder: str = ""  # files: the drop folder, relative to the data directory unless absolute
     pattern: str = "*"  # files: which names are taken

@@ -121,7 +121,9 @@ _STRUCTURES = {
 def _delimited(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     to = self.address(delivery, at)
     maps = self.maps.of(to.profile)
-    columns, rows = maps.rows_from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
+    columns, rows = maps.exports.from_fhir(
+        resources, [delivery.change.reference], name=self.subscription.message, to=to
+    )
     return delimited.encode(columns, rows, charset=codec_of(to.profile.charset) or "utf-8")
 
 

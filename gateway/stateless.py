@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gateway import config
-from gateway.codec import hl7v2, hl7v2_xml_writer
+from gateway.codec import hl7v2, hl7v2_xml_writer, workbook
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
@@ -24,7 +24,7 @@ from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.accounting.writing import Writing, account_of_resources
 from gateway.mapping.accounting.written import written
 from gateway.mapping.maps import Address, Maps
-from gateway.model import Channel, Community, Entry, Frame, Member, Resource
+from gateway.model import Channel, Community, Entry, Frame, Member, Reject, Resource
 
 NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
 _NEVER = NEVER.isoformat(timespec="milliseconds")
@@ -75,7 +75,7 @@ def translate(
     )
     made = formats.translate(entry, channel)
     bundle = _timed(made.bundle)
-    rejects = [f"row {row} was set aside: {cause}" for row, cause in made.rejects]
+    rejects = [_told(each) for each in made.rejects]
     unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
     trial = _trial(body, formats, look.member) if (explain or loss) and look.format == "hl7v2" else None
     return Translated(
@@ -113,6 +113,12 @@ def _explained(trial: Trial) -> str:
     return "\n".join(map(str, Explanation(trial, made).origins())) if made else ""
 
 
+def _told(reject: Reject) -> str:
+    """For people: the place, never the value."""
+    place = f"{reject.place} row {reject.row}".strip()
+    return f"{place} was set aside: {reject.cause}"
+
+
 def _timed(bundle: Resource) -> Resource:
     """A document without a time of its own is recorded by the latest time in it: same bytes, same Bundle."""
     provenances = [each["resource"] for each in bundle.get("entry", ()) if each["resource"].get("recorded") == _NEVER]
@@ -144,6 +150,8 @@ def _channel(body: bytes, name: str) -> Channel:
         format_ = "hl7v2"
     elif start.startswith((b"{", b"[")):
         format_ = "fhir" if b'"resourceType"' in body[:100_000] else "json"
+    elif workbook.is_workbook(body):
+        format_ = "workbook"
     else:
         format_ = _SUFFIXES.get(Path(name).suffix.lower(), "hl7v2")
     return Channel(id="translate", transport="files", format=format_)

@@ -150,8 +150,18 @@ def test_bad_rows_are_set_aside_by_their_line_in_the_file() -> None:
     body = "\r\n".join(lines).encode("gb18030")
     look = formats().look(frame(body), channel("delimited"), TOWN)
     made = formats().translate(entry(look, body), channel("delimited"))
-    assert [number for number, _ in made.rejects] == [4, 6]
-    assert made.rejects[1][1] == "申请单号 is empty"
+    assert [each.row for each in made.rejects] == [4, 6]
+    assert (made.rejects[1].cause, made.rejects[1].column) == ("申请单号 is empty", "申请单号")
+
+
+def test_a_workbook_is_known_by_its_bytes_and_its_sheets_by_their_columns() -> None:
+    body = (FIXTURES / "imaging_center_202603.xlsx").read_bytes()
+    look = formats().look(frame(body), None, TOWN)
+    assert (look.error, look.format, look.kind) == (None, "workbook", "imaging-reports")
+    made = formats().translate(entry(look, body), None)
+    assert sum(each["resource"]["resourceType"] == "DiagnosticReport" for each in made.bundle["entry"]) == 36
+    assert made.rejects == ()
+    assert "检查报告: row 41 was taken for a footer and left out" in made.notes
 
 
 def test_a_table_that_no_map_knows_is_held() -> None:

@@ -26,6 +26,7 @@ from gateway.cli import app
 from gateway.codec import hl7v2
 from gateway.fhir import validate
 from gateway.mapping import maps
+from gateway.mapping.exports import Part
 from gateway.mapping.maps import Address, Maps
 from gateway.model import Profile
 
@@ -242,13 +243,15 @@ def test_the_export_of_the_page_goes_there_and_back(own_maps: Maps) -> None:
         "参考范围": "3.9-6.1",
     }
     now = datetime.now(UTC)
-    name = own_maps.export_of(format="delimited", columns=row)
-    made = own_maps.rows_to_fhir([row], name=name, profile=Profile(), facility="V1", control_id="1", when=now)
+    name = own_maps.exports.of_columns(row)
+    made = own_maps.exports.to_fhir(
+        [Part(name=name, records=[row])], profile=Profile(), facility="V1", control_id="1", when=now
+    )
     validate.check_bundle(made.bundle)
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
     leads = [url for url, each in resources.items() if each["resourceType"] == "Observation"]
     to = Address(profile=Profile(), facility="V1", own=frozenset({"V1"}), control_id="1", when=now)
-    columns, rows = own_maps.rows_from_fhir(resources, leads, name=name, to=to)
+    columns, rows = own_maps.exports.from_fhir(resources, leads, name=name, to=to)
     assert ([dict(each) for each in rows], set(columns)) == ([row], set(row))
 
 

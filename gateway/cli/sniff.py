@@ -86,7 +86,7 @@ def _other(body: bytes) -> str:
     if len(table.columns) < 2:
         return ""
     try:
-        known = f"the map {_maps().export_of(format='delimited', columns=table.columns)} reads it"
+        known = f"the map {_maps().exports.of_columns(table.columns)} reads it"
     except errors.HutongError:
         known = "no shipped map knows its columns: write an export map"
     return f"a table of {len(table.columns)} columns in {table.charset}, {known}; add a channel of format delimited"

@@ -68,7 +68,7 @@ def _export(library: Library, export: Export) -> Iterator[str]:
     columns = (*export.order, *export.columns)
     for block in export.blocks:
         yield from _block(library, block, made)
-        if export.format == "delimited" and export.order:
+        if export.format == "table" and export.order:
             for name in block.rows_by or ():
                 if name not in columns:
                     yield f"{block.place}: the export has no column {name}{nearest(name, columns)}"

@@ -18,6 +18,8 @@ _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its elem
     "boolean": "yn", "integer": "integer", "positiveInt": "positive", "unsignedInt": "integer",
 }  # fmt: skip
 
+_CELLS = {"text": "cell"}  # the cells of exports know no escape sequences
+
 
 def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems: dict[str, str]) -> Pair:
     """Raises Configuration (with the line's place) when the type does not fit the element."""
@@ -40,9 +42,14 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
                     f"{line.place}: say which data type makes the {path.leaf.type or 'choice'} at {path.text}",
                     remedy="': TYPE'",
                 )
-            return load()[_BY_TYPE[path.leaf.type]]
-    found = load()[line.datatype]
+            return _named(line, _BY_TYPE[path.leaf.type])
+    found = _named(line, line.datatype)
     return simple.with_time(found) if path.leaf.type == "instant" and line.datatype in ("dtm", "moment") else found
+
+
+def _named(line: Line, name: str) -> Pair:
+    """The data type of this name; for the cells of an export its own."""
+    return load()[_CELLS.get(name, name) if any(each.name for each in line.sources) else name]
 
 
 def _listed(line: Line, tables: Mapping[str, CodeTable]) -> codes.CodeList:

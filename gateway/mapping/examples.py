@@ -23,6 +23,7 @@ from gateway.codec import delimited, hl7v2
 from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
+from gateway.mapping.exports import Part
 from gateway.mapping.maps import Address, Maps, Translation, leads_of, load, shipped
 from gateway.model import Profile, Resource
 
@@ -116,21 +117,21 @@ def _message_back(made: Translation, body: bytes, maps: Maps) -> bytes:
 
 def _table(body: bytes, maps: Maps) -> Translation:
     table = delimited.decode(body)
-    name = maps.export_of(format="delimited", columns=table.columns)
-    return maps.rows_to_fhir(table.rows, name=name, profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
+    part = Part(name=maps.exports.of_columns(table.columns), records=table.rows)
+    return maps.exports.to_fhir([part], profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
 
 
 def _table_back(made: Translation, body: bytes, maps: Maps) -> bytes:
     lead = maps.library.exports[made.structure].lead
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
     to = Address(profile=PROFILE, facility=FACILITY, control_id="BACK", when=WHEN)
-    columns, rows = maps.rows_from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
+    columns, rows = maps.exports.from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
     return delimited.encode(columns, rows, charset=delimited.decode(body).charset)
 
 
 def _form(body: bytes, maps: Maps) -> Translation:
-    name, records = maps.form_of(json_tree.decode(body).root)
-    return maps.rows_to_fhir(records, name=name, profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
+    part = maps.exports.of_tree(json_tree.decode(body).root)
+    return maps.exports.to_fhir([part], profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
 
 
 Into = Callable[[bytes, Maps], Translation]

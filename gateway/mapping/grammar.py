@@ -191,6 +191,8 @@ def _names(tree: lark.Tree[Any] | None) -> tuple[str, ...]:
 
 def _export(place: Place, tree: lark.Tree[Any]) -> Export:
     name, format_, lead, once, each, columns, order = tree.children
+    if format_ not in ("table", "tree"):
+        raise Configuration(f"{place}: an export is a table or a tree, not {format_}")
     return Export(
         place=place,
         name=str(name),

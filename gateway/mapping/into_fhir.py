@@ -6,11 +6,10 @@ that calls them: the blocks of a group, then the groups inside it, then the link
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.errors import HutongError
 from gateway.fhir import definitions
 from gateway.mapping import paths, patients, runtime
 from gateway.mapping.context import Context, Entry
@@ -20,7 +19,7 @@ from gateway.mapping.outline import Known, Outline
 from gateway.mapping.plans import Plan, Plans
 from gateway.mapping.source_code import SourceCode, Writer, fields_of
 from gateway.mapping.structure import Instance, Layout, Segment
-from gateway.mapping.syntax import WHOLE, Block, Condition, Export, Structure
+from gateway.mapping.syntax import WHOLE, Block, Condition, Structure
 from gateway.mapping.target_code import constants_of, steps_of
 
 Made = dict[str, list[Entry]]  # by type, in order
@@ -85,7 +84,7 @@ class CompiledBlock:
         )
 
 
-def _compiled(
+def compiled_block(
     library: Library, block: Block, make: Callable[[], BlockFunction], repeated: str = "", structure: str = ""
 ) -> CompiledBlock:
     links = [line.link for line in block.lines if line.link]
@@ -126,7 +125,7 @@ class StructureMap:
             make = functions.of(block, source="segments", once=structure.once, structure=structure.name)
             for group in homes(self.layout, block):
                 repeated = repeated_segment(self.layout, group, block)
-                self.groups[group].append(_compiled(library, block, make, repeated, structure.name))
+                self.groups[group].append(compiled_block(library, block, make, repeated, structure.name))
         self.groups = [[_with_company(each, group) for each in group] for group in self.groups]
         if structure.each:
             names = patients.head(structure)
@@ -263,78 +262,3 @@ def homes(layout: Layout, block: Block) -> list[int]:
 def repeated_segment(layout: Layout, group: int, block: Block) -> str:
     """The block's segment that repeats inside this group (`NK1*`), "" when there is none."""
     return next((name for name in block.segments if name in layout.repeating[group]), "")
-
-
-_NOWHERE: Near = {}  # rows and nodes have no segments
-
-
-class ExportMap:
-    """One export shape, compiled: rows of a table or nodes of a tree."""
-
-    def __init__(self, export: Export, functions: Functions) -> None:
-        self.export = export
-        source = "row" if export.format == "delimited" else "node"
-        self.cell = runtime.cell if source == "row" else runtime.node
-        blocks = [block for block in export.blocks if block.into]
-        made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
-        self.blocks = [_compiled(functions.library, block, make) for block, make in made]
-
-    def run(self, rows: list[Any], context: Context) -> list[tuple[int, str]]:
-        """Makes all resources of all rows; answers (row number from 1, cause) for each row that was set aside."""
-        known: dict[tuple[int, tuple[str, ...]], Entry | None] = {}
-        rejected: list[tuple[int, str]] = []
-        for number, row in enumerate(rows, start=1):
-            cause = self._row(row, context, known)
-            if cause:
-                rejected.append((number, cause))
-        return rejected
-
-    def _row(
-        self, row: Mapping[str, Any], context: Context, known: dict[tuple[int, tuple[str, ...]], Entry | None]
-    ) -> str:
-        missing = self._missing(row)
-        if missing:
-            return f"{missing} is empty"
-        scope: dict[str, Entry] = {}
-        made: Made = {}
-        linked: list[tuple[CompiledBlock, Entry]] = []
-        try:
-            for index, compiled in enumerate(self.blocks):
-                for entry in self._entries(index, compiled, row, context, scope, known):
-                    scope[compiled.block.type] = entry
-                    made.setdefault(compiled.block.type, []).append(entry)
-                    if compiled.links:
-                        linked.append((compiled, entry))
-        except HutongError as error:
-            return error.cause
-        for compiled, entry in linked:
-            for each in compiled.links:
-                each.set(entry, made, context)
-        return ""
-
-    def _missing(self, row: Mapping[str, Any]) -> str:
-        """The first column that groups rows and is empty here: such a row belongs to nobody."""
-        for compiled in self.blocks:
-            if compiled.block.type == self.export.lead:
-                return next((name for name in compiled.block.rows_by or () if not self.cell(row, name)), "")
-        return ""
-
-    def _entries(
-        self, index: int, compiled: CompiledBlock, row: Any, context: Context, scope: dict[str, Entry],
-        known: dict[tuple[int, tuple[str, ...]], Entry | None],
-    ) -> Iterator[Entry]:  # fmt: skip
-        block = compiled.block
-        if block.each:
-            for child in runtime.nodes(row, block.each):
-                if (entry := compiled.function(row, _NOWHERE, context, scope, child)) is not None:
-                    yield entry
-            return
-        if not block.rows_by:
-            if (entry := compiled.function(row, _NOWHERE, context, scope, row)) is not None:
-                yield entry
-            return
-        key = (index, tuple(self.cell(row, name) for name in block.rows_by))
-        if key not in known:
-            known[key] = compiled.function(row, _NOWHERE, context, scope, row) if any(key[1]) else None
-        if (found := known[key]) is not None:
-            yield found

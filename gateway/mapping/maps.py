@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import envelope, kept_head, patients, result_groups
 from gateway.mapping.context import Context, transaction
+from gateway.mapping.exports import Exports
 from gateway.mapping.functions import Functions
 from gateway.mapping.graph import Graph
-from gateway.mapping.into_fhir import ExportMap, StructureMap
+from gateway.mapping.into_fhir import StructureMap
 from gateway.mapping.leads import leads_of
 from gateway.mapping.library import Library, read
 from gateway.mapping.memory import Memory
@@ -23,47 +23,9 @@ from gateway.mapping.message_writer import MessageWriter
 from gateway.mapping.moves import Move, at_home, moved, moves_of, origin
 from gateway.mapping.plans import LARGE
 from gateway.mapping.provenance import occasion, provenance
-from gateway.mapping.runtime import nodes
-from gateway.mapping.syntax import Block, Export, Structure
-from gateway.mapping.table_writer import TableWriter
+from gateway.mapping.syntax import Block, Structure
+from gateway.mapping.translation import Address, Lineage, Translation
 from gateway.model import Profile, Resource
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """Where one FHIR element came from."""
-
-    resource: str  # fullUrl
-    path: str
-    segment: int  # index in the message, -1 where there is none
-    field: int
-    line: str  # map file:line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Translation:
-    """What a document became. `rejects` are rows that were set aside: (row, cause)."""
-
-    bundle: Resource
-    structure: str
-    notes: tuple[str, ...] = ()
-    unknown: tuple[tuple[str, str], ...] = ()  # (table, code) that no table knew
-    words: Mapping[tuple[str, str], str] = field(default_factory=dict)  # how the sender calls them, where it is safe
-    rejects: tuple[tuple[int, str], ...] = ()
-    lineage: tuple[Lineage, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """For whom and as what a message is written."""
-
-    profile: Profile
-    facility: str  # MSH-6 and whose local codes are meant
-    own: frozenset[str] = frozenset()  # assigning authorities of the receiver
-    sender: str = "HUTONG"  # MSH-4
-    control_id: str
-    when: datetime
-    event: str = ""
 
 
 @dataclass(slots=True)
@@ -73,11 +35,14 @@ class Maps:
     library: Library
     _functions: dict[bool, Functions] = field(default_factory=dict)  # by whether they explain
     _structures: dict[tuple[str, bool], StructureMap] = field(default_factory=dict)
-    _exports: dict[str, ExportMap] = field(default_factory=dict)
     _writers: dict[str, MessageWriter] = field(default_factory=dict)
     _heads: dict[str, kept_head.HeadWriter] = field(default_factory=dict)
     _memory: Memory = field(default_factory=Memory)
     _without: dict[tuple[str, ...], Maps] = field(default_factory=dict)  # for profiles that switch rows off
+    exports: Exports = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.exports = Exports(self.library, self._functions_of(explain=False), self._memory)
 
     def structure(self, message: Message) -> str:
         """The name of the message structure that these maps use. Raises Configuration (code 200) when there is none."""
@@ -254,81 +219,6 @@ class Maps:
         table = self.library.codes.get(f"events-of-{structure}")
         return table.back.get(str(lead.get("status")), "") if table else ""
 
-    # ------------------------------------------------------------------------------------------ exports
-
-    def rows_from_fhir(
-        self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
-    ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-        """(columns, rows) of an export about the lead resources."""
-        export = self.library.exports.get(name)
-        if export is None:
-            raise Configuration(
-                f"no export map is called {name}", place="subscription.message", remedy="see mappings/exports/"
-            )
-        own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
-        context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
-        rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
-        return export.order or export.columns, rows
-
-    def export_of(self, *, format: str, columns: Iterable[str], wanted: Iterable[str] = ()) -> str:
-        """The export map for a file: the one that is named, else the most specific whose columns are all there."""
-        names = [name for name in wanted if name in self.library.exports]
-        there = set(columns)
-        fitting = [
-            export
-            for export in self.library.exports.values()
-            if export.format == format and set(export.columns) <= there and (not names or export.name in names)
-        ]
-        if not fitting:
-            raise Configuration(
-                "no map knows a file with these columns", place="header row", code="200",
-                remedy="it is kept; write an export map for it (mappings/README.md) and replay it",
-            )  # fmt: skip
-        return max(fitting, key=lambda export: len(export.columns)).name
-
-    def form_of(self, root: Any, *, wanted: Iterable[str] = ()) -> tuple[str, list[Any]]:
-        """(export map, records) of a tree, recognised by the names in its first record."""
-        columns: set[str] = set()
-        for export in self.library.exports.values():
-            if export.format == "json":
-                first = next(iter(_records(export, root)), None)
-                columns |= set(first) if isinstance(first, dict) else set()
-        name = self.export_of(format="json", columns=columns, wanted=wanted)
-        return name, _records(self.library.exports[name], root)
-
-    def rows_to_fhir(
-        self,
-        rows: list[Any],
-        *,
-        name: str,
-        profile: Profile,
-        facility: str,
-        control_id: str,
-        when: datetime | None = None,
-        hidden: frozenset[tuple[str, str]] = frozenset(),
-    ) -> Translation:
-        """The transaction Bundle of the rows of a table or the nodes of a tree."""
-        if name not in self._exports:
-            self._exports[name] = ExportMap(self.library.exports[name], self._functions_of(explain=False))
-        context = Context(
-            profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
-            memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
-        )  # fmt: skip
-        rejects = self._exports[name].run(rows, context)
-        provenance(context, "", when)
-        return Translation(
-            bundle=transaction(context),
-            structure=name,
-            notes=tuple(context.notes),
-            unknown=tuple(context.unknown),
-            words=context.words,
-            rejects=tuple(rejects),
-        )
-
-
-def _records(export: Export, root: Any) -> list[Any]:
-    return nodes(root, export.each) if export.each else [root]
-
 
 def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
     """(place, what is not there) why a block made nothing; ("", "") where the message gives no reason."""
@@ -377,4 +267,4 @@ def _lineage(
     return tuple(made)
 
 
-__all__ = ["Lineage", "Maps", "Translation", "leads_of", "load", "shipped"]
+__all__ = ["Address", "Lineage", "Maps", "Translation", "leads_of", "load", "shipped"]

@@ -198,11 +198,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """`export laboratory_results delimited columns 申请单号 项目代码`: a file shape, recognised by its columns."""
+    """`export laboratory_results table columns 申请单号 项目代码`: a file shape, recognised by its columns."""
 
     place: Place
     name: str
-    format: str  # delimited | json
+    format: str  # table | tree
     lead: str
     each: str = ""  # trees: the path of the nodes
     columns: tuple[str, ...] = ()  # must be there for the file to be recognised

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.codec import delimited
+from gateway.codec import delimited, table
 from gateway.errors import HutongError, Permanent
 
 TABLE = "申请单号,姓名,结果\r\nA1,欧阳建国,13.6\r\nA2,张晋,阴性(-)\r\n"
@@ -87,7 +87,7 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Permanent, match="rows"):
         delimited.decode(TABLE.encode())
     monkeypatch.undo()
-    monkeypatch.setattr(delimited, "COLUMNS_LIMIT", 2)
+    monkeypatch.setattr(table, "COLUMNS_LIMIT", 2)
     with pytest.raises(Permanent, match="columns"):
         delimited.decode(TABLE.encode())
 

@@ -37,7 +37,7 @@ def wrong(body: bytes) -> str:
         made = lawful(maps().to_fhir(hl7v2.decode(body), profile=SHANGHAI, when=WHEN))
     except HutongError as error:
         return "" if error.cause and error.place and error.remedy else f"an error without place or remedy: {error}"
-    found = [each for each in validate.problems(made.bundle) if each.text != "is required"]  # refused by formats.py
+    found = [each for each in validate.problems(made.bundle) if each.text != "is required"]  # refused by formats
     if found:
         return f"{made.structure}: {found[0].path} {found[0].text}"
     return "a character was lost" if REPLACEMENT in json.dumps(made.bundle) and REPLACEMENT not in body else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.codec import hl7v2
+from gateway.codec import delimited, hl7v2, json
 from gateway.mapping import examples
 from gateway.mapping.maps import shipped
 from tests.mapping.house import maps
@@ -22,7 +22,13 @@ def test_every_structure_and_every_export_has_an_example() -> None:
     there = examples.inputs(shipped())
     structures = {maps().structure(hl7v2.decode(path.read_bytes())) for path in there if path.suffix == ".hl7"}
     assert structures == set(maps().library.structures)
-    assert {path.name for path in there if path.suffix != ".hl7"} == {"laboratory_results.csv", "referral.form.json"}
+    tables = [maps().exports.of_columns(delimited.decode(path.read_bytes()).columns) for path in _of(there, ".csv")]
+    trees = [maps().exports.of_tree(json.decode(path.read_bytes()).root).name for path in _of(there, ".form.json")]
+    assert {*tables, *trees} == set(maps().library.exports)
+
+
+def _of(there: list[Path], suffix: str) -> list[Path]:
+    return [path for path in there if path.name.endswith(suffix)]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.codec import delimited
 from gateway.mapping.context import CHINESE_ID
+from gateway.mapping.exports import Part
 from gateway.mapping.maps import Translation
 from gateway.model import Resource
 from tests.mapping.house import FIXTURES, SAMPLES, SHANGHAI, WHEN, all_of, back, fixture, follow, into, maps, only
@@ -349,8 +350,10 @@ def test_13_results_by_specimen() -> None:
 @pytest.fixture(scope="module")
 def exported() -> Translation:
     table = delimited.decode((FIXTURES / "lab_shiqiao_20260312.csv").read_bytes())
-    name = maps().export_of(format="delimited", columns=table.columns)
-    return maps().rows_to_fhir(table.rows, name=name, profile=SHANGHAI, facility="SQ", control_id="F1", when=WHEN)
+    name = maps().exports.of_columns(table.columns)
+    return maps().exports.to_fhir(
+        [Part(name=name, records=table.rows)], profile=SHANGHAI, facility="SQ", control_id="F1", when=WHEN
+    )
 
 
 def test_the_laboratory_file_has_all_its_resources(exported: Translation) -> None:
@@ -485,7 +488,7 @@ def test_the_laboratory_file_comes_back_cell_by_cell(exported: Translation) -> N
     resources = by_reference(exported.bundle)
     leads = [url for url, each in resources.items() if each["resourceType"] == "DiagnosticReport"]
     address = Address(profile=SHANGHAI, facility="SQ", control_id="B1", when=WHEN)
-    columns, rows = maps().rows_from_fhir(resources, leads, name="laboratory-results", to=address)
+    columns, rows = maps().exports.from_fhir(resources, leads, name="laboratory-results", to=address)
     assert list(columns) == list(before[0])
     lost = Counter()
     for old, new in zip(before, rows, strict=True):

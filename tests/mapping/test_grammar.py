@@ -70,12 +70,12 @@ def test_a_message_structure() -> None:
 
 def test_an_export_holds_the_blocks_below_it() -> None:
     export = read(
-        "export lab delimited for DiagnosticReport once Patient\n"
+        "export lab table for DiagnosticReport once Patient\n"
         '  columns 申请单号 "项目 代码"\n  order 申请单号 结果\n'
         "rows by 申请单号 => DiagnosticReport\n  申请单号 <-> identifier* : own(FILL)\nrow => Observation\n"
         '  "项目 代码" <-> code : coded(项目名称)\n'
     ).exports[0]
-    assert (export.name, export.format, export.lead) == ("lab", "delimited", "DiagnosticReport")
+    assert (export.name, export.format, export.lead) == ("lab", "table", "DiagnosticReport")
     assert export.columns == ("申请单号", "项目 代码")
     assert export.order == ("申请单号", "结果")
     assert [each.rows_by for each in export.blocks] == [("申请单号",), ()]
@@ -84,7 +84,7 @@ def test_an_export_holds_the_blocks_below_it() -> None:
 
 def test_a_tree_export_names_its_nodes() -> None:
     export = read(
-        "export form json for ServiceRequest\n  each 单列表/单\n  columns 单号\n"
+        "export form tree for ServiceRequest\n  each 单列表/单\n  columns 单号\n"
         "each 患者 => Patient\n  姓名 -> name*.text\n"
     ).exports[0]
     assert export.each == "单列表/单"
@@ -208,7 +208,7 @@ def test_conditions(text: str, expected: str) -> None:
         ("codes sex M=male\n  F=female\n  M>other\n", "own.map:3: code M stands twice in table sex"),
         ("message X for Patient : MSH (PID\n", "own.map:1: not understood from"),
         ("system x http://no.quotes\n", "own.map:1: not understood from"),
-        ("export a json for Patient\nexport b json for Patient\n", "own.map:2: a second export in one file"),
+        ("export a tree for Patient\nexport b tree for Patient\n", "own.map:2: a second export in one file"),
     ],
 )
 def test_every_mistake_has_its_line_and_its_place(text: str, said: str) -> None:

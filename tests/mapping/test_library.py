@@ -30,7 +30,7 @@ def test_the_shipped_maps_hold_together() -> None:
     assert set(library.structures) >= {"MDM_T02", "OUL_R22", "OUL_R24"}
     assert library.events["ADT_A08"] == "ADT_A01"
     assert library.events["ADT_A40"] == "ADT_A39"
-    assert set(library.exports) == {"laboratory-results", "referral-form"}
+    assert set(library.exports) == {"laboratory-results", "imaging-reports", "referral-form"}
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_a_mistake_in_a_line(tmp_path: Path, text: str, said: str) -> None:
             "own.map:3: table a makes man, which Patient.gender does not",
         ),
         (
-            "export e delimited for Patient\n  columns 姓名\nrows by 姓名 => Encounter\n  姓名 -> id",
+            "export e table for Patient\n  columns 姓名\nrows by 姓名 => Encounter\n  姓名 -> id",
             "own.map:1: no block makes the Patient that the export is for",
         ),
         (
-            "export e delimited for Patient\n  columns 姓名\n  order 姓名 病人ID\nrow => Patient\n  病人IDs -> id",
+            "export e table for Patient\n  columns 姓名\n  order 姓名 病人ID\nrow => Patient\n  病人IDs -> id",
             "own.map:5: the export has no column 病人IDs; did you mean 病人ID?",
         ),
     ],

@@ -51,6 +51,7 @@ def load() -> dict[str, Pair]:
         laboratory,
         masters,
         money,
+        papers,
         people,
         phrases,
         places,
@@ -68,7 +69,8 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
-    for module in (*kinds, phrases, referrals, schedules, places, visits, timing, sites, things, laboratory, headers):
+    more = (papers, phrases, referrals, schedules, places, visits, timing, sites, things, laboratory, headers)
+    for module in (*kinds, *more):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:
             raise ValueError(f"two data types are called {sorted(doubled)[0]}")

@@ -221,7 +221,16 @@ def moment_into(raw: str, context: Context) -> str | None:
     return fhir_time(raw, context.zone)
 
 
+def cell_into(raw: str, context: Context) -> str | None:
+    return clean(raw)
+
+
+def cell_back(value: str, context: Context) -> str:
+    return str(value)
+
+
 PAIRS = {
+    "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
     "result": Pair(result_into, result_back, fields=1),
     "flag": Pair(flag_into, flag_back, fields=2, fits=("CodeableConcept",)),
     "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",)),

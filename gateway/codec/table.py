@@ -1,0 +1,169 @@
+"""Tables, however they came (delimited text, workbooks, database views): a header, rows of cells, what fits not.
+
+A row that does not fit the header is a reject with its number and cause, never half a row. Cells are trimmed (blanks,
+full-width blanks, the tab that keeps a spreadsheet from rounding an 18-digit number) and `="0123"` is read as 0123.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.errors import Permanent
+
+ROWS_LIMIT: Final = 1_000_000
+COLUMNS_LIMIT: Final = 2_000
+SAMPLE: Final = 40  # rows looked at to find the header
+PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+_BLANKS: Final = " \t\u3000\xa0\ufeff\x00"
+_QUOTED_TEXT: Final = re.compile(r'="([^"]*)"')
+
+Record = tuple[int, list[str], str]  # row number from 1, trimmed cells, why it is none or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of data: its number as a spreadsheet shows it (from 1, the header included) and its cells by column."""
+
+    number: int
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that is no row of this table."""
+
+    number: int
+    cause: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A decoded table. `numbers[i]` is the spreadsheet row of `rows[i]`."""
+
+    kind: str  # delimited | workbook
+    columns: tuple[str, ...]
+    rows: list[dict[str, str]]
+    numbers: list[int]
+    notes: tuple[str, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    sheet: str = ""  # of a workbook
+    charset: str = ""  # of text
+    delimiter: str = ""
+    newline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where the header is and what it says."""
+
+    header_row: int
+    columns: tuple[str, ...]
+    width: int
+    notes: tuple[str, ...]
+
+
+def clean(cell: str) -> str:
+    """A cell without what surrounds it."""
+    cell = cell.strip(_BLANKS)
+    if cell[:1] == "'" and FORMULA.match(cell, 1):
+        return cell[1:]
+    if cell[:2] == '="' and (quoted := _QUOTED_TEXT.fullmatch(cell)):
+        return quoted[1]
+    return cell
+
+
+def shape_of(sample: Sequence[Sequence[str]], header_row: int | None) -> Shape:
+    """The header among the first rows; `header_row` (from 1): where it is said to be. Raises Permanent without one."""
+    place = header_row if header_row is not None else find_header(sample)
+    if not 1 <= place <= len(sample) or not any(sample[place - 1]):
+        raise Permanent(
+            "no header row found",
+            place="row 1",
+            remedy="name the columns in one row, or set the header row",
+            code="100",
+        )
+    names, notes = columns(sample[place - 1])
+    if place > 1:
+        notes.insert(0, f"header found in row {place}")
+    return Shape(place, names, len(names), tuple(notes))
+
+
+def find_header(sample: Sequence[Sequence[str]]) -> int:
+    """The first row as wide as the data with words, hardly one of them twice; 0 when there is none."""
+    widths = Counter(width for cells in sample if (width := width_of(cells)))
+    if not widths:
+        return 0
+    usual = max(widths, key=lambda width: (widths[width] * width, width))
+    for index, cells in enumerate(sample):
+        names = [cell for cell in cells if cell]
+        wide = len(names) >= max(1, usual * 0.6) and width_of(cells) >= min(usual, 2)
+        if wide and len(set(names)) >= len(names) * 0.7 and not any(PLAIN_NUMBER.fullmatch(name) for name in names):
+            return index + 1
+    return 0
+
+
+def width_of(cells: Sequence[str]) -> int:
+    """Cells up to the last one with something in it."""
+    return next((index + 1 for index in range(len(cells) - 1, -1, -1) if cells[index]), 0)
+
+
+def columns(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Column names: line breaks taken out, blank ones named #4 after their place, doubled ones 名称#2."""
+    if len(cells) > COLUMNS_LIMIT:
+        raise Permanent(f"more than {COLUMNS_LIMIT} columns", place="header", remedy="send the file in parts")
+    names: list[str] = []
+    notes: list[str] = []
+    for index, cell in enumerate(cells[: width_of(cells)]):
+        name = re.sub(r"\s*[\r\n]\s*", "", cell) or f"#{index + 1}"
+        if not cell:
+            notes.append(f"column {index + 1} has no name; called {name}")
+        if name in names:
+            doubled = name
+            name = next(
+                f"{doubled}#{count}" for count in range(2, COLUMNS_LIMIT + 2) if f"{doubled}#{count}" not in names
+            )
+            notes.append(f"column {index + 1} repeats the name of another; called {name}")
+        names.append(name)
+    return tuple(names), notes
+
+
+def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
+    """The rows behind the header, without the empty ones."""
+    for number, cells, cause in records:
+        if not cause and not any(cells):
+            continue
+        cause = cause or _misfit(cells, shape.width)
+        if cause:
+            yield Reject(number, cause, tuple(cells))
+        else:
+            yield Row(number, dict(zip(shape.columns, cells, strict=False)))
+
+
+def _misfit(cells: Sequence[str], width: int) -> str:
+    """Empty cells after the last column are harmless; anything else may have shifted."""
+    if len(cells) < width or width_of(cells) > width:
+        return f"{len(cells)} cells, the header has {width}"
+    return ""
+
+
+def table_of(records: Iterable[Record], shape: Shape, *, kind: str, notes: Sequence[str] = (), **said: str) -> Table:
+    """The whole table. `said`: sheet, charset, delimiter, newline."""
+    rows: list[dict[str, str]] = []
+    numbers: list[int] = []
+    rejects: list[Reject] = []
+    for item in fitted(records, shape):
+        if isinstance(item, Reject):
+            rejects.append(item)
+        else:
+            rows.append(item.cells)
+            numbers.append(item.number)
+    return Table(
+        kind=kind, columns=shape.columns, rows=rows, numbers=numbers, notes=(*notes, *shape.notes),
+        rejects=tuple(rejects), **said,
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""The sheets of .xls (Excel 97 to 2003), which old systems still write: read by xlrd."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import xlrd
+
+from gateway.codec.workbook_sheet import Range, Sheet, check_merged, check_size, refusal
+from gateway.errors import HutongError
+
+MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # a compound file: .xls, and .xlsx with a password
+SIZE_LIMIT: Final = 256 << 20  # bytes
+_VISIBLE: Final = 0
+
+
+def sheets(body: bytes) -> Iterator[Sheet]:
+    """The visible sheets. Raises Permanent for what cannot be read."""
+    if len(body) > SIZE_LIMIT:
+        raise refusal("the workbook is larger than the limit", "send it in parts")
+    try:
+        book = xlrd.open_workbook(file_contents=body, formatting_info=True, logfile=io.StringIO())
+        for sheet in book.sheets():
+            if sheet.visibility == _VISIBLE:
+                yield _sheet(sheet, 1 if book.datemode else 0)
+    except HutongError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file shows itself in many ways
+        name = type(error).__name__
+        raise refusal(
+            f"no workbook that can be read, or one with a password ({name})", "save it as .xlsx without a password"
+        ) from None
+
+
+def _sheet(sheet: Any, datemode: Literal[0, 1]) -> Sheet:
+    check_size(sheet.name, sheet.nrows, sheet.ncols, sheet.nrows * sheet.ncols)
+    merged: list[Range] = [(top, left, bottom - 1, right - 1) for top, bottom, left, right in sheet.merged_cells]
+    check_merged(sheet.name, merged)
+    rows = [[_value(cell, datemode) for cell in sheet.row(number)] for number in range(sheet.nrows)]
+    return Sheet(sheet.name, rows, merged)
+
+
+def _value(cell: Any, datemode: Literal[0, 1]) -> Any:
+    match cell.ctype:
+        case xlrd.XL_CELL_TEXT | xlrd.XL_CELL_NUMBER:
+            return cell.value
+        case xlrd.XL_CELL_DATE:
+            return xlrd.xldate_as_datetime(cell.value, datemode)
+        case xlrd.XL_CELL_BOOLEAN:
+            return bool(cell.value)
+        case _:
+            return None

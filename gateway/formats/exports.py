@@ -1,0 +1,105 @@
+"""Exports: tables (delimited text, workbooks) and trees (JSON), each by the export map that knows its columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gateway.codec import delimited, workbook
+from gateway.codec import json as json_tree
+from gateway.codec.table import Table
+from gateway.errors import Configuration, HutongError, Permanent
+from gateway.formats.look import STRANGER, Hidden, Look
+from gateway.mapping.exports import Part
+from gateway.mapping.translation import Translation
+from gateway.model import Channel, Entry, Frame, Member, Reject
+
+if TYPE_CHECKING:
+    from gateway.formats import Formats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Export:
+    """What a file holds: for each table or tree its map and its records."""
+
+    parts: list[Part]
+    charset: str = ""
+    notes: tuple[str, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+
+def look(formats: Formats, frame: Frame, channel: Channel | None, owner: Member | None, format: str) -> Look:
+    """Which maps know it."""
+    member = formats.sender("", owner) or STRANGER
+    seen = Look(member=member, format=format)
+    try:
+        found = _read(formats, frame.body, channel, member, format)
+    except HutongError as error:
+        return replace(seen, error=error)
+    seen = replace(seen, charset=found.charset, kind=" ".join(dict.fromkeys(part.name for part in found.parts)))
+    if any(part.records for part in found.parts) or found.rejects:
+        return seen
+    return replace(seen, error=Permanent("it holds no record", place=seen.kind, code="101", remedy="send at least one"))
+
+
+def translate(
+    formats: Formats, entry: Entry, channel: Channel | None, member: Member, hidden: Hidden, format: str
+) -> Translation:
+    """All its records in one Bundle."""
+    found = _read(formats, entry.frame.body, channel, member, format)
+    made = formats.maps.of(member.profile).exports.to_fhir(
+        found.parts,
+        profile=member.profile,
+        facility=member.facilities[0] if member.facilities else member.id,
+        control_id=digest(entry),
+        when=entry.frame.received_at,
+        hidden=hidden,
+    )
+    rejects = sorted((*found.rejects, *made.rejects), key=lambda each: (each.place, each.row))
+    return replace(made, rejects=tuple(rejects), notes=(*found.notes, *made.notes))
+
+
+def digest(entry: Entry) -> str:
+    """What names the file among all of its sender."""
+    return entry.control_id or hashlib.sha256(entry.frame.body).hexdigest()[:32]
+
+
+def _read(formats: Formats, body: bytes, channel: Channel | None, member: Member, format: str) -> _Export:
+    wanted = (channel.map,) if channel and channel.map else member.profile.maps
+    charset = member.profile.charset
+    if format == "json":
+        tree = json_tree.decode(body, charset)
+        return _Export(
+            parts=[formats.maps.exports.of_tree(tree.root, wanted=wanted)], charset=tree.charset, notes=tree.notes
+        )
+    tables = workbook.decode(body) if format == "workbook" else [delimited.decode(body, charset=charset)]
+    return _of_tables(formats, tables, wanted)
+
+
+def _of_tables(formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...]) -> _Export:
+    """The tables that a map knows. Raises Configuration where none does."""
+    parts: list[Part] = []
+    notes: list[str] = []
+    rejects: list[Reject] = []
+    unknown: list[Configuration] = []
+    for table in tables:
+        told = f"{table.sheet}: " if table.sheet else ""
+        try:
+            name = formats.maps.exports.of_columns(table.columns, wanted=wanted)
+        except Configuration as error:
+            unknown.append(error)
+            notes.append(f"{told}no map knows a sheet with these columns; it was left out")
+            continue
+        parts.append(Part(name=name, records=table.rows, numbers=table.numbers, place=table.sheet))
+        notes.extend(f"{told}{note}" for note in table.notes)
+        rejects.extend(_ragged(table))
+    if not parts:
+        raise unknown[0]
+    return _Export(parts=parts, charset=tables[0].charset, notes=tuple(notes), rejects=tuple(rejects))
+
+
+def _ragged(table: Table) -> Iterator[Reject]:
+    for each in table.rejects:
+        yield Reject(place=table.sheet, row=each.number, column="", cause=each.cause, value="|".join(each.cells))

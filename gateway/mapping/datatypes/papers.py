@@ -1,0 +1,71 @@
+"""The documents by which a person is known, as exports write them: a number, and what kind of document it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.codec.chinese_numbers import national_id
+from gateway.mapping.context import CHINESE_ID, Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.identifiers import type_of
+from gateway.mapping.datatypes.simple import clean
+
+_IDENTITY_CARD = "01"
+_OTHER = "99"
+_KINDS = {  # CV02.01.101 证件类型: type of HL7 table 0203 ("" where it has none), name
+    _IDENTITY_CARD: ("NI", "居民身份证"),
+    "02": ("", "居民户口簿"),
+    "03": ("PPN", "护照"),
+    "04": ("MI", "军官证"),
+    "05": ("DL", "驾驶证"),
+    "06": ("", "港澳居民来往内地通行证"),
+    "07": ("", "台湾居民来往大陆通行证"),
+}
+_NAMES = {"身份证": _IDENTITY_CARD, "户口簿": "02", "港澳通行证": "06", "台湾通行证": "07"} | {
+    name: code for code, (_, name) in _KINDS.items()
+}
+_SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
+_UNVERIFIED = "证件号码（未核实）"
+
+
+def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
+    """The number of a document with the cell of its kind. Only what passes GB 11643 is a 居民身份证, whatever the
+    column is called; a number of which nothing says what it is belongs to the member that wrote it."""
+    value, kind = (clean(raw) or "").upper(), clean(kind) or ""
+    if not value:
+        return None
+    kind = _NAMES.get(kind, kind.zfill(2) if kind else _IDENTITY_CARD)
+    if kind == _IDENTITY_CARD and (national := national_id(value)):
+        return {"type": type_of("NI"), "system": CHINESE_ID, "value": national}
+    if kind != _IDENTITY_CARD and kind in _KINDS:
+        code, name = _KINDS[kind]
+        return {"type": type_of(code) if code else {"text": name}, "system": f"{_SYSTEM}{kind}", "value": value}
+    return {"type": {"text": _UNVERIFIED}, "system": _own(context), "value": value}
+
+
+def paper_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    system, number = str(value.get("system", "")), str(value.get("value", ""))
+    if system == CHINESE_ID:
+        return number, _IDENTITY_CARD
+    if system.startswith(_SYSTEM):
+        return number, system[len(_SYSTEM) :]
+    return (number, _OTHER) if system == _own(context) else ("", "")
+
+
+def card_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """The number alone: a 居民身份证 where it passes as one."""
+    return paper_into(raw, "", context)
+
+
+def card_back(value: dict[str, Any], context: Context) -> str:
+    return paper_back(value, context)[0]
+
+
+def _own(context: Context) -> str:
+    return context.system(context.facility, kind="paper")
+
+
+PAIRS = {
+    "paper": Pair(paper_into, paper_back, fields=1, fits=("Identifier",)),
+    "card": Pair(card_into, card_back, fits=("Identifier",)),
+}

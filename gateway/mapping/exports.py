@@ -1,0 +1,192 @@
+"""Exports: the rows of tables and the nodes of trees → one transaction Bundle, and back to rows.
+
+A record that cannot be understood is set aside with the cell that is the cause; the others are not held up by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.errors import Configuration, HutongError
+from gateway.mapping import envelope, runtime
+from gateway.mapping.context import Context, Entry, transaction
+from gateway.mapping.functions import Functions, Near
+from gateway.mapping.graph import Graph
+from gateway.mapping.into_fhir import CompiledBlock, Made, compiled_block
+from gateway.mapping.library import Library
+from gateway.mapping.memory import Memory
+from gateway.mapping.provenance import provenance
+from gateway.mapping.syntax import Export
+from gateway.mapping.table_writer import TableWriter
+from gateway.mapping.translation import Address, Translation
+from gateway.model import Profile, Reject, Resource
+
+TABLE, TREE = "table", "tree"  # what an export map reads
+_NOWHERE: Near = {}  # rows and nodes have no segments
+_Known = dict[tuple[int, tuple[str, ...]], "Entry | None"]  # by block and what rows agree in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Records and the export map that reads them: a sheet of a workbook, the nodes of a tree, a whole file."""
+
+    name: str
+    records: Sequence[Any]
+    numbers: Sequence[int] = ()  # of the records, where they were not counted from 1
+    place: str = ""  # the sheet, or the path in a tree
+
+
+class ExportMap:
+    """One export shape, compiled: rows of a table or nodes of a tree."""
+
+    def __init__(self, export: Export, functions: Functions) -> None:
+        self.export = export
+        source = "row" if export.format == TABLE else "node"
+        self.cell = runtime.cell if source == "row" else runtime.node
+        blocks = [block for block in export.blocks if block.into]
+        made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
+        self.blocks = [compiled_block(functions.library, block, make) for block, make in made]
+        self.needed = next((each.block.rows_by or () for each in self.blocks if each.block.type == export.lead), ())
+
+    def run(self, part: Part, context: Context) -> Iterator[Reject]:
+        """Makes all resources of all records; the records that were set aside."""
+        known: _Known = {}
+        for index, record in enumerate(part.records):
+            cause, column = self._record(record, context, known)
+            if cause:
+                number = part.numbers[index] if part.numbers else index + 1
+                value = self.cell(record, column) if column else ""
+                yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
+
+    def _record(self, record: Any, context: Context, known: _Known) -> tuple[str, str]:
+        """(why it was set aside, the column that is the cause); ("", "") where all is well."""
+        missing = next((name for name in self.needed if not self.cell(record, name)), "")
+        if missing:  # such a row belongs to nobody
+            return f"{missing} is empty", missing
+        scope: dict[str, Entry] = {}
+        made: Made = {}
+        linked: list[tuple[CompiledBlock, Entry]] = []
+        try:
+            for index, compiled in enumerate(self.blocks):
+                for entry in self._entries(index, compiled, record, context, scope, known):
+                    scope[compiled.block.type] = entry
+                    made.setdefault(compiled.block.type, []).append(entry)
+                    if compiled.links:
+                        linked.append((compiled, entry))
+        except HutongError as error:
+            return error.cause, ""
+        for compiled, entry in linked:
+            for each in compiled.links:
+                each.set(entry, made, context)
+        return "", ""
+
+    def _entries(
+        self, index: int, compiled: CompiledBlock, record: Any, context: Context, scope: dict[str, Entry], known: _Known
+    ) -> Iterator[Entry]:
+        block = compiled.block
+        if block.each:
+            for child in runtime.nodes(record, block.each):
+                if (entry := compiled.function(record, _NOWHERE, context, scope, child)) is not None:
+                    yield entry
+            return
+        if not block.rows_by:
+            if (entry := compiled.function(record, _NOWHERE, context, scope, record)) is not None:
+                yield entry
+            return
+        key = (index, tuple(self.cell(record, name) for name in block.rows_by))
+        if key not in known:
+            known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(key[1]) else None
+        if (found := known[key]) is not None:
+            yield found
+
+
+class Exports:
+    """All export maps of a library."""
+
+    def __init__(self, library: Library, functions: Functions, memory: Memory) -> None:
+        self.library = library
+        self._functions = functions
+        self._memory = memory
+        self._compiled: dict[str, ExportMap] = {}
+
+    def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = ()) -> str:
+        """The export map for a table: the one that is named, else the most specific whose columns are all there. Raises
+        Configuration where there is none."""
+        return self._fitting(TABLE, set(columns), wanted)
+
+    def of_tree(self, root: Any, *, wanted: Iterable[str] = ()) -> Part:
+        """The nodes of a tree and their export map, recognised by the names in the first of them."""
+        columns: set[str] = set()
+        for export in self.library.exports.values():
+            if export.format == TREE:
+                first = next(iter(_records(export, root)), None)
+                columns |= set(first) if isinstance(first, dict) else set()
+        name = self._fitting(TREE, columns, wanted)
+        export = self.library.exports[name]
+        return Part(name=name, records=_records(export, root), place=export.each)
+
+    def _fitting(self, format: str, there: set[str], wanted: Iterable[str]) -> str:
+        names = [name for name in wanted if name in self.library.exports]
+        fitting = [
+            export
+            for export in self.library.exports.values()
+            if export.format == format and set(export.columns) <= there and (not names or export.name in names)
+        ]
+        if not fitting:
+            raise Configuration(
+                "no map knows a file with these columns", place="header row", code="200",
+                remedy="it is kept; write an export map for it (mappings/README.md) and replay it",
+            )  # fmt: skip
+        return max(fitting, key=lambda export: len(export.columns)).name
+
+    def to_fhir(
+        self,
+        parts: Sequence[Part],
+        *,
+        profile: Profile,
+        facility: str,
+        control_id: str,
+        when: datetime | None = None,
+        hidden: frozenset[tuple[str, str]] = frozenset(),
+    ) -> Translation:
+        """The transaction Bundle of all records. `hidden`: (table, code) to be taken as unknown."""
+        context = Context(
+            profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
+            memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
+        )  # fmt: skip
+        rejects = [reject for part in parts for reject in self._map(part.name).run(part, context)]
+        provenance(context, "", when)
+        return Translation(
+            bundle=transaction(context),
+            structure=" ".join(dict.fromkeys(part.name for part in parts)),
+            notes=tuple(context.notes),
+            unknown=tuple(context.unknown),
+            words=context.words,
+            rejects=tuple(rejects),
+        )
+
+    def _map(self, name: str) -> ExportMap:
+        if name not in self._compiled:
+            self._compiled[name] = ExportMap(self.library.exports[name], self._functions)
+        return self._compiled[name]
+
+    def from_fhir(
+        self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
+    ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+        """(columns, rows) of an export about the lead resources. Raises Configuration for a name that no export has."""
+        export = self.library.exports.get(name)
+        if export is None:
+            raise Configuration(
+                f"no export map is called {name}", place="subscription.message", remedy="see mappings/exports/"
+            )
+        own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
+        context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
+        rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
+        return export.order or export.columns, rows
+
+
+def _records(export: Export, root: Any) -> list[Any]:
+    return runtime.nodes(root, export.each) if export.each else [root]
