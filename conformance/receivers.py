@@ -93,7 +93,7 @@ class Hospital(_Server):
         """HOST:PORT."""
         return f"{HOST}:{self.port}"
 
-    def wait(self, count: int, seconds: float = 10.0) -> list[Message]:
+    def wait(self, count: int, seconds: float = 60.0) -> list[Message]:
         """What was received, once it is so many."""
         self._waited(lambda: len(self.received) >= count, seconds, f"{len(self.received)} of {count} messages came")
         return list(self.received)
@@ -147,7 +147,7 @@ class WebAddress(_Server):
         """The URL."""
         return f"http://{HOST}:{self.port}/fhir"
 
-    def wait(self, count: int, seconds: float = 10.0) -> list[tuple[dict[str, str], bytes]]:
+    def wait(self, count: int, seconds: float = 60.0) -> list[tuple[dict[str, str], bytes]]:
         """(headers with small letters, body) of what was received, once it is so many."""
         self._waited(lambda: len(self.received) >= count, seconds, f"{len(self.received)} of {count} bodies came")
         return list(self.received)

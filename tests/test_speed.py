@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conformance.speed import growth, translation
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +20,7 @@ def speed(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True).stdout
 
 
+@pytest.mark.slow
 def test_both_ways_side_by_side() -> None:
     printed = speed("peers", "--alone", "--rounds", "1", "--messages", "24", "--slice", "6")
     assert "can translate, of 24 : split 24, bundle 24, bundle+check 24, message 24, message+check 24" in printed

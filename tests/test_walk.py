@@ -64,7 +64,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     del os.environ["SANHE_IMAGING"]
 
 
-def eventually(look: Callable[[], Found], seconds: float = 10.0) -> Found:
+def eventually(look: Callable[[], Found], seconds: float = 60.0) -> Found:
     """What `look` finds, once it finds something."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

