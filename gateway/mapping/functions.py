@@ -68,7 +68,7 @@ class Functions:
             [runtime.settled(line.condition, structure) if line.condition else None for line in block.lines]
         )
         single = block.once or block.type in once
-        parting = None if single else same_number.parting(block, self.library.blocks, structure)
+        parting = same_number.parting(block, self.library.blocks, structure)
         return Reading(id(block), source, settled, single, parting)
 
     def _function(self, block: Block, reading: Reading) -> BlockFunction:

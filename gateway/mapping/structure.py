@@ -320,6 +320,8 @@ class Layout:
         # a leader behind what should follow it: many laboratories send OBR ORC OBX
         if name in _ORDER and not _ORDER.isdisjoint(here.segments):
             astray.append(_SAID)
+        if name in self.repeating[here.group]:  # a timing behind OBR: its own, unless another OBR follows
+            return following in here.segments and following not in self.repeating[here.group]
         together = _one_order(segment, here.segments)
         return bool(here.children) or following in here.segments if together is None else not together
 

@@ -137,3 +137,55 @@ def test_an_order_of_which_nothing_was_given_yet_comes_back_too() -> None:
     made = into(message("RAS^O17^RAS_O17", PV1, "ORC|RE|P1^HIS", *ENCODED, *TAKEN, *SECOND))
     names = [each.split("|")[0] for each in back(made.bundle, "RAS_O17").decode().split("\r")]
     assert [each for each in names if each in ("ORC", "RXE", "RXA")] == ["ORC", "RXE", "RXA", "ORC", "RXE"]
+
+
+# ------------------------------------------------------------------------------ orders, answers, charges, problems
+
+POTASSIUM, SODIUM = "OBX|1|NM|K^血钾^L||4.1|mmol/L|||||F|||20260312", "OBX|1|NM|NA^血钠^L||139|mmol/L|||||F|||20260312"
+ASKED = ("MSA|AA|Q1", "QAK|T1|OK", "QPD|Z90^检验史^L|T1|300001")
+FIRST, NEXT = ("ORC|NW|P1^HIS", "OBR|1|P1^HIS||K^血钾^L"), ("ORC|NW|P2^HIS", "OBR|2|P2^HIS||NA^血钠^L")
+SHOTS = (
+    "ORC|RE||F1^EHR",
+    "RXA|0|1|20260312||03^MMR^CVX|0.5",
+    "RXR|IM^肌注",
+    "OBX|1|CE|64994-7^资格^LN||V02^VFC^L||||||F",
+)
+SHOT = ("ORC|RE||F2^EHR", "RXA|0|1|20260313||21^VAR^CVX|0.5")
+QUERY = ("MSA|AA|Q1", "QRD|20260312|R|I|T1|||5^RD|300001|VXI|VXR")
+CHARGES = (
+    "EVN|P03|20260312101500", *FIRST, POTASSIUM,
+    "FT1|1|T1||20260312||CG|CT^CT^L|||1", "NTE|1||费用注", "PR1|1||CT^CT^L||20260312",
+    "FT1|2|T2||20260312||CG|MR^MR^L", "PR1|1||MR^MR^L||20260312", *NEXT, "NTE|1||加急", SODIUM,
+    "FT1|3|T3||20260312||CG|NO^无^L",
+)  # fmt: skip
+PROBLEM = ("PRB|AD|20260312|J18^肺炎^I10|PB1^HIS", "NTE|1||问题注", FEVER)
+IN_THEIR_GROUPS = [
+    ("RSP^Z90^RSP_Z90", (*ASKED, PID, PV1, *FIRST, "NTE|1||单注", POTASSIUM, "NTE|1||果注", *NEXT, SODIUM)),
+    ("RSP^Z90^RSP_Z90", (*ASKED, PID, *FIRST, POTASSIUM, "OBR|2|P1^HIS||NA^血钠^L", SODIUM)),
+    ("RSP^K11^RSP_K11", (*ASKED, PID, *SHOTS, *SHOT)),
+    ("VXR^V03^VXR_V03", (*QUERY, PID, *SHOTS, *SHOT)),
+    ("DFT^P03^DFT_P03", (CHARGES[0], PID, PV1, *CHARGES[1:])),
+    ("PPR^PC1^PPR_PC1", (PID, PV1, *PROBLEM, *FIRST, "NTE|1||单注", POTASSIUM, *NEXT, SODIUM)),
+    (
+        "OML^O21^OML_O21",
+        (PID, PV1, *FIRST, "NTE|1||甲", "TQ1|1||BID", "NTE|2||乙", "ORC|NW|P2^HIS", "TQ1|2||QD", NEXT[1]),
+    ),
+    ("ORM^O01^ORM_O01", (PID, PV1, *FIRST, "NTE|1||甲", "DG1|1||J18^肺炎^I10|肺炎||A", FEVER, "NTE|1||果注", *NEXT)),
+]
+READ = ("ORC", "OBR", "OBX", "NTE", "PR1", "RXA", "RXR", "FT1", "PRB", "TQ1")
+
+
+@pytest.mark.parametrize(("kind", "lines"), IN_THEIR_GROUPS)
+def test_what_belongs_to_an_order_comes_back_with_it(kind: str, lines: tuple[str, ...]) -> None:
+    """Nothing lost, nothing twice, nothing under another one."""
+    body = message(kind, *lines, pid="")
+    assert lost(body) == []
+    made = into(body)
+    written = back(made.bundle, made.structure, event=kind.split("^")[1]).decode().split("\r")
+    told = [(each[0], each[3:6]) for each in (line.split("|") for line in written) if each[0] in READ[1:-1]]
+    sent = [(each[0], each[3:6]) for each in (line.split("|") for line in lines) if each[0] in READ[1:-1]]
+    assert [_short(each) for each in told] == [_short(each) for each in sent]
+
+
+def _short(told: tuple[str, list[str]]) -> tuple[str, str]:
+    return told[0], "|".join(told[1]).rstrip("|")
