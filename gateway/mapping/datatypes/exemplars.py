@@ -72,6 +72,7 @@ EXEMPLARS: dict[str, tuple[Texts, ...]] = {
     "XAD": tuple((each,) for each in _ADDRESSES),
     "XTN": tuple((each,) for each in _PHONES),
     "XCN": ((_XCN,), ("S88^Doe^^^^^^^^^^^^^^^20200101&20300102",), ("S88^罗^刚",), ("^Doe^Jane",)),
+    "insurer": ((_XON,), ("Org Name^D^12345",), ("Org Name",)),
     "XON": ((_XON,), ("Org Name^D^12345",), ("Org Name",)),
     "PL": ((_PL,), ("PoC^Room^Bed^FAC^^^^^^EI5^AUTH&1.2.4&ISO",), ("PoC^Room^Bed",)),
     "NDL": ((_NDL,), ("S88&罗&刚",)),

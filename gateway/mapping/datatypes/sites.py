@@ -161,7 +161,18 @@ def employer_into(raw: str, number: str, context: Context) -> dict[str, Any] | N
     return {"reference": context.make(made, once=True).full_url, **({"display": name} if name else {})}
 
 
+def _number_alone(value: dict[str, Any]) -> bool:
+    """Is it no more than the number of somebody who is nowhere told of? A field of its own writes that."""
+    return "identifier" in value and value.keys().isdisjoint(("reference", "name", "display", "resourceType"))
+
+
+def insurer_back(value: dict[str, Any], context: Context) -> str:
+    return "" if _number_alone(value) else xon_back(value, context)
+
+
 def employer_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    if _number_alone(value):
+        return "", ""
     numbers = value.get("identifier", ())
     own = [each for each in numbers if EMPLOYER in each.get("extension", ())]
     others = [each for each in numbers if each not in own]
@@ -201,5 +212,6 @@ PAIRS = {
     "organizationkind": Pair(kind_into, kind_back, fields=1, makes="Organization", fits=("Reference",)),
     "organizationsite": Pair(located_into, located_back, fields=2, makes="Organization", fits=("Reference",)),
     "employer": Pair(employer_into, employer_back, fields=1, makes="Organization", fits=("Reference",)),
+    "insurer": Pair(xon_into, insurer_back, makes="Organization", fits=("Reference",), coded=True),
     "maker": Pair(maker_into, maker_back, makes="Organization", fits=("Reference",)),
 }
