@@ -24,6 +24,7 @@ from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.accounting.writing import Writing, account_of_resources
 from gateway.mapping.accounting.written import written
 from gateway.mapping.maps import Address, Maps
+from gateway.mapping.origins import may_tell
 from gateway.model import Channel, Community, Entry, Frame, Member, Reject, Resource
 
 NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
@@ -203,6 +204,7 @@ def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool =
         leads=list(chosen.leads),
         structure=chosen.structure,
         to=to,
+        tells=may_tell(body),
     )
 
 

@@ -14,12 +14,13 @@
     graph       resources with their references    written_lines   lines read from right to left
     written_blocks  the same of a block            written_code    lines read so → Python source
     written_plans   functions for what is often written    written_shapes   which resources look alike
+    written_together  coded elements, remembered    written_fields  where texts go
     written_message  which resource goes where
     message_writer  resources → segments           table_writer    resources → rows
     pen             a block's lines → segments     segments        a segment's fields, filled
     wording         values as they were written    origins         the field an element stood in
     sent_fields     fields that are read in parts  kept_head       what the head of a message said
-    choice          which message a Bundle becomes
+    choice          which message a Bundle becomes    leads    what it is about
     context     what one translation knows         datatypes/      pairs: v2 data type ↔ FHIR data type
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples

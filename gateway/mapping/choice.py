@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from gateway.errors import Configuration, Permanent
+from gateway.mapping.leads import leads_of
 from gateway.mapping.library import Library
-from gateway.mapping.maps import leads_of
 from gateway.mapping.syntax import Structure
 from gateway.model import Resource
 

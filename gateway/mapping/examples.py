@@ -24,7 +24,8 @@ from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
 from gateway.mapping.exports import Part
-from gateway.mapping.maps import Address, Maps, Translation, leads_of, load, shipped
+from gateway.mapping.leads import leads_of
+from gateway.mapping.maps import Address, Maps, Translation, load, shipped
 from gateway.model import Profile, Resource
 
 FOLDER = "examples"

@@ -15,8 +15,9 @@ _NOTHING: list[Resource] = []  # never changed
 class Graph:
     """The resources that one message is made of, with their references both ways."""
 
-    def __init__(self, resources: Mapping[str, Resource]) -> None:
+    def __init__(self, resources: Mapping[str, Resource], *, tells: bool = True) -> None:
         self.resources = resources
+        self.tells = tells  # may elements tell the fields that they stood in (origins.py)?
         self.of_type: dict[str, list[Resource]] = {}
         for each in resources.values():
             self.of_type.setdefault(each["resourceType"], []).append(each)
@@ -33,7 +34,7 @@ class Graph:
         """A resource as JSON: what it says, for comparing."""
         found = self._contents.get(id(resource))
         if found is None:
-            found = self._contents[id(resource)] = json.dumps(resource, finite=True)
+            found = self._contents[id(resource)] = json.content(resource)
         return found
 
     def follow(self, resource: Resource, path: paths.Path, type_: str) -> list[Resource]:

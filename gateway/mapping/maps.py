@@ -157,12 +157,19 @@ class Maps:
         return self._functions.setdefault(explain, Functions(self.library, explain=explain))
 
     def from_fhir(
-        self, resources: Mapping[str, Resource], leads: Sequence[str], *, structure: str, to: Address
+        self,
+        resources: Mapping[str, Resource],
+        leads: Sequence[str],
+        *,
+        structure: str,
+        to: Address,
+        tells: bool = True,
     ) -> bytes:
         """One HL7 v2 message about the leads ('DiagnosticReport/1'), in the receiver's version, charset and numbers.
 
-        `resources`: reference → resource, the leads and all that belongs to them. Raises Configuration when no map
-        writes this structure, Permanent when the receiver's charset cannot hold the text."""
+        `resources`: reference → resource, the leads and all that belongs to them; `tells`: elements of them may tell
+        their fields (origins.py). Raises Configuration when no map writes this structure, Permanent when the receiver's
+        charset cannot hold the text."""
         found = self.library.structures.get(structure)
         if found is None:
             raise Configuration(
@@ -189,11 +196,11 @@ class Maps:
         )  # fmt: skip
         if structure not in self._writers:
             self._writers[structure] = MessageWriter(found, self.library)
-        graph = Graph(own)
+        graph = Graph(own, tells=tells)
         found_leads = patients.by_patient([own[each] for each in leads], graph, found)
         segments = [each for part in found_leads for each in self._writers[structure].run(part, graph, context)]
         patients.number(segments)
-        before = self._said_before(found, kept_head.said_before(resources, leads, event), Graph(resources), context)
+        before = self._said_before(found, resources, leads, context, tells=tells)
         head = envelope.header(
             code=code, event=event, structure=structure_of(code, event), profile=to.profile,
             facility=to.facility, sender=to.sender,
@@ -204,15 +211,21 @@ class Maps:
         return encode(kept_head.headed(segments, head, evn, before), codec_of(to.profile.charset) or "utf-8")
 
     def _said_before(
-        self, structure: Structure, said: Mapping[str, Resource], graph: Graph, context: Context
+        self,
+        structure: Structure,
+        resources: Mapping[str, Resource],
+        leads: Sequence[str],
+        context: Context,
+        *,
+        tells: bool,
     ) -> dict[str, list[str]]:
         """What the head of an earlier message about the same event says of it, by segment."""
-        if not said:
+        if not (said := kept_head.said_before(resources, leads, context.facts["EVENT"])):
             return {}
         if structure.name not in self._heads:
             writer = self._writers[structure.name]
             self._heads[structure.name] = kept_head.HeadWriter(structure, self.library, writer)
-        return self._heads[structure.name].run(said, graph, context)
+        return self._heads[structure.name].run(said, Graph(resources, tells=tells), context)
 
     def _event_of(self, lead: Resource, structure: str) -> str:
         """The trigger event that tells the lead's state, by the table of that name; "" where there is none."""

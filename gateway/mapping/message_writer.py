@@ -23,6 +23,7 @@ from gateway.mapping.written_plans import WrittenPlans
 from gateway.model import Resource
 
 _KINDS = 512
+There = tuple[list[list[Target]], list[list[Target]], list[list[int]]]
 Ways = dict[str, list[tuple[str, list[WrittenLink]]]]
 
 
@@ -90,7 +91,7 @@ class MessageWriter:
         self.choosing = frozenset(id(target) for target in others if self._chooses(target))
         lists = ((target.block.type, target.list.name) for target in others if target.list)
         self.listing = _gathered(lists)  # type → its lists whose elements blocks write
-        self._there: dict[frozenset[str], tuple[list[list[Target]], list[list[Target]]]] = {}
+        self._there: dict[frozenset[str], There] = {}
         self._ways: dict[tuple[str, ...], Ways] = {}
 
     def _chooses(self, target: Target) -> bool:
@@ -98,9 +99,9 @@ class MessageWriter:
         type_ = target.block.type
         return bool(type_ in self.marks or target.here or target.elsewhere or type_ in self.keyed)
 
-    def there(self, graph: Graph) -> tuple[list[list[Target]], list[list[Target]]]:
+    def there(self, graph: Graph) -> There:
         """The blocks that write in each group, and those that open it, for these resources: for their types, and for
-        lists that one of them has."""
+        lists that one of them has; and the groups in each group that may be opened."""
         lists = {
             f"{type_}.{name}" for type_, found in graph.of_type.items() if type_ in self.listing
             for name in self.listing[type_] if any([name in each for each in found])  # noqa: C419 - faster
@@ -112,7 +113,9 @@ class MessageWriter:
                 self._there.clear()
             found = [[each for each in targets if _of(each, key)] for targets in self.groups]
             inside = [[each for each in targets if self._writes(each, group)] for group, targets in enumerate(found)]
-            there = self._there[key] = inside, [[each for each in targets if each.opens] for targets in found]
+            opening = [[each for each in targets if each.opens] for targets in found]
+            below = [[number for number in groups if opening[number]] for groups in self.layout.below]
+            there = self._there[key] = inside, opening, below
         return there
 
     def _writes(self, target: Target, group: int) -> bool:
@@ -165,7 +168,7 @@ class MessageWriter:
             writing.write(root, target, {type_: leads[0], **above}, above)
         own = {id(each) for each in writing.listed(leads)}
         chain = self.layout.chain(group)
-        for number in self.layout.below[0]:
+        for number in writing.inside[0]:
             if number not in chain:
                 writing.below(root, number, above, own)
         head, done = dict(writing.done), dict(writing.done)

@@ -219,14 +219,23 @@ def place(
 # ------------------------------------------------------------------------------------------------- back
 
 
-def tells(resource: Resource) -> bool:
-    """Does an element of the resource tell its field?"""
-    for listed in resource.values():
+def may_tell(body: bytes) -> bool:
+    """May an element of resources that came as this JSON tell its field?"""
+    return b"\\" in body or FIELD.encode() in body
+
+
+def told_by(resource: Resource, fields: frozenset[str], context: Context) -> dict[str, tuple[str, ...]]:
+    """Of each list whose elements tell their fields: the field of each, "" for one that tells none."""
+    found = {}
+    for name, listed in resource.items():
         if listed.__class__ is list:
             for each in listed:
                 if each.__class__ is dict and "extension" in each and _in(each["extension"]):
-                    return True
-    return False
+                    told = tuple([field_of(one, fields, context) for one in listed])
+                    if any(told):
+                        found[name] = told
+                    break
+    return found
 
 
 def _in(extensions: list[dict[str, Any]]) -> bool:

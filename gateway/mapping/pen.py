@@ -23,15 +23,19 @@ from gateway.mapping.structure import Instance, Segment
 from gateway.mapping.syntax import Field, Line
 from gateway.mapping.written_blocks import Target
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, written_texts
-from gateway.mapping.written_plans import told
+from gateway.mapping.written_shapes import NO_MARKS
 from gateway.model import Resource
 
 if TYPE_CHECKING:
     from gateway.mapping.written_message import Writing
 
+Placed = dict[tuple[int, int], list[tuple[int, str]]]  # (id of a segment, field) → what stands there
+
 
 class Pen:
     """Writes the lines of one block into the segments of one group."""
+
+    __slots__ = ("claims", "context", "fresh", "graph", "head", "instance", "later", "placed", "writing")
 
     def __init__(self, instance: Instance, fresh: Segment | None, writing: Writing, *, head: bool = False) -> None:
         self.instance = instance
@@ -41,26 +45,23 @@ class Pen:
         self.graph = writing.graph
         self.writing = writing
         self.later = writing.later
-        self.own = writing.writer.layout.positions[instance.group]
-        self.names = writing.writer.heads if head else writing.writer.names[instance.group]
-        self.homes = writing.writer.layout.homes
         self.claims = Claims()
-        self.placed: dict[tuple[int, int], list[tuple[int, str]]] = {}  # (id of a segment, field) → what stands there
+        self.placed: Placed | None = None
 
     def block(self, target: Target, resource: Resource) -> None:
         writing = self.writing
-        if origins.tells(resource):
-            for written in told(target, resource, self.context):
-                if not written.single or not self.full(written.line.sources[0]):
-                    self._told(written, resource)
-            self.kept(resource)
-            return
-        plan = writing.writer.plans.of(target, resource, self.context, writing.facts, self.names)
+        writer = writing.writer
+        marks = origins.told_by(resource, writer.fields, self.context) if self.graph.tells else NO_MARKS
+        own = writer.heads if self.head else writer.names[self.instance.group]
+        plan = writer.plans.of(target, resource, self.context, writing.facts, own, marks)
         if plan.function is not None:
             plan.function(self, resource)
             return
         for written in plan.lines:
-            self.line(written, resource)
+            if written.path.elements[0].name in marks:
+                self.told(written, resource)
+            else:
+                self.line(written, resource)
         self.kept(resource)
 
     def line(self, written: WrittenLine, resource: Resource) -> None:
@@ -100,10 +101,12 @@ class Pen:
         own = self.fresh if self.fresh is not None and self.fresh[0] == found.segment else None
         sent_fields.restore([own] if own else self.instance.segments.get(found.segment, ()), found, text, meant)
 
-    def _told(self, written: WrittenLine, resource: Resource) -> None:
-        """A line of a resource of which some elements tell the field that they stood in (origins.py)."""
+    def told(self, written: WrittenLine, resource: Resource) -> None:
+        """A line about a list of which some elements tell the field that they stood in (origins.py)."""
+        if written.single and self.full(written.line.sources[0]):
+            return
         own, list_, fields = origins.name_of(written.line), written.path.elements[0], self.writing.writer.fields
-        mine = origins.mine(resource, written.path, own, fields, self.context)
+        mine = self.mine(written, resource)
         given = origins.given(mine, written.path, own, fields, self.context)
         values = leaf_values(mine, written, self.claims)
         if given:
@@ -114,6 +117,11 @@ class Pen:
         self.claims.enter(mine, written)
         for each in given:
             self.claims.take(f"{written.path.resource}.{list_.name}", each)
+
+    def mine(self, written: WrittenLine, resource: Resource) -> Resource:
+        """The resource without the elements of a line's list that tell other fields."""
+        own = origins.name_of(written.line)
+        return origins.mine(resource, written.path, own, self.writing.writer.fields, self.context)
 
     def put(self, written: WrittenLine, values: list[Any], resource: Resource | None = None) -> None:
         """The values of one line, which are of this resource."""
@@ -147,6 +155,8 @@ class Pen:
         """Elements of one list that several lines write into one field: in the order of the list."""
         order = {id(each): number for number, each in enumerate(elements)}
         segment = self._segment(source.segment)
+        if self.placed is None:
+            self.placed = {}
         placed = self.placed.setdefault((id(segment), source.number), [])
         placed.extend((order[id(value)], made[0]) for value, made in claimed)
         set_field(segment, source.number, "~".join(text for _, text in sorted(placed)))
@@ -177,7 +187,7 @@ class Pen:
     def alternative(self, found: Field, text: str) -> None:
         """`OBR-2` of `ORC-2|OBR-2`: written where its segment is there and no line of its own filled it."""
         if there(self.instance, found.segment):
-            self.set(replace(found, repeats=False), text)
+            self.set(replace(found, repeats=False) if found.repeats else found, text)
 
     def set(self, found: Field, text: str) -> None:
         """What an earlier line wrote stays; repetitions follow it."""
@@ -198,6 +208,7 @@ class Pen:
     def _segment(self, name: str) -> Segment:
         if self.fresh is not None and self.fresh[0] == name:
             return self.fresh
-        if name in self.own and name not in self.instance.segments:
+        layout = self.writing.writer.layout
+        if name in layout.positions[self.instance.group] and name not in self.instance.segments:
             return new(self.instance, name)  # a result's OBX is not the OBX of its specimen
-        return nearest(self.instance, name, self.homes.get(name, ()))
+        return nearest(self.instance, name, layout.homes.get(name, ()))

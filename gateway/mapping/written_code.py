@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.fhir import definitions, json
@@ -18,8 +17,10 @@ from gateway.mapping.datatypes.values import hinted
 from gateway.mapping.graph import values_at
 from gateway.mapping.segments import completed, part_of, set_part, with_components
 from gateway.mapping.source_code import SIMPLE, Writer
-from gateway.mapping.syntax import Field
+from gateway.mapping.written_fields import FieldCode
 from gateway.mapping.written_lines import WrittenLine, texts
+from gateway.mapping.written_shapes import Marks, Places
+from gateway.mapping.written_together import SLOT, Together, is_fixed, key_of, width
 from gateway.model import Resource
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ def compiled(
     *,
     own: frozenset[str],
     elements: frozenset[str],
-    places: Mapping[int, tuple[int, ...]],
+    places: Mapping[int, Places],
+    marks: Marks,
     kept: bool,
 ) -> Function:
     """A function that writes a resource with these keys. `own`: the segments of the group that may be written there;
     `elements`: the lists whose elements other blocks write; `places`: slot of a line → the elements of its list that it
-    is about; `kept`: the resource keeps whole fields (sent_fields.py)."""
-    code = BlockCode(lines, frozenset(keys), places, own=own, elements=elements)
+    is about; `marks`: the fields that elements tell; `kept`: the resource keeps whole fields (sent_fields.py)."""
+    code = BlockCode(lines, frozenset(keys), places, marks, own=own, elements=elements)
+    code.together([line for line in lines if code.is_fixed(line)])
     for line in lines:
         code.add(line)
     return code.function(kept=kept)
@@ -53,22 +56,24 @@ class BlockCode:
         self,
         lines: Sequence[WrittenLine],
         keys: frozenset[str],
-        places: Mapping[int, tuple[int, ...]],
+        places: Mapping[int, Places],
+        marks: Marks,
         *,
         own: frozenset[str],
         elements: frozenset[str],
     ) -> None:
         self.keys = keys
         self.places = places
-        self.own = own
+        self.marks = marks
         self.writer = Writer(dict(_CALLED))
-        self.segments: dict[str, tuple[str, int]] = {}  # name → (variable, how long it must be)
+        self.fields = FieldCode(self.writer, own)
         self.sets: dict[str, str] = {}  # what is claimed → variable
         claims = Counter(line.claim for line in lines)
         entered = {around for line in lines for _, around, _ in line.entered}
         self.shared = {claim for claim, count in claims.items() if count > 1} | (claims.keys() & entered)
-        self.shared |= elements
+        self.shared |= elements | {_list_of(line) for line in lines if self._marked(line)}
         self.entered = claims.keys() | elements  # what is entered and asked for
+        self.fixed: dict[int, list[str]] = {}  # slot of a line → the variables of its texts, which are known already
 
     def function(self, *, kept: bool) -> Function:
         """The compiled function of all lines that were added."""
@@ -76,20 +81,49 @@ class BlockCode:
         head = ["def write(pen, r):", "    context, graph, claims = pen.context, pen.graph, pen.claims"]
         head += ["    memory = context.memory"]
         head += [f"    {variable} = claims.of({claim!r})" for claim, variable in self.sets.items()]
-        head += [f"    {variable} = pen.here({name!r}, {variable}w)" for name, (variable, _) in self.segments.items()]
+        head += self.fields.head()
         tail = ["    pen.kept(r)"] if kept else []
-        space = {**write.objects, **{f"{variable}w": width for variable, width in self.segments.values()}}
+        space = {**write.objects, **self.fields.widths()}
         exec(compile("\n".join([*head, *write.lines, *tail]), "<what is written>", "exec"), space)  # noqa: S102 - made from checked maps only
         made: Function = space["write"]
         return made
 
+    def is_fixed(self, line: WrittenLine) -> bool:
+        """Can it be written together with other coded elements (written_together.py)?"""
+        shared = line.claim in self.shared and _is_object(line)
+        return is_fixed(line) and not (shared or self._marked(line)) and line.path.leaf.name in self.keys
+
+    def together(self, lines: Sequence[WrittenLine]) -> None:
+        """The texts of these lines are looked up at once."""
+        if len(lines) < 2:
+            return
+        write, made = self.writer, Together(lines)
+        for line in lines:
+            self.fixed[line.slot] = [f"f{line.slot}_{index}" for index in range(width(line))]
+        names = dict.fromkeys(name for line in lines for name in key_of(line) if name in self.keys)
+        write.add(f"k = content(({made.number}, {', '.join(f'r[{name!r}]' for name in names)}))")
+        write.add(f"k = memory[{SLOT}].get(k) or {write.object(made)}.learned(k, r, context, graph)")
+        write.add(f"{', '.join(name for each in self.fixed.values() for name in each)} = k")
+
+    def _fixed(self, line: WrittenLine) -> None:
+        """Its texts are known."""
+        text, *others = self.fixed[line.slot]
+        self.fields.put_text(line, text)
+        for argument, each in zip(line.line.arguments, others, strict=True):
+            self.writer.add(f"if {each}:")
+            self.writer.depth += 1
+            self.fields.field(argument, each)
+            self.writer.depth -= 1
+
     def add(self, line: WrittenLine) -> None:
         """One line."""
         write, depth, every = self.writer, self.writer.depth, line.line.sources[0].every
-        if line.single and (free := self._free(line.line.sources[0])):
+        if line.single and (free := self.fields.free(line.line.sources[0])):
             write.add(f"if {free}:")
             write.depth += 1
-        if not self._simple(line):
+        if line.slot in self.fixed:
+            self._fixed(line)
+        elif not self._simple(line):
             self._whole(line)
         elif line.path.leaf.choice:
             self._choice(line)
@@ -109,16 +143,9 @@ class BlockCode:
 
     def _whole(self, line: WrittenLine) -> None:
         """The pen writes the line."""
-        self.writer.add(f"pen.line({self.writer.object(line)}, r)")
-        self._again(line)
-
-    def _again(self, line: WrittenLine) -> None:
-        """What the pen may have made by now."""
-        names = {each.segment for each in (*line.line.sources, *line.line.arguments)} & self.own
-        for name in sorted(names):
-            variable = self._segment(name, 0)
-            self.writer.add(f"if {variable} is None:")
-            self.writer.add(f"    {variable} = pen.here({name!r}, {variable}w)")
+        how = "told" if self._marked(line) else "line"
+        self.writer.add(f"pen.{how}({self.writer.object(line)}, r)")
+        self.fields.again(line)
 
     def _is_worded(self, line: WrittenLine) -> bool:
         """Can its value be a primitive with a wording?"""
@@ -139,28 +166,34 @@ class BlockCode:
         write.add(f"v = ({type_!r}, {value})")
         write.add(f"x = {self._back(line)}")
         self._text()
-        self._put(line)
+        self.fields.put(line)
 
     def _one(self, line: WrittenLine) -> None:
         """An element that stands there once."""
         write, name = self.writer, line.path.leaf.name
         shared = line.claim in self.shared and _is_object(line) and not line.line.constant
+        worded = self._is_worded(line)
         write.add(f"v = r[{name!r}]")
-        write.add("if v.__class__ is list or v is None:")
+        write.add("if v.__class__ is not str:" if worded else "if v.__class__ is list or v is None:")
         write.depth += 1
         self._whole(line)
         write.depth -= 1
         taken = self._set(line.claim) if shared else ""
         write.add(f"elif id(v) not in {taken}:" if shared else "else:")
         write.depth += 1
-        if self._is_worded(line):
-            write.add(f"v = of_primitive(v, r['_{name}'])")
-        write.add(f"x = {self._texts(line)}")
+        if worded and line.pair.coded and not line.line.constant:
+            write.add(f"b = r['_{name}']")
+            told = f"texts(of_primitive(v, b), {write.object(line)}, context, graph, claims)"
+            write.add(f"x = memory[{line.slot}].get((v, sent(b))) or {told}")
+        else:
+            if worded:
+                write.add(f"v = of_primitive(v, r['_{name}'])")
+            write.add(f"x = {self._texts(line)}")
         self._text()
         if shared:
             write.add("if t or any(x):")
             write.add(f"    {taken}.add(id(v))")
-        self._put(line)
+        self.fields.put(line)
         write.depth -= 1
 
     def _several(self, line: WrittenLine) -> None:
@@ -176,7 +209,7 @@ class BlockCode:
         write.depth += 1
         if source.every or line.listed:
             write.add(f"pen.put({write.object(line)}, vs, r)")
-            self._again(line)
+            self.fields.again(line)
         elif source.repeats:
             self._each(line, self._set(line.claim) if shared else "")
         else:
@@ -200,7 +233,7 @@ class BlockCode:
                 write.add(f"vs = values_at(r, {write.object(elements)})")
             return
         self._sliced(elements[0].name)
-        found = [f"l[{index}]" for index in places]
+        found = [f"l[{index}]" for index in places.all]
         if len(elements) == 1:
             write.add(f"vs = [{', '.join(found)}]")
             return
@@ -219,14 +252,24 @@ class BlockCode:
     def _enter(self, line: WrittenLine) -> None:
         """What is the line's own, and nobody else's, is claimed where somebody asks for it."""
         write, places = self.writer, self.places.get(line.slot)
-        if not any(around in self.entered for _, around, _ in line.entered):
-            return
-        if places is None or len(line.entered) > 1 or line.entered[0][0] > 1:
-            write.add(f"claims.enter(r, {write.object(line)})")
-            return
-        _, around, only = line.entered[0]
-        for index in places[:1] if only else places:
-            write.add(f"{self._set(around)}.add(id(l[{index}]))")
+        all_, given = places or ((), ())
+        if any(around in self.entered for _, around, _ in line.entered):
+            if places is None or len(line.entered) > 1 or line.entered[0][0] > 1:
+                mine = f"pen.mine({write.object(line)}, r)" if self._marked(line) else "r"
+                write.add(f"claims.enter({mine}, {write.object(line)})")
+            else:
+                _, around, only = line.entered[0]
+                fitting = [index for index in all_ if index not in given]
+                self._take(around, fitting[:1] if only else fitting)
+        self._take(_list_of(line), given if _list_of(line) in self.entered else ())
+
+    def _take(self, claim: str, places: Iterable[int]) -> None:
+        for index in places:
+            self.writer.add(f"{self._set(claim)}.add(id(l[{index}]))")
+
+    def _marked(self, line: WrittenLine) -> bool:
+        """Do elements of its list tell the fields that they stood in?"""
+        return line.path.elements[0].name in self.marks
 
     def _tried(self, line: WrittenLine, taken: str) -> None:
         """The head of a loop over the values: what each is written as; the code behind it follows where it says any."""
@@ -245,7 +288,7 @@ class BlockCode:
         self._tried(line, taken)
         write.add("    break")
         write.depth -= 1
-        self._put(line)
+        self.fields.put(line)
 
     def _each(self, line: WrittenLine, taken: str) -> None:
         """All values that can be written."""
@@ -258,7 +301,7 @@ class BlockCode:
         write.depth += 1
         write.add("x = xs[0]")
         write.add("t = x[0] if len(xs) == 1 else '~'.join([each[0] for each in xs])")
-        self._put(line, several=True)
+        self.fields.put(line, several=True)
         write.depth -= 1
 
     # ------------------------------------------------------------------------------------------ texts
@@ -273,98 +316,34 @@ class BlockCode:
         if line.line.constant:
             return repr(line.line.constant.text)
         whole = f"texts(v, {write.object(line)}, context, graph, claims)"
-        if line.pair.makes or self._is_worded(line) or (source.component and line.line.datatype not in SIMPLE):
+        if line.pair.makes or (source.component and line.line.datatype not in SIMPLE):
             return whole
+        if self._is_worded(line):
+            return f"{whole} if v.__class__ is Worded else {self._back(line)}"
         if not _is_object(line):
             return self._back(line)
         if line.pair.coded:
-            return f"memory[{line.slot}].get(dumps(v)) or {whole}"
+            return f"memory[{line.slot}].get(content(v)) or {whole}"
         return f"{whole} if 'extension' in v else {self._back(line)}" if line.keeps else self._back(line)
 
     def _text(self) -> None:
         self.writer.add("t = x[0] if x.__class__ is tuple else x")
 
-    # ---------------------------------------------------------------------------------------- writing
-
     def _set(self, claim: str) -> str:
         return self.sets.setdefault(claim, f"c{len(self.sets)}")
-
-    def _segment(self, name: str, number: int) -> str:
-        """The variable of a segment of the group, which holds a field of this number."""
-        variable, width = self.segments.get(name, (f"s{len(self.segments)}", 0))
-        self.segments[name] = variable, max(width, number + 1 if number else 0)
-        return variable
-
-    def _free(self, source: Field) -> str:
-        """Is the one field of a line free?"""
-        if source.segment in self.own:
-            variable = self._segment(source.segment, source.number)
-            return f"{variable} is None or not {variable}[{source.number}]"
-        return f"not pen.full({self.writer.object(source)})"
-
-    def _put(self, line: WrittenLine, *, several: bool = False) -> None:
-        """Writes the text `t`, and the texts `x` (of several values `xs`) into the fields of the arguments."""
-        write = self.writer
-        first, *others = line.line.sources
-        if line.line.constant and not line.line.constant.text:
-            return
-        write.add("if t:")
-        write.depth += 1
-        if line.late:
-            others = [first]
-        else:
-            self._field(first, "t", single=line.single)
-        for each in others:
-            write.add(f"pen.later.append((pen, {write.object(replace(each, repeats=False))}, t))")
-        write.depth -= 1
-        if not line.line.arguments or line.line.constant:
-            return
-        write.add("if x.__class__ is tuple:")
-        write.depth += 1
-        for index, argument in enumerate(line.line.arguments, 1):
-            write.add(f"if len(x) > {index}:")
-            write.depth += 1
-            if several:
-                write.add(f"a = next((each[{index}] for each in xs if each[{index}]), '')")
-            else:
-                write.add(f"a = x[{index}]")
-            write.add("if a:")
-            write.depth += 1
-            self._field(argument, "a")
-            write.depth -= 2
-        write.depth -= 1
-
-    def _field(self, found: Field, text: str, *, single: bool = False) -> None:
-        """Writes a text into a field; what an earlier line wrote stays, repetitions follow it."""
-        write, number = self.writer, found.number
-        if found.segment not in self.own:
-            write.add(f"pen.set({write.object(found)}, {text})")
-            return
-        segment = self._segment(found.segment, number)
-        write.add(f"if {segment} is None:")
-        write.add(f"    {segment} = pen.made({found.segment!r}, {segment}w)")
-        if found.component and found.repeats:
-            write.add(f"{segment}[{number}] = with_components({segment}[{number}], {write.object(found)}, {text})")
-        elif found.component:
-            name = write.object(found)
-            write.add(f"if not part_of({segment}, {name}):")
-            write.add(f"    set_part({segment}, {name}, {text})")
-        elif single:
-            write.add(f"{segment}[{number}] = {text}")
-        elif found.repeats:
-            write.add(f"w = {segment}[{number}]")
-            write.add(f"{segment}[{number}] = f'{{w}}~{{{text}}}' if w else {text}")
-        else:
-            write.add(f"w = {segment}[{number}]")
-            write.add(f"{segment}[{number}] = completed(w, {text}) if w else {text}")
 
 
 def _is_object(line: WrittenLine) -> bool:
     return line.path.leaf.type not in definitions.primitives()
 
 
+def _list_of(line: WrittenLine) -> str:
+    return f"{line.path.resource}.{line.path.elements[0].name}"
+
+
 _CALLED: dict[str, Any] = {
     "texts": texts, "hinted": hinted, "values_at": values_at, "completed": completed, "part_of": part_of,
-    "set_part": set_part, "with_components": with_components, "dumps": json.dumps,
+    "set_part": set_part, "with_components": with_components, "content": json.content,
     "of_primitive": wording.of_primitive, "of_primitives": wording.of_primitives,
+    "sent": wording.sent, "Worded": wording.Worded,
 }  # fmt: skip

@@ -121,6 +121,8 @@ def _constant_pair(text: str) -> Pair:
 class Claims:
     """Which list elements of a resource an earlier line has written already."""
 
+    __slots__ = ("_taken", "barren", "people")
+
     def __init__(self) -> None:
         self._taken: dict[str, set[int]] = {}
         self.people: set[str] = set()
@@ -210,7 +212,7 @@ def texts(value: Any, written: WrittenLine, context: Context, graph: Graph, clai
         return _referred(value, written, context, graph, claims)
     if not written.pair.coded:
         return _texts(value, None, value, written, context)
-    content = json.dumps(value, finite=True)
+    content = json.content(value)
     found: tuple[str, ...] | None = context.memory[written.slot].get(content)
     return _learned(content, len(content), value, None, value, written, context) if found is None else found
 
@@ -253,7 +255,7 @@ def _referred(
     value: dict[str, Any], written: WrittenLine, context: Context, graph: Graph, claims: Claims
 ) -> tuple[str, ...]:
     """The texts of a reference: worked out once in a message for each line. Nobody is written twice by one block."""
-    key = (written.slot, json.dumps(value, finite=True))
+    key = (written.slot, json.content(value))
     known = graph.said.get(key)
     if known is None:
         known = graph.said[key] = _named(key[1], value, written, context, graph)

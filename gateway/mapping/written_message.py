@@ -31,7 +31,8 @@ class Writing:
         self.writer = writer
         self.graph = graph
         self.context = context
-        self.groups, self.opening = writer.there(graph)
+        self.groups, self.opening, self.inside = writer.there(graph)
+        self.choosing = writer.choosing
         self.ways = writer.ways(context)
         self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
@@ -60,7 +61,7 @@ class Writing:
         own = dict(known)
         for target in self.groups[instance.group]:
             self.write(instance, target, own, own)
-        for number in self.writer.layout.below[instance.group]:
+        for number in self.inside[instance.group]:
             self.below(instance, number, own)
         if instance.parent is None:
             self.inner(instance, own)
@@ -68,12 +69,11 @@ class Writing:
     def inner(self, root: Instance, known: Known) -> None:
         """Groups inside one that nothing opened, for what stands nowhere yet: a specimen without an order (SPM without
         OBR)."""
-        layout = self.writer.layout
-        for number in layout.below[0]:
-            if number in root.children or not any([self.opening[each] for each in layout.below[number]]):  # noqa: C419
+        for number in self.writer.layout.below[0]:
+            if number in root.children or not self.inside[number]:
                 continue
             child = root.open(number)
-            for each in layout.below[number]:
+            for each in self.inside[number]:
                 self.below(child, each, known)
             if not child.order:
                 root.drop(child)
@@ -106,15 +106,9 @@ class Writing:
             for element in self._elements(target, known)[: None if target.repeated else 1]:
                 self._element(instance, target, known, element)
             return
-        type_ = target.block.type
-        open_ = target.repeated or type_ not in known or target.apart
-        searched = open_ or (target.mark and not self._fits(target, known[type_]))
-        found = self._candidates(target, known) if searched else [known[type_]]
-        for resource in found if target.repeated else found[:1]:
-            if not searched and not self._fits(target, resource):
-                continue
+        for resource in self._found(target, known):
             if not target.apart:
-                bound.setdefault(type_, resource)
+                bound.setdefault(target.block.type, resource)
             self.done[id(resource)] = resource
             fresh = new(instance, target.repeated) if target.repeated else None
             pen = Pen(instance, fresh, self)
@@ -124,6 +118,17 @@ class Writing:
                 self.segments[(id(resource), target.about)] = became
                 self.stood.add(target.about)
             self.claims[id(resource)] = pen.claims
+
+    def _found(self, target: Target, known: Known) -> list[Resource]:
+        """What a block writes in its group: what the group is about, or what belongs to that."""
+        here = known.get(target.block.type)
+        if here is not None and not target.repeated and not target.apart:
+            if self._fits(target, here):
+                return [here]
+            if not target.mark:
+                return []
+        found = self._candidates(target, known)
+        return found if target.repeated else found[:1]
 
     def _only_written(self, instance: Instance, target: Target, known: Known) -> None:
         """A block that is only written: once."""
@@ -198,7 +203,7 @@ class Writing:
 
     def _fits(self, target: Target, resource: Resource) -> bool:
         """Asked once for each block and resource."""
-        if id(target) not in self.writer.choosing:
+        if id(target) not in self.choosing:
             return True
         key = id(target), id(resource)
         found = self.fitting.get(key)
@@ -226,9 +231,11 @@ class Writing:
     def _candidates(self, target: Target, known: Known, without: Container[int] = ()) -> list[Resource]:
         """The resources for a block that are not written yet: those that known ones link to, else those that link to
         known ones. `without`: others that are not meant."""
+        left = self._left(self.graph.of_type.get(target.block.type, ()), without)
+        if not left:
+            return []
         if not target.links and (target.block.type in ALONE or target.mark):
-            alone = self._left(self.graph.of_type.get(target.block.type, ()), without)
-            return [each for each in alone if self._fits(target, each)]
+            return [each for each in left if self._fits(target, each)]
         linked, listed = self._linked(target.block.type, known)
         found = self._left(linked, without)
         if (not linked and not listed) or target.apart:

@@ -7,19 +7,17 @@ many, they begin anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from gateway.mapping.context import Context
 from gateway.mapping.written_blocks import Target
 from gateway.mapping.written_code import Function, compiled
 from gateway.mapping.written_lines import WrittenLine
-from gateway.mapping.written_shapes import Masks, Shapes
+from gateway.mapping.written_shapes import Marks, Masks, Places, Shapes
 from gateway.model import Resource
 
 _OFTEN = 8  # times that a shape is met before a function is compiled for it
 _PLANS = 4096
-Places = dict[int, tuple[int, ...]]  # slot of a line → the elements of its list that it is about
 
 
 class WrittenPlan:
@@ -27,7 +25,7 @@ class WrittenPlan:
 
     __slots__ = ("function", "lines", "met", "places")
 
-    def __init__(self, lines: tuple[WrittenLine, ...], places: Places) -> None:
+    def __init__(self, lines: tuple[WrittenLine, ...], places: dict[int, Places]) -> None:
         self.lines = lines
         self.places = places
         self.function: Function | None = None
@@ -43,39 +41,46 @@ class WrittenPlans:
         self._shapes: dict[int, Shapes] = {}  # by the identity of a block's target
 
     def of(
-        self, target: Target, resource: Resource, context: Context, facts: tuple[str, ...], own: frozenset[str]
+        self,
+        target: Target,
+        resource: Resource,
+        context: Context,
+        facts: tuple[str, ...],
+        own: frozenset[str],
+        marks: Marks,
     ) -> WrittenPlan:
-        """The plan for a resource. `facts`: those of the message; `own`: the segments of the group."""
+        """The plan for a resource. `facts`: those of the message; `own`: the segments of the group; `marks`: what its
+        elements tell of the fields that they stood in."""
         shapes = self._shapes.get(id(target))
         if shapes is None:
             shapes = self._shapes[id(target)] = Shapes(target.lines)
-        shape, masks = shapes.of(resource)
+        shape, masks = shapes.of(resource, marks)
         key = id(target), facts, shape
         plan = self._known.get(key)
         if plan is None:
             if len(self._known) >= _PLANS:
                 self._known.clear()
-            plan = self._known[key] = _made(target, resource, context, shapes, masks)
+            plan = self._known[key] = _made(target, resource, context, shapes, masks, marks)
         if plan.met < _OFTEN:
             plan.met += 1
             if plan.met == _OFTEN:
                 plan.function = compiled(
-                    plan.lines, resource, own=own, elements=self.elements, places=plan.places, kept=bool(shape[1])
-                )
+                    plan.lines, resource, own=own, elements=self.elements, places=plan.places, marks=marks,
+                    kept=bool(shape[1]),
+                )  # fmt: skip
         return plan
 
 
-def told(target: Target, resource: Resource, context: Context) -> Iterator[WrittenLine]:
-    """The lines for a resource of which some elements tell the field that they stood in, whatever slice they fit."""
-    return (each for each in target.lines if not each.roots.isdisjoint(resource) and each.applies(context))
-
-
-def _made(target: Target, resource: Resource, context: Context, shapes: Shapes, masks: Masks) -> WrittenPlan:
-    lines, places = [], {}
-    for line in told(target, resource, context):
-        found = shapes.places(line, masks)
+def _made(
+    target: Target, resource: Resource, context: Context, shapes: Shapes, masks: Masks, marks: Marks
+) -> WrittenPlan:
+    lines, places = [], dict[int, Places]()
+    for line in target.lines:
+        if line.roots.isdisjoint(resource) or not line.applies(context):
+            continue
+        found = shapes.places(line, masks, marks)
         if found is not None:
             places[line.slot] = found
-        if found != ():
+        if found is None or found.all:
             lines.append(line)
     return WrittenPlan(tuple(lines), places)

@@ -7,15 +7,27 @@ Resources of one shape are written by the same lines, which find their values at
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
+from gateway.mapping import origins
 from gateway.mapping.graph import admitted
 from gateway.mapping.wording import WRITTEN
 from gateway.mapping.written_lines import WrittenLine
 from gateway.model import Resource
 
 Shape = tuple[Any, ...]
+
+
+class Places(NamedTuple):
+    """The elements of its list that a line is about."""
+
+    all: tuple[int, ...]
+    given: tuple[int, ...] = ()  # of those: which its slice does not fit, they tell its field
+
+
 Masks = dict[str, tuple[int, ...]]  # of each list: a number for each element, whose bits are what it fits
+Marks = dict[str, tuple[str, ...]]  # of lists whose elements tell the fields that they stood in: the field of each
+NO_MARKS: Marks = {}
 
 
 class Slices:
@@ -93,21 +105,33 @@ class Shapes:
             if first.slice:
                 self._bits[line.slot] = self.slices.setdefault(first.name, Slices()).add(first.slice)
 
-    def of(self, resource: Resource) -> tuple[Shape, Masks]:
+    def of(self, resource: Resource, marks: Marks = NO_MARKS) -> tuple[Shape, Masks]:
         """The shape of a resource; the numbers of the elements in its lists."""
         masks = {}
         for name, slices in self.slices.items():
             if name in resource:
                 masks[name] = slices.of(resource[name])
-        return (tuple(resource), kept(resource), *masks.values()), masks
+        told = tuple(marks.items()) if marks else ()
+        return (tuple(resource), kept(resource), told, *masks.values()), masks
 
-    def places(self, line: WrittenLine, masks: Masks) -> tuple[int, ...] | None:
-        """Which elements of its list a line is about; None where it asks for no slice of it."""
-        bits = self._bits.get(line.slot)
-        if bits is None:
-            return None
-        found = masks.get(line.path.elements[0].name, ())
-        return tuple(index for index, each in enumerate(found) if each & bits == bits)
+    def places(self, line: WrittenLine, masks: Masks, marks: Marks = NO_MARKS) -> Places | None:
+        """Which elements of its list a line is about; None where it asks for no slice of it, and none tells its field.
+        Those that tell the line's field are its own, whatever slice they fit; behind the others where it writes what
+        stands deeper."""
+        name = line.path.elements[0].name
+        bits, told = self._bits.get(line.slot), marks.get(name)
+        if told is None:
+            return None if bits is None else Places(tuple(_fitting(bits, masks.get(name, ()))))
+        own = origins.name_of(line.line)
+        fitting = range(len(told)) if bits is None else _fitting(bits, masks.get(name, ()))
+        mine = [index for index in fitting if told[index] in ("", own)]
+        given = tuple(index for index, field in enumerate(told) if field == own and index not in fitting)
+        found = (*mine, *given)
+        return Places(tuple(sorted(found)) if len(line.path.elements) == 1 else found, given)
+
+
+def _fitting(bits: int, masks: Iterable[int]) -> list[int]:
+    return [index for index, each in enumerate(masks) if each & bits == bits]
 
 
 def kept(resource: Resource) -> bool:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from gateway.codec import hl7v2
 from gateway.errors import HutongError
-from gateway.mapping import examples, written_plans
+from gateway.fhir import json
+from gateway.mapping import examples, written_plans, written_together
 from gateway.mapping.accounting.elements import by_url
 from gateway.mapping.accounting.trial import again_to, leads_of
 from gateway.mapping.maps import Address, Maps, Translation, shipped
+from gateway.mapping.wording import FIELD
 from gateway.model import Resource
 from tests.mapping.house import SHANGHAI, WHEN, maps
 
@@ -84,8 +86,75 @@ def test_whatever_elements_are_there(number: int, chance: random.Random) -> None
 
 
 def _without_some(resource: Resource, chance: random.Random) -> Resource:
+    """Elements are taken out, and elements of lists; some of these tell another field, which they stood in."""
     gone = [name for name in resource if name != "resourceType" and chance.random() < 0.1]
-    return {name: value for name, value in resource.items() if name not in gone}
+    made = {name: value for name, value in resource.items() if name not in gone}
+    for name, value in made.items():
+        if isinstance(value, list) and len(value) > 1 and chance.random() < 0.2:
+            made[name] = value[1:]
+        elif isinstance(value, list) and isinstance(value[0], dict) and name != "extension" and chance.random() < 0.1:
+            told = {"url": FIELD, "valueString": chance.choice(FIELDS)}
+            made[name] = [{**value[0], "extension": [*value[0].get("extension", ()), told]}, *value[1:]]
+    return made
+
+
+FIELDS = ("PID-3", "PID-13", "PID-14", "PID-18", "PV1-7", "PV1-8", "PV1-17", "OBR-16", "ORC-12", "OBX-16", "DG1-3")
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return [line for line in body.split(b"\r") if not line.startswith(b"MSH")]
+
+
+RESULT = (
+    "MSH|^~\\&|LIS|COUNTY|H|C|20260314101530+0800||ORU^R01^ORU_R01|{number}|P|2.5.1|||||CHN|UNICODE UTF-8\r"
+    "PID|1||{number}^^^COUNTY^MR||{family}^{given}^^^^^L||{born}|{sex}|||{street}^^示例市||^PRN^CP^^86^^{number}\r"
+    "ORC|RE|P{number}^HIS|F{number}^LIS||CM\r"
+    "OBR|1|P{number}^HIS|F{number}^LIS|58410-2^全血细胞分析^LN|||20260314103000+0800|||||||||||||||||LAB|F\r"
+    "OBX|1|NM|718-7^血红蛋白^LN||{value}|g/L|{low}-160|{flag}|||{status}\r"
+    "OBX|2|ST|{number}^{given}^L||{given}||{low}-160|{flag}|||{status}\r"
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(chance=st.randoms(use_true_random=False))
+def test_nothing_of_one_patient_is_written_of_the_next(chance: random.Random) -> None:
+    """Resources of one shape, written by one function with what it remembers: each as if it were the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(written_plans, "_OFTEN", 1)
+        for _ in range(3):
+            body = RESULT.format(
+                number=chance.randrange(10**9), family=chance.choice("王李张"), given=chance.choice("伟芳娜"),
+                born=f"19{chance.randrange(10, 99)}0312", sex=chance.choice("MF"), street=f"{chance.randrange(99)}号",
+                value=chance.randrange(200), low=chance.randrange(100, 120), flag=chance.choice("HLN"),
+                status=chance.choice("FPC"),
+            )  # fmt: skip
+            message = hl7v2.decode(body.encode())
+            made = maps().to_fhir(message, profile=SHANGHAI, when=WHEN)
+            to = again_to(message.header, SHANGHAI, WHEN)
+            resources = by_url(json.loads(json.dumps(made.bundle)))
+            again = written(special(), made, to, resources)
+            assert again == written(Maps(maps().library), made, to, resources)
+            assert _lines(again)[0].startswith(body.encode().split(b"\r")[1][:40])
+
+
+def test_what_is_remembered_of_resources_written_together_is_coded() -> None:
+    """No number, name, time or value of a patient is in the memory of coded elements."""
+    own = Maps(maps().library)
+    for number in ("4711000815", "4711000816"):
+        body = RESULT.format(
+            number=number, family="王", given="小明", born="19850312", sex="M", street="8号", value=141,
+            low=110, flag="N", status="F",
+        )  # fmt: skip
+        message = hl7v2.decode(body.encode())
+        made = maps().to_fhir(message, profile=SHANGHAI, when=WHEN)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(written_plans, "_OFTEN", 1)
+            written(own, made, again_to(message.header, SHANGHAI, WHEN), by_url(made.bundle))
+    tables = [tables for known in own._memory._known.values() for _, tables in known]
+    kept = [key for each in tables for key in each.get(written_together.SLOT, ())]
+    assert kept
+    for told in (b"19850312", b"1985-03-12", b"141", "王".encode(), "8号".encode(), b"urn:hutong:id"):
+        assert not any(told in key for key in kept)
 
 
 def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from gateway.errors import HutongError
 from gateway.fhir import json, shapes
 from gateway.mapping.accounting.elements import by_url
 from gateway.mapping.lawful import lawful
+from gateway.mapping.leads import leads_of as leads_of_document
 from gateway.mapping.maps import Address, Maps, Translation
-from gateway.mapping.maps import leads_of as leads_of_document
 from gateway.mapping.structure import Segment
 from gateway.model import Profile, Resource
 

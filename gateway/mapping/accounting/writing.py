@@ -31,10 +31,11 @@ class Writing:
     leads: Sequence[str]
     structure: str
     to: Address
+    tells: bool = True  # elements may tell the fields that they stood in (origins.py)
 
     def message(self) -> bytes:
         """The message. Raises HutongError where these resources make none."""
-        return self.maps.from_fhir(self.resources, self.leads, structure=self.structure, to=self.to)
+        return self.maps.from_fhir(self.resources, self.leads, structure=self.structure, to=self.to, tells=self.tells)
 
     def body(self, resources: Mapping[str, Resource] | None = None) -> bytes:
         """The message; b"" where these resources make none."""
