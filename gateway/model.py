@@ -146,7 +146,7 @@ class Channel(Settings, frozen=True):
 
     id: str
     transport: str  # mllp | http | files
-    format: str  # hl7v2 | delimited | workbook | json | fhir
+    format: str  # hl7v2 | delimited | workbook | json | xml | fhir
     listen: str = ""  # mllp: HOST:PORT of its own ("" = the shared MLLP port, the sender is known by MSH-4)
     folder: str = ""  # files: the drop folder, relative to the data directory unless absolute
     pattern: str = "*"  # files: which names are taken

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gateway import config
-from gateway.codec import hl7v2, hl7v2_xml_writer, workbook
+from gateway.codec import hl7v2, hl7v2_xml, hl7v2_xml_writer, workbook, xml_tree
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
@@ -153,6 +153,8 @@ def _channel(body: bytes, name: str) -> Channel:
         format_ = "fhir" if b'"resourceType"' in body[:100_000] else "json"
     elif workbook.is_workbook(body):
         format_ = "workbook"
+    elif xml_tree.is_xml(body) and not hl7v2_xml.is_xml(body):
+        format_ = "xml"
     else:
         format_ = _SUFFIXES.get(Path(name).suffix.lower(), "hl7v2")
     return Channel(id="translate", transport="files", format=format_)

@@ -29,10 +29,7 @@ class Tree:
     root: Any
     charset: str
     notes: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        return "json"
+    kind: str = "json"  # or xml
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from gateway.model import Channel, Member, Profile, Subscription
 from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files"})
-FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "fhir"})
+FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir"})
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(
     {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gateway.codec import delimited, workbook
+from gateway.codec import delimited, workbook, xml_tree
 from gateway.codec import json as json_tree
 from gateway.codec.table import Table
 from gateway.errors import Configuration, HutongError, Permanent
@@ -69,8 +69,8 @@ def digest(entry: Entry) -> str:
 def _read(formats: Formats, body: bytes, channel: Channel | None, member: Member, format: str) -> _Export:
     wanted = (channel.map,) if channel and channel.map else member.profile.maps
     charset = member.profile.charset
-    if format == "json":
-        tree = json_tree.decode(body, charset)
+    if format in ("json", "xml"):
+        tree = xml_tree.decode(body, charset) if format == "xml" else json_tree.decode(body, charset)
         return _Export(
             parts=[formats.maps.exports.of_tree(tree.root, wanted=wanted)], charset=tree.charset, notes=tree.notes
         )

@@ -8,10 +8,10 @@ from dataclasses import replace
 from gateway.errors import Configuration
 from gateway.fhir import definitions
 from gateway.mapping import paths
-from gateway.mapping.datatypes import Pair, codes, load, simple
+from gateway.mapping.datatypes import Pair, codes, exports, load, simple
 from gateway.mapping.syntax import CodeTable, Line
 
-BUILT = frozenset({"code", "coding", "concept", "CWE"})  # their arguments go into the pair when it is built
+BUILT = frozenset({"code", "coding", "concept", "CWE", "listed"})  # their arguments go into the pair when it is built
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
     "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
     "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",
@@ -33,6 +33,8 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
             return codes.concept_pair(line.codes, system, into, back) if table else codes.system_pair(system)
         case "CWE" if line.arguments:
             return codes.listed_pair(_listed(line, tables))
+        case "listed":
+            return exports.listed_pair(_listed(line, tables))
         case "" | "code" if table:
             _check_codes(line, path, table)
             return codes.code_pair(line.codes, into, back)

@@ -102,6 +102,7 @@ class Context:
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
         self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
         self.named: set[Any] = set()  # the remembered ones that this message has named already (memory.py)
+        self.root: Any = None  # of the tree that the records stand in
         self._scratch: Context | None = None
         self._counts: dict[str, int] = {}
         self._passing: set[str] = set()  # keys of this message alone

@@ -13,7 +13,7 @@ from gateway.mapping.library import Library
 from gateway.mapping.line_code import LineCode
 from gateway.mapping.outline import Known, State
 from gateway.mapping.source_code import SourceCode, Writer
-from gateway.mapping.syntax import WHOLE, Block, Constant, Field, KeyValue, Line, Link
+from gateway.mapping.syntax import WHOLE, Block, Constant, Field, KeyValue, KeyWord, Line, Link
 from gateway.mapping.target_code import TargetCode, constants_of, required, steps_of
 
 WITHOUT_SOURCE = ("MessageHeader", "Provenance", "CareTeam")  # made though no field fills them
@@ -252,6 +252,8 @@ class BlockEmitter:
             if isinstance(part, KeyValue):
                 pair = self.writer.object(datatypes()[part.datatype].into)
                 parts.append(f"({pair}({self._key_text(part.field)}, context) or '')")
+            elif isinstance(part, KeyWord):
+                parts.append(self.writer.literal(part.text))
             else:
                 if coded := self._key_of_code(part):
                     parts.append(coded)

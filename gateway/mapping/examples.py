@@ -2,7 +2,7 @@
 
     NAME.hl7         a message            NAME.json    its Bundle    NAME.back.hl7    the Bundle as a message again
     NAME.csv         a table              NAME.json    its Bundle    NAME.back.csv    the Bundle as rows again
-    NAME.form.json   a form               NAME.json    its Bundle
+    NAME.form.json   a form, .form.xml    NAME.json    its Bundle
 
 `python -m gateway.mapping.examples [FOLDER]` tells what differs; with `--accept` it writes the answers anew, when a
 person has looked at the difference: a changed mapping is a changed example in the same commit.
@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.codec import delimited, hl7v2
+from gateway.codec import delimited, hl7v2, xml_tree
 from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
@@ -66,7 +66,7 @@ def differences(
 
 def inputs(folder: Path) -> list[Path]:
     """The documents of all examples below a folder."""
-    there = (path for path in folder.rglob(f"{FOLDER}/*") if path.suffix in (".hl7", ".csv", ".json"))
+    there = (path for path in folder.rglob(f"{FOLDER}/*") if path.suffix in _KINDS)
     return sorted(path for path in there if ".back." not in path.name and (path.suffix != ".json" or _is_form(path)))
 
 
@@ -131,7 +131,8 @@ def _table_back(made: Translation, body: bytes, maps: Maps) -> bytes:
 
 
 def _form(body: bytes, maps: Maps) -> Translation:
-    part = maps.exports.of_tree(json_tree.decode(body).root)
+    tree = xml_tree.decode(body) if xml_tree.is_xml(body) else json_tree.decode(body)
+    part = maps.exports.of_tree(tree.root)
     return maps.exports.to_fhir([part], profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
 
 
@@ -141,6 +142,7 @@ _KINDS: dict[str, tuple[Into, Back | None]] = {
     ".hl7": (_message, _message_back),
     ".csv": (_table, _table_back),
     ".json": (_form, None),
+    ".xml": (_form, None),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from gateway.errors import Configuration, HutongError
@@ -37,6 +38,7 @@ class Part:
     records: Sequence[Any]
     numbers: Sequence[int] = ()  # of the records, where they were not counted from 1
     place: str = ""  # the sheet, or the path in a tree
+    root: Any = None  # of the tree that they stand in
 
 
 class ExportMap:
@@ -49,11 +51,13 @@ class ExportMap:
         blocks = [block for block in export.blocks if block.into]
         made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
         self.blocks = [compiled_block(functions.library, block, make) for block, make in made]
+        self.steps = [(path, list(found)) for path, found in groupby(self.blocks, lambda each: each.block.each)]
         self.needed = next((each.block.rows_by or () for each in self.blocks if each.block.type == export.lead), ())
 
     def run(self, part: Part, context: Context) -> Iterator[Reject]:
         """Makes all resources of all records; the records that were set aside."""
         known: _Known = {}
+        context.root = part.root
         for index, record in enumerate(part.records):
             cause, column = self._record(record, context, known)
             if cause:
@@ -70,12 +74,11 @@ class ExportMap:
         made: Made = {}
         linked: list[tuple[CompiledBlock, Entry]] = []
         try:
-            for index, compiled in enumerate(self.blocks):
-                for entry in self._entries(index, compiled, record, context, scope, known):
-                    scope[compiled.block.type] = entry
-                    made.setdefault(compiled.block.type, []).append(entry)
-                    if compiled.links:
-                        linked.append((compiled, entry))
+            for compiled, entry in self._entries(record, context, scope, known):
+                scope[compiled.block.type] = entry
+                made.setdefault(compiled.block.type, []).append(entry)
+                if compiled.links:
+                    linked.append((compiled, entry))
         except HutongError as error:
             return error.cause, ""
         for compiled, entry in linked:
@@ -84,23 +87,26 @@ class ExportMap:
         return "", ""
 
     def _entries(
-        self, index: int, compiled: CompiledBlock, record: Any, context: Context, scope: dict[str, Entry], known: _Known
-    ) -> Iterator[Entry]:
-        block = compiled.block
-        if block.each:
-            for child in runtime.nodes(record, block.each):
-                if (entry := compiled.function(record, _NOWHERE, context, scope, child)) is not None:
-                    yield entry
-            return
-        if not block.rows_by:
-            if (entry := compiled.function(record, _NOWHERE, context, scope, record)) is not None:
-                yield entry
-            return
-        key = (index, tuple(self.cell(record, name) for name in block.rows_by))
+        self, record: Any, context: Context, scope: dict[str, Entry], known: _Known
+    ) -> Iterator[tuple[CompiledBlock, Entry]]:
+        """What each block makes. Blocks of the same nodes take turns, so that they see what the others made of one."""
+        for path, blocks in self.steps:
+            for child in runtime.nodes(record, path) if path else (record,):
+                for compiled in blocks:
+                    made = self._made(compiled, record, child, context, scope, known)
+                    if made is not None:
+                        yield compiled, made
+
+    def _made(
+        self, compiled: CompiledBlock, record: Any, child: Any, context: Context, scope: dict[str, Entry], known: _Known
+    ) -> Entry | None:
+        columns = compiled.block.rows_by
+        if not columns:
+            return compiled.function(record, _NOWHERE, context, scope, child)
+        key = (id(compiled), tuple(self.cell(record, name) for name in columns))
         if key not in known:
             known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(key[1]) else None
-        if (found := known[key]) is not None:
-            yield found
+        return known[key]
 
 
 class Exports:
@@ -126,7 +132,7 @@ class Exports:
                 columns |= set(first) if isinstance(first, dict) else set()
         name = self._fitting(TREE, columns, wanted)
         export = self.library.exports[name]
-        return Part(name=name, records=_records(export, root), place=export.each)
+        return Part(name=name, records=_records(export, root), place=export.each, root=root)
 
     def _fitting(self, format: str, there: set[str], wanted: Iterable[str]) -> str:
         names = [name for name in wanted if name in self.library.exports]

@@ -11,6 +11,7 @@ from typing import Any, cast
 import lark
 
 from gateway.errors import Configuration
+from gateway.mapping.columns import of_export
 from gateway.mapping.statements import statements
 from gateway.mapping.syntax import (
     Block,
@@ -21,7 +22,9 @@ from gateway.mapping.syntax import (
     Field,
     Group,
     Item,
+    KeyPart,
     KeyValue,
+    KeyWord,
     Line,
     Link,
     Place,
@@ -83,7 +86,7 @@ def parse(text: str, file: str) -> MapFile:
     if len(exports) > 1:
         raise Configuration(f"{exports[1].place}: a second export in one file", remedy="one export a file")
     if exports:
-        exports = [replace(exports[0], blocks=tuple(blocks))]
+        exports = [replace(exports[0], blocks=tuple(map(of_export, blocks)))]
         blocks = []
     return MapFile(tuple(codes), systems, tuple(structures), tuple(exports), tuple(blocks))
 
@@ -259,7 +262,9 @@ def _option(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"once": True}
 
 
-def _keypart(tree: lark.Tree[Any]) -> KeyValue | tuple[Link | Field, ...]:
+def _keypart(tree: lark.Tree[Any]) -> KeyPart:
+    if tree.data == "key_word":
+        return KeyWord(text=str(tree.children[0]))
     if tree.data == "key_value":
         return KeyValue(field=_field(tree.children[0]), datatype=str(tree.children[1]))
     return tuple(_link(each.children[0]) if each.data == "key_link" else _field(each) for each in tree.children)

@@ -132,6 +132,8 @@ def node(tree: Any, path: str) -> str:
     """The text at a path of a tree ('患者/姓名'), "" where there is none; a list of texts is joined with ';'."""
     for name in path.split("/"):
         tree = tree.get(name) if isinstance(tree, dict) else None
+    if isinstance(tree, dict):  # an element with attributes
+        tree = tree.get("#text")
     if isinstance(tree, list):
         return "; ".join(text for each in tree if (text := scalar(each)))
     return scalar(tree)

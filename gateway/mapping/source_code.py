@@ -99,6 +99,8 @@ class SourceCode:
         if found.segment:
             return f"{found.segment}[{found.number}]"
         if self.source == "node":
+            if found.name.startswith("/"):  # from the root of the document
+                return f"node(context.root, {self.writer.object(found.name[1:])})"
             return f"node(item, {self.writer.object(found.name)})"
         return f"item.get({self.writer.object(found.name)}, '')"
 

@@ -88,6 +88,16 @@ class KeyValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyWord:
+    """`=8310-5` in a key: tells what several blocks make of one record apart."""
+
+    text: str
+
+
+KeyPart = KeyValue | KeyWord | tuple[Link | Field, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One fact: where the value stands in the source, where in FHIR, and what lies between."""
 
@@ -125,7 +135,7 @@ class Block:
     element: Step | None = None  # the block makes an element of this list, not the resource itself
     into: bool = True
     back: bool = True
-    key: tuple[KeyValue | tuple[Link | Field, ...], ...] = ()  # what names it: of alternatives the first that is there
+    key: tuple[KeyPart, ...] = ()  # what names it: of alternatives the first that is there
     spare: bool = False  # `else key`: the key names it only where it has no identifier of its own
     reopen: Condition | None = None  # then its status may move back (a cancelled discharge)
     structures: tuple[str, ...] = ()  # only in these message structures ("" = all)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from gateway.mapping import paths
 from gateway.mapping.datatypes.exemplars import exemplars
 from gateway.mapping.library import Library
-from gateway.mapping.syntax import Block, Condition, Field, Group, Item, Line, Link, Structure
+from gateway.mapping.syntax import Block, Condition, Field, Group, Item, KeyValue, Line, Link, Structure
 
 Cell = tuple[str, int, int, int]  # segment, field, component, subcomponent (0: the whole)
 Wanted = dict[Cell, str | None]  # None: any value
@@ -173,7 +173,7 @@ class Generator:
         """The fields of a segment by which resources are found again."""
         for block in self.blocks:
             for part in block.key:
-                fields = part if isinstance(part, tuple) else (part.field,)
+                fields = part if isinstance(part, tuple) else (part.field,) if isinstance(part, KeyValue) else ()
                 yield from (
                     _whole(each)
                     for each in fields

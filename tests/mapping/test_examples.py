@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.codec import delimited, hl7v2, json
+from gateway.codec import delimited, hl7v2, json, xml_tree
 from gateway.mapping import examples
 from gateway.mapping.maps import shipped
 from tests.mapping.house import maps
@@ -23,7 +23,9 @@ def test_every_structure_and_every_export_has_an_example() -> None:
     structures = {maps().structure(hl7v2.decode(path.read_bytes())) for path in there if path.suffix == ".hl7"}
     assert structures == set(maps().library.structures)
     tables = [maps().exports.of_columns(delimited.decode(path.read_bytes()).columns) for path in _of(there, ".csv")]
-    trees = [maps().exports.of_tree(json.decode(path.read_bytes()).root).name for path in _of(there, ".form.json")]
+    forms = [json.decode(path.read_bytes()) for path in _of(there, ".form.json")]
+    forms += [xml_tree.decode(path.read_bytes()) for path in _of(there, ".form.xml")]
+    trees = [maps().exports.of_tree(form.root).name for form in forms]
     assert {*tables, *trees} == set(maps().library.exports)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.codec.chinese_numbers import birth_date_of
-from gateway.mapping.context import IDENTIFIER, KEY, Context
+from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.codes import local_codings, standard_codings
+from gateway.mapping.datatypes.codes import EXTENDED, ICD10, CodeList, icd_stem, local_codings, standard_codings
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.simple import clean, fhir_time, one_code
@@ -28,6 +28,10 @@ _MARKS = {
     "★": "AA", "*": "A",
 }  # fmt: skip
 _WRITTEN = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
+_NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史", "否认药物过敏史"})
+_NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
+DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
+SNOMED = "http://snomed.info/sct"
 _YES = frozenset({"是", "1", "Y", "y", "危急", "★", "true"})
 
 
@@ -111,6 +115,8 @@ def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[
     if display:
         made["display"] = display
     codings = [made]
+    if made["system"] in EXTENDED and (stem := icd_stem(code)):
+        codings.append({"system": ICD10, "code": stem})
     if context.profile.concepts:
         codings += standard_codings(codings, ((code, system or "L"),), f"{code}^{name}", context)
     return {"coding": codings, "text": display} if display else {"coding": codings}
@@ -229,7 +235,79 @@ def cell_back(value: str, context: Context) -> str:
     return str(value)
 
 
+def history_into(raw: str, context: Context) -> dict[str, Any] | None:
+    """A cell of the allergies of a person: that there are none is said with its code, that nobody knows is nothing, and
+    anything else is what the person does not bear (china.md §3)."""
+    text = clean(raw)
+    if not text or text in _NOT_KNOWN:
+        return None
+    if text in _NONE:
+        return {"coding": [{"system": SNOMED, "code": "716186003", "display": "No known allergy"}], "text": text}
+    return {"text": text}
+
+
+def in_unit_into(raw: str, context: Context, unit: str = "") -> dict[str, Any] | None:
+    """A number in a unit that its column alone tells."""
+    return quantity(clean(raw) or "", unit)
+
+
+def in_unit_back(value: dict[str, Any], context: Context, unit: str = "") -> str:
+    return quantity_text(value, context) if value.get("code", value.get("unit")) == unit else ""
+
+
+def listed_pair(found: CodeList) -> Pair:
+    """A code of a list: with its name, and with what the list says that it means in another system."""
+    system = found.system or f"{CODE}{found.table}"
+
+    def into(raw: str, context: Context) -> dict[str, Any] | None:
+        code = clean(raw)
+        if not code:
+            return None
+        code = code if code in found.names else found.codes.get(code, code)  # the name may stand there
+        name = found.names.get(code)
+        if name is None:
+            context.unknown.append((found.table, code))
+            return {"text": code}
+        codings = [{"system": system, "code": code, "display": name}]
+        if meant := found.meanings.get(code):
+            codings.append({"system": found.meant, "code": meant})
+        return {"coding": codings, "text": name}
+
+    def back(value: dict[str, Any], context: Context) -> str:
+        codes = (each.get("code", "") for each in value.get("coding", ()) if each.get("system") == system)
+        return str(next(codes, value.get("text", "")))
+
+    return Pair(into, back, fits=("CodeableConcept",))
+
+
+def address_into(
+    state: str, city: str, county: str, town: str, village: str, house: str, division: str, context: Context
+) -> dict[str, Any] | None:
+    """The six elements of a Chinese address (WS/T 500) and the code of its division (GB/T 2260), which is no postal
+    code."""
+    lines = [text for each in (town, village, house) if (text := clean(each))]
+    named = {"state": clean(state), "city": clean(city), "district": clean(county)}
+    made: dict[str, Any] = {name: text for name, text in named.items() if text}
+    if lines:
+        made["line"] = lines
+    if not made:
+        return None
+    made["text"] = "".join((*(made[name] for name in named if name in made), *lines))
+    if code := clean(division):
+        made["extension"] = [{"url": DIVISION, "valueCode": code}]
+    return made
+
+
+def address_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
+    lines = [*value.get("line", ()), "", "", ""][:3]
+    told = (each.get("valueCode", "") for each in value.get("extension", ()) if each.get("url") == DIVISION)
+    return value.get("state", ""), value.get("city", ""), value.get("district", ""), *lines, next(told, "")
+
+
 PAIRS = {
+    "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
+    "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",)),
+    "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
     "result": Pair(result_into, result_back, fields=1),
     "flag": Pair(flag_into, flag_back, fields=2, fits=("CodeableConcept",)),

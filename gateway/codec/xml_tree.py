@@ -1,0 +1,110 @@
+"""XML documents of partners (not HL7 v2.xml, not FHIR) → trees: rows, nested records, records inside a SOAP message.
+
+An element with text alone is its text; any other is an object: attributes as `@NAME`, elements by their local name (a
+list where one repeats), text beside them as `#text`. Text that is XML itself, as SOAP calls carry it, is read like an
+element. Safe: no DOCTYPE, so no entities; bounded in depth and number.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NoReturn
+
+from lxml import etree
+
+from gateway.codec import charset as charsets
+from gateway.codec.json import DEPTH_LIMIT, NODES_LIMIT, Tree
+from gateway.errors import Permanent
+
+_DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*?\?>")
+_DECLARED: Final = re.compile(rb"""\A[\s\xef\xbb\xbf]*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_INNER: Final = re.compile(r"\s*<(?:\?xml|[A-Za-z_\u4e00-\u9fff])")
+_INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
+
+
+def is_xml(body: bytes) -> bool:
+    """By its first bytes: any XML, HL7 v2.xml too."""
+    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def decode(body: bytes, charset: str = "") -> Tree:
+    """The document in `body` as `{name of the root: …}`; `charset` is the member's rule. Raises Permanent for what is
+    no XML, has a DOCTYPE, or is deeper or larger than the limits."""
+    declared = _DECLARED.match(body)
+    decoded = charsets.decode(body, charset, declared[1].decode() if declared else "")
+    root = _read(decoded.text, _Count(), 0)
+    return Tree(root, decoded.charset, decoded.notes, "xml")
+
+
+class _Count:
+    """How many nodes have been read."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def one(self, depth: int) -> None:
+        self.nodes += 1
+        if self.nodes > NODES_LIMIT:
+            _refuse(f"more than {NODES_LIMIT} nodes")
+        if depth >= DEPTH_LIMIT:
+            _refuse(f"deeper than {DEPTH_LIMIT} levels")
+
+
+def _refuse(cause: str) -> NoReturn:
+    raise Permanent(cause, place="XML", remedy="have the sender write well-formed XML without a DOCTYPE", code="102")
+
+
+def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        _refuse("it has a DOCTYPE")
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, encoding="utf-8"
+    )
+    try:
+        root = etree.fromstring(_DECLARATION.sub("", text).encode(), parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        _refuse(f"not well-formed at line {line}, column {column}")
+    return {_name(root): _node(root, count, 0, inside)}
+
+
+def _name(element: Any) -> str:
+    return str(etree.QName(element).localname)
+
+
+def _node(element: Any, count: _Count, depth: int, inside: int) -> Any:
+    count.one(depth)
+    made: dict[str, Any] = {f"@{etree.QName(name).localname}": value for name, value in element.attrib.items()}
+    for child in element:
+        _add(made, _name(child), _node(child, count, depth + 1, inside))
+    text = (element.text or "").strip() if not len(element) else "".join(_beside(element)).strip()
+    if not made:
+        return _inner(text, count, inside)
+    if text:
+        made["#text"] = text
+    return made
+
+
+def _beside(element: Any) -> list[str]:
+    return [element.text or "", *(child.tail or "" for child in element)]
+
+
+def _add(made: dict[str, Any], name: str, value: Any) -> None:
+    if name not in made:
+        made[name] = value
+    elif isinstance(made[name], list):
+        made[name].append(value)
+    else:
+        made[name] = [made[name], value]
+
+
+def _inner(text: str, count: _Count, inside: int) -> Any:
+    """Text, or the document that it is."""
+    if inside >= _INSIDE or not text.endswith(">") or not _INNER.match(text):
+        return text
+    try:
+        return _read(text, count, inside + 1)
+    except Permanent as error:
+        if error.cause.startswith("not well-formed"):
+            return text
+        raise
