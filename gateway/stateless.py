@@ -40,6 +40,7 @@ class Translated:
     suffix: str
     notes: list[str] = field(default_factory=list)
     explanation: str = ""
+    rejects: list[Reject] = field(default_factory=list)  # records that were set aside
     account: Account | None = None  # what became of every value; of HL7 v2 messages, and of Bundles that become one
 
 
@@ -55,26 +56,27 @@ def translate(
     message: str = "",
     xml: bool = False,
     sender: str = "",
+    channel: str = "",
 ) -> Translated:
     """One document. `name` is its file name, for the format where the bytes do not tell; `message` ('OML^O21') what to
     write to HL7 v2, where the Bundle shall not decide; `xml`: write that as HL7 v2.xml; `sender`: who sends a message
-    that does not say so itself (BHS-4). Raises HutongError."""
-    formats = _formats(config)
+    that does not say so itself (BHS-4); `channel`: the channel of the member that it comes by. Raises HutongError."""
+    formats = _formats(config, member)
     if to == "hl7v2":
         written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
         return _as_xml(written) if xml else written
     owner = _owner(formats, member)
     if owner is None and sender and not hl7v2.decode(body).header.sending_facility:
         owner = formats.sender(sender, None)
-    channel = _channel(body, name)
-    frame = Frame(channel=channel.id, body=body, peer=name, received_at=NEVER)
-    look = formats.look(frame, channel, owner)
+    way = _way(owner, channel) or _channel(body, name)
+    frame = Frame(channel=way.id, body=body, peer=name, received_at=NEVER)
+    look = formats.look(frame, way, owner)
     if look.error:
         raise look.error
     entry = Entry(
         id=0, frame=frame, member=look.member.id, format=look.format, charset=look.charset, control_id=look.control_id
     )
-    made = formats.translate(entry, channel)
+    made = formats.translate(entry, way)
     bundle = _timed(made.bundle)
     rejects = [_told(each) for each in made.rejects]
     unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
@@ -83,6 +85,7 @@ def translate(
         output=json.dumps_pretty(bundle),
         suffix=".json",
         notes=[*rejects, *made.notes, *unknown],
+        rejects=list(made.rejects),
         explanation=_explained(trial) if trial and explain else "",
         account=account_of_message(trial) if trial and loss else None,
     )
@@ -90,7 +93,7 @@ def translate(
 
 def roundtrip(body: bytes, *, name: str, member: str | None, config: Path | None) -> Comparison:
     """A message → FHIR → the message again, or a Bundle → a message → the Bundle again. Raises HutongError."""
-    formats = _formats(config)
+    formats = _formats(config, member)
     if _channel(body, name).format == "fhir":
         return compare_resources(_writing(body, formats, member))
     owner = _owner(formats, member)
@@ -128,9 +131,18 @@ def _timed(bundle: Resource) -> Resource:
     return bundle
 
 
+def _formats(path: Path | None, member: str | None = None) -> Formats:
+    return _read(path, sample=path is None and member in _sample().members)
+
+
+@lru_cache(maxsize=1)
+def _sample() -> Community:
+    return config.sample()
+
+
 @lru_cache(maxsize=4)
-def _formats(path: Path | None) -> Formats:
-    community = config.load(path) if path else config.starter()
+def _read(path: Path | None, *, sample: bool) -> Formats:
+    community = config.load(path) if path else _sample() if sample else config.starter()
     return Formats(community, maps.load([maps.shipped(), *map(Path, community.map_folders)]))
 
 
@@ -142,6 +154,18 @@ def _owner(formats: Formats, member: str | None) -> Member | None:
             f"there is no member {member}", place="--member", remedy="one of " + ", ".join(formats.community.members)
         )
     return formats.member(member)
+
+
+def _way(owner: Member | None, id: str) -> Channel | None:
+    """The channel of a member by its id; None where none is named."""
+    if not id:
+        return None
+    found = [each for each in owner.channels if each.id == id] if owner else []
+    if not found:
+        known = ", ".join(each.id for each in owner.channels) if owner else ""
+        remedy = f"one of {known}" if known else "name its --member"
+        raise Configuration(f"there is no channel {id}", place="--channel", remedy=remedy)
+    return found[0]
 
 
 def _channel(body: bytes, name: str) -> Channel:

@@ -137,7 +137,7 @@ class FakeTranslation:
         output = json.dumps({"resourceType": "Bundle", "size": len(body)}).encode()
         explanation = "Patient.name <- PID-5" if options["explain"] else ""
         return SimpleNamespace(
-            output=output, suffix=".json", notes=["charset detected"], explanation=explanation, account=None
+            rejects=[], output=output, suffix=".json", notes=["charset detected"], explanation=explanation, account=None
         )
 
 
@@ -430,3 +430,49 @@ def test_serve_and_demo_hand_over_what_was_asked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(gateway, "demo", demo, raising=False)
     assert run("demo", "--once", "--keep", str(tmp_path)).exit_code == 3
     assert run("demo").exit_code == 0
+
+
+# ---------------------------------------------------------------------------------------------- exports
+
+FIXTURES = Path(__file__).parent / "mapping" / "fixtures"
+
+
+@pytest.mark.parametrize(
+    ("file", "member", "leads"),
+    [
+        ("lab_shiqiao_20260312.csv", "shiqiao", 19),
+        ("imaging_center_202603.xlsx", "imaging-centre", 36),
+        ("encounters_liuhe_202603.xml", "liuhe", 30),
+    ],
+)
+def test_the_files_of_the_sample_county(file: str, member: str, leads: int, tmp_path: Path) -> None:
+    aside = tmp_path / "aside.tsv"
+    done = run("translate", str(FIXTURES / file), "--member", member, "--rejects", str(aside))
+    assert done.exit_code == 0, done.output
+    types = [each["resource"]["resourceType"] for each in json.loads(done.stdout)["entry"]]
+    assert max(types.count("DiagnosticReport"), types.count("Encounter") * (member == "liuhe")) == leads
+    assert aside.read_text(encoding="utf-8").splitlines() == ["sheet-or-path\trow\tcolumn\tcause\tvalue"]
+
+
+def test_rows_that_were_set_aside_are_listed(tmp_path: Path) -> None:
+    lines = (FIXTURES / "lab_shiqiao_20260312.csv").read_bytes().decode("gb18030").splitlines()
+    cells = lines[3].split(",")
+    lines[3] = ",".join((*cells[:2], "", *cells[3:]))
+    lines[5] = lines[5][:20]
+    file, aside = tmp_path / "results.csv", tmp_path / "aside.tsv"
+    file.write_bytes("\r\n".join(lines).encode("gb18030"))
+    done = run(
+        "translate", str(file), "--member", "shiqiao", "--channel", "shiqiao-laboratory", "--rejects", str(aside)
+    )
+    assert done.exit_code == 0, done.output
+    _, *rows = [line.split("\t") for line in aside.read_text(encoding="utf-8").splitlines()]
+    assert [row[:3] for row in rows] == [[str(file), "4", "申请单号"], [str(file), "6", ""]]
+    assert rows[0][3] == "申请单号 is empty"
+    assert rows[1][3].endswith("the header has 35")
+
+
+def test_a_channel_that_no_member_has(tmp_path: Path) -> None:
+    file = str(FIXTURES / "lab_shiqiao_20260312.csv")
+    done = run("translate", file, "--member", "shiqiao", "--channel", "nothing")
+    assert done.exit_code == 1
+    assert "shiqiao-laboratory" in done.output

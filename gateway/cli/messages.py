@@ -18,6 +18,8 @@ from gateway import errors
 from gateway.codec import hl7v2_batch
 
 if TYPE_CHECKING:
+    from gateway.model import Reject
+    from gateway.stateless import Translated
     from gateway.transport.mllp_sender import MllpSender
 
 STDIN = "-"
@@ -56,6 +58,9 @@ def translate(
     member: Annotated[
         str | None, typer.Option("--member", metavar="ID", help="Whose profile applies; else by the message.")
     ] = None,
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="ID", help="The member's channel that it comes by; else by the bytes.")
+    ] = "",
     to: Annotated[Target, typer.Option("--to", help="What to make.")] = Target.FHIR,
     message: Annotated[
         str, typer.Option("--message", metavar="CODE^EVENT", help="With --to hl7v2: OML^O21; else as the Bundle tells.")
@@ -73,6 +78,9 @@ def translate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="One file a message here, not on stdout.")
     ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", metavar="FILE.tsv", help="Write the records that were set aside here.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell on stderr where every element came from.")] = False,
     loss: Annotated[bool, typer.Option("--loss", help="Tell on stderr what became of every value.")] = False,
     report: Annotated[
@@ -82,6 +90,7 @@ def translate(
     """Translate messages to a FHIR Bundle, or Bundles to HL7 v2. Exit 1 when any of them fails."""
     from gateway import stateless
     from gateway.cli.losses import Losses
+    from gateway.cli.rejects import write
 
     if (xml or batch) and to is not Target.HL7V2:
         raise typer.BadParameter("--xml and --batch need --to hl7v2")
@@ -89,6 +98,7 @@ def translate(
         raise typer.BadParameter("a batch holds messages with separators: --xml or --batch")
     failed = 0
     together: list[bytes] = []
+    aside: list[tuple[str, Reject]] = []
     losses = Losses(report)
     for piece in pieces(files):
         for line in piece.notes:
@@ -97,6 +107,7 @@ def translate(
             made = stateless.translate(
                 piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain,
                 loss=loss or report is not None, message=message, xml=xml, sender=piece.sender,
+                channel=channel,
             )  # fmt: skip
             if batch:
                 together.append(made.output)
@@ -106,14 +117,23 @@ def translate(
             failed += 1
             typer.echo(f"{piece.source}: {error}", err=True)
             continue
-        for line in (*made.notes, *((made.explanation,) if explain and made.explanation else ())):
-            typer.echo(f"{piece.source}: {line}" if "\n" not in line else line, err=True)
+        _tell(piece.source, made)
         losses.add(piece.source, made.account, shown=loss)
+        aside.extend((piece.source, each) for each in made.rejects)
     losses.finish(shown=loss)
+    if rejects is not None:
+        write(rejects, aside)
     if together:
         _put(hl7v2_batch.enclosed(together), out, "batch.hl7")
     if failed:
         raise typer.Exit(1)
+
+
+def _tell(source: str, made: Translated) -> None:
+    """What there is to say to people."""
+    for line in (*made.notes, made.explanation):
+        if line:
+            typer.echo(line if "\n" in line else f"{source}: {line}", err=True)
 
 
 def send(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.config.community import Survey, load, starter, survey
+from gateway.config.community import Survey, load, sample, starter, survey
 from gateway.config.template import template
 
-__all__ = ["Survey", "load", "starter", "survey", "template"]
+__all__ = ["Survey", "load", "sample", "starter", "survey", "template"]

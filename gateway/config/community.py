@@ -83,6 +83,11 @@ def starter() -> Community:
     return Community(id="starter", name="Open starter community 开放试用社区", open=True)
 
 
+def sample() -> Community:
+    """A made-up county that shows what members may say of themselves: one of each kind."""
+    return load(Path(__file__).parent / "county")
+
+
 def _members(folder: Path, paper: Paper, lines: Lines, mistakes: Mistakes) -> list[Source]:
     if not isinstance(paper.members, str):
         return [Source(member, lines, ("members", index)) for index, member in enumerate(paper.members)]
