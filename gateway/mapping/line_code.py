@@ -185,7 +185,10 @@ class LineCode:
             self._remembered(path, pair, made, [value, *given])
         else:
             write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
-        write.add(f"if {made} is not None:")
+        said = (
+            f" and not repeated({made}, r, {path.elements[0].name!r}, {path.leaf.name!r})" if _once(line, path) else ""
+        )
+        write.add(f"if {made} is not None{said}:")
         write.depth += 1
         if pair.coded and path.leaf.slice:
             write.add(f"{made} = dict({made})")
@@ -246,6 +249,14 @@ class LineCode:
             made = "owner.resource" if self.block.element else "r"
             text = self.writer.object(path.text)
             self.writer.add(f"trace(context, {made}, {text}, {where}, {self.writer.object(str(line.place))})")
+
+
+def _once(line: Line, path: paths.Path) -> bool:
+    """Does a line add texts to a list that others write? They are not said twice: what another field repeats of the
+    list, as a written message has it, is no news."""
+    outer = path.elements[0]
+    into_list = len(path.elements) == 2 and outer.repeats and not outer.slice and not outer.name.startswith("_")
+    return into_list and path.leaf.type in TEXTS and not path.leaf.many and not line.back and not line.sources[0].every
 
 
 def _where(line: Line, raws: list[str]) -> str:

@@ -119,6 +119,11 @@ def complete(
     return not missing
 
 
+def repeated(text: str, resource: Mapping[str, Any], name: str, inner: str) -> bool:
+    """Does an element of the list say this text already?"""
+    return any(each.get(inner) == text for each in resource.get(name, ()))
+
+
 def further(text: str | None, line: str) -> str:
     """Several sources of one text are its lines."""
     return f"{text}\n{line}" if text else line
