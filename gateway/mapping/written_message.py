@@ -238,13 +238,13 @@ class Writing:
             return [each for each in left if self._fits(target, each)]
         linked, listed = self._linked(target.block.type, known)
         found = self._left(linked, without)
-        if (not linked and not listed) or target.apart:
+        if (not linked and not listed) or target.apart or target.mark:
             for link in target.links:
                 if (not link.every or target.mark) and link.type in known:
                     pointing = self._left(self.graph.pointing(known[link.type], link.path), without)
                     found.extend(each for each in pointing if self._holds(each, target, known) and not _envelope(each))
         unique = {id(each): each for each in found}
-        return [each for each in unique.values() if self._fits(target, each)]
+        return [each for each in unique.values() if self._fits(target, each) and self._stands(each, target, known)]
 
     def _left(self, resources: Iterable[Resource], without: Container[int]) -> list[Resource]:
         return [each for each in resources if id(each) not in self.done and id(each) not in without]
@@ -277,6 +277,11 @@ class Writing:
             if linked and not _in(known[link.type], linked):
                 return False
         return True
+
+    def _stands(self, resource: Resource, target: Target, known: Known) -> bool:
+        """A result of one specimen does not stand in the group of another."""
+        linked = (self.graph.follow(resource, each.path, each.type) for each in target.here if each.type in known)
+        return all(_in(known[each[0]["resourceType"]], each) for each in linked if each)
 
     def _extra(self, instance: Instance, number: int, target: Target, known: Known) -> None:
         """A block that is only written: one occurrence for each value (a conclusion, an attached document)."""

@@ -159,7 +159,7 @@ CHARGES = (
     "FT1|3|T3||20260312||CG|NO^无^L",
 )  # fmt: skip
 PROBLEM = ("PRB|AD|20260312|J18^肺炎^I10|PB1^HIS", "NTE|1||问题注", FEVER)
-IN_THEIR_GROUPS = [
+IN_THEIR_GROUPS: list[tuple[str, tuple[str, ...]]] = [
     ("RSP^Z90^RSP_Z90", (*ASKED, PID, PV1, *FIRST, "NTE|1||单注", POTASSIUM, "NTE|1||果注", *NEXT, SODIUM)),
     ("RSP^Z90^RSP_Z90", (*ASKED, PID, *FIRST, POTASSIUM, "OBR|2|P1^HIS||NA^血钠^L", SODIUM)),
     ("RSP^K11^RSP_K11", (*ASKED, PID, *SHOTS, *SHOT)),
@@ -172,7 +172,22 @@ IN_THEIR_GROUPS = [
     ),
     ("ORM^O01^ORM_O01", (PID, PV1, *FIRST, "NTE|1||甲", "DG1|1||J18^肺炎^I10|肺炎||A", FEVER, "NTE|1||果注", *NEXT)),
 ]
-READ = ("ORC", "OBR", "OBX", "NTE", "PR1", "RXA", "RXR", "FT1", "PRB", "TQ1")
+PAID, SPENT = "FT1|1|T1||20260312||CG|CT^CT^L|||1", "FT1|1|T2||20260312||CG|MR^MR^L|||2"
+SERUM, PLASMA = (
+    ("SPM|1|S1^S1||SER^血清^L", "OBX|1|ST|A^外观^L||清||||||F|||20260312"),
+    ("SPM|2|S2^S2||PLA^血浆^L", FEVER),
+)
+BLOOD, PLATELETS = ("ORC|NW|P1^HIS", "BPO|1|RBC^红细胞^L"), ("ORC|NW|P2^HIS", "BPO|2|PLT^血小板^L")
+IN_THEIR_GROUPS += [
+    ("ORU^R01^ORU_R01", (PID, *FIRST, "NTE|1||报告注", POTASSIUM, PAID, *SERUM, *PLASMA, *NEXT, SODIUM, SPENT)),
+    ("OML^O21^OML_O21", (PID, *FIRST, "NTE|1||甲", *SERUM, PAID, *NEXT, *PLASMA, SPENT)),
+    ("OUL^R22^OUL_R22", (PID, *SERUM, *FIRST, POTASSIUM, *PLASMA, *NEXT, SODIUM)),
+    ("OUL^R22^OUL_R22", (PID, *SERUM, FIRST[0], f"{FIRST[1]}|||||||||||SER^血^L", POTASSIUM, *PLASMA, *NEXT, SODIUM)),
+    ("OMB^O27^OMB_O27", (PID, *BLOOD, FEVER, *PLATELETS, POTASSIUM)),
+    ("RDS^O13^RDS_O13", (PID, "ORC|RE|P1^HIS", f"RXD|1|{DRUG}|20260312|1|片||A1", FEVER, PAID, "ORC|RE|P2^HIS",
+                         f"RXD|1|{OTHER}|20260312|1|片||A2", POTASSIUM, SPENT)),
+]  # fmt: skip
+READ = ("ORC", "OBR", "OBX", "NTE", "PR1", "RXA", "RXR", "FT1", "PRB", "SPM", "BPO", "RXD", "TQ1")
 
 
 @pytest.mark.parametrize(("kind", "lines"), IN_THEIR_GROUPS)
