@@ -167,6 +167,7 @@ def test_translate_prints_the_bundle_alone(fake: FakeTranslation, tmp_path: Path
             "message": "",
             "xml": False,
             "sender": "",
+            "channel": "",
         }
     ]
 
