@@ -136,7 +136,7 @@ def cell(row: Mapping[str, str], name: str) -> str:
 def node(tree: Any, path: str) -> str:
     """The text at a path of a tree ('患者/姓名'), "" where there is none; a list of texts is joined with ';'."""
     for name in path.split("/"):
-        tree = tree.get(name) if isinstance(tree, dict) else None
+        tree = _step(tree, name)
     if isinstance(tree, dict):  # an element with attributes
         tree = tree.get("#text")
     if isinstance(tree, list):
@@ -144,10 +144,24 @@ def node(tree: Any, path: str) -> str:
     return scalar(tree)
 
 
+def _step(tree: Any, name: str) -> Any:
+    """What stands there by a name: `转出`, `流转记录[状态=已拒收]` (the last of these), `流转记录[-1]` (the last)."""
+    if not isinstance(tree, dict):
+        return None
+    if not name.endswith("]"):
+        return tree.get(name)
+    name, _, wanted = name[:-1].partition("[")
+    element, sign, value = wanted.partition("=")
+    there = tree.get(name)
+    listed = there if isinstance(there, list) else [] if there is None else [there]
+    found = [each for each in listed if not sign or (isinstance(each, dict) and scalar(each.get(element)) == value)]
+    return found[-1] if found else None
+
+
 def nodes(tree: Any, path: str) -> list[Any]:
     """The nodes at a path: the elements of a list, or the one node."""
     for name in path.split("/"):
-        tree = tree.get(name) if isinstance(tree, dict) else None
+        tree = _step(tree, name)
     if tree is None:
         return []
     return tree if isinstance(tree, list) else [tree]

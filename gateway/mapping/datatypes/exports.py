@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from gateway.codec.chinese_numbers import birth_date_of
 from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.codes import EXTENDED, ICD10, CodeList, icd_stem, local_codings, standard_codings
+from gateway.mapping.datatypes.codes import (
+    EXTENDED,
+    ICD10,
+    NEGATED_ALLERGY,
+    CodeList,
+    icd_stem,
+    local_codings,
+    standard_codings,
+)
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.simple import clean, fhir_time, one_code
@@ -28,7 +37,8 @@ _MARKS = {
     "★": "AA", "*": "A",
 }  # fmt: skip
 _WRITTEN = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
-_NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史", "否认药物过敏史"})
+_NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史"})
+_NO_DRUG = frozenset({"否认药物过敏史", "无药物过敏史", "否认药物过敏", "无药物过敏"})
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
 DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
 SNOMED = "http://snomed.info/sct"
@@ -241,8 +251,9 @@ def history_into(raw: str, context: Context) -> dict[str, Any] | None:
     text = clean(raw)
     if not text or text in _NOT_KNOWN:
         return None
-    if text in _NONE:
-        return {"coding": [{"system": SNOMED, "code": "716186003", "display": "No known allergy"}], "text": text}
+    code = "409137002" if text in _NO_DRUG else "716186003" if text in _NONE else ""
+    if code:
+        return {"coding": [{"system": SNOMED, "code": code, "display": NEGATED_ALLERGY[code][0]}], "text": text}
     return {"text": text}
 
 
@@ -304,7 +315,33 @@ def address_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
     return value.get("state", ""), value.get("city", ""), value.get("district", ""), *lines, next(told, "")
 
 
+def followed_into(raw: str, other: str, context: Context, sign: str = " ") -> str | None:
+    """Two cells that are one text: `林海@青岚县人民医院`, `已接收：床位已留`."""
+    first, second = clean(raw), clean(other)
+    return f"{first}{sign}{second}" if first and second else first or second
+
+
+def followed_back(value: str, context: Context, sign: str = " ") -> tuple[str, str]:
+    first, _, second = str(value).partition(sign)
+    return first, second
+
+
+def base64_into(raw: str, context: Context) -> str | None:
+    """A document in a cell; what is none is told and left out."""
+    text = "".join(raw.split())
+    if not text:
+        return None
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        context.note("a document that is no base64 was left out")
+        return None
+    return text
+
+
 PAIRS = {
+    "base64": Pair(base64_into, cell_back, fits=("base64Binary",)),
+    "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
     "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",)),
     "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
