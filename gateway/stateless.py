@@ -23,7 +23,7 @@ from gateway.mapping.accounting.roundtrip import Comparison, compare_message, co
 from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.accounting.writing import Writing, account_of_resources
 from gateway.mapping.accounting.written import written
-from gateway.mapping.maps import Address, Maps
+from gateway.mapping.maps import Address
 from gateway.mapping.origins import may_tell
 from gateway.model import Channel, Community, Entry, Frame, Member, Reject, Resource
 
@@ -223,7 +223,7 @@ def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool =
     resources = _by_reference(bundle)
     chosen = choice.asked(message, resources, formats.maps.library) if message else None
     chosen = chosen or choice.told(resources, formats.maps.library) or choice.fitting(resources)
-    to = _address(formats.community, formats.maps, member, bundle, body, chosen.event)
+    to = _address(formats, member, bundle, body, chosen.event)
     return Writing(
         maps=formats.maps.of(to.profile),
         resources=resources,
@@ -254,13 +254,12 @@ def _by_reference(bundle: Resource) -> dict[str, Resource]:
     return found
 
 
-def _address(
-    community: Community, maps_: Maps, member: str | None, bundle: Resource, body: bytes, event: str
-) -> Address:
+def _address(formats: Formats, member: str | None, bundle: Resource, body: bytes, event: str) -> Address:
     """For whom; the time is the Bundle's own, so that the same Bundle gives the same bytes."""
+    community = formats.community
     known = community.members.get(member or "")
     facilities = known.facilities if known else (member,) if member else ()
-    profile = known.profile if known else Formats(community, maps_).member(member or "").profile
+    profile = known.profile if known else formats.member(member or "").profile
     return Address(
         profile=profile, facility=facilities[0] if facilities else "", own=frozenset(facilities), sender=community.id,
         control_id=hashlib.sha256(body).hexdigest()[:20].upper(), when=_moment(bundle),
@@ -269,10 +268,9 @@ def _address(
 
 
 def _moment(bundle: Resource) -> datetime:
-    times = [bundle.get("timestamp")]
-    for entry in bundle.get("entry", ()):
-        resource = entry.get("resource") or {}
-        times += [resource.get(name) for name in ("recorded", "issued", "authoredOn")]
+    resources = [entry.get("resource") or {} for entry in bundle.get("entry", ())]
+    times = [each[name] for each in resources for name in ("recorded", "issued", "authoredOn") if name in each]
+    times.append(bundle.get("timestamp"))
     told = dict.fromkeys(each for each in times if isinstance(each, str) and len(each) >= 20)
     found = [datetime.fromisoformat(each) for each in told]
     return max(found) if found else NEVER

@@ -316,8 +316,9 @@ def encode(message: Message | Sequence[Sequence[str]], charset: str = "") -> byt
 
 
 def _line(segment: Sequence[str], charset: str) -> str:
-    fields = list(segment)
+    fields = segment
     if fields[0] == "MSH":
+        fields = list(segment)
         fields.extend([""] * (19 - len(fields)))
         version = fields[12].partition("^")[0] or "2.5.1"
         fields[18] = charsets.declared_name(charset, version)

@@ -7,6 +7,7 @@ Windows path or a lone backslash survives.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _CHARACTERS: Final = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "P": "#", "H": "", "N": ""}
@@ -40,6 +41,14 @@ def escape(text: str) -> str:
     if text.isalnum() or not text or not _NEEDS_ESCAPE.search(text):
         return text
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_ESCAPES)
+
+
+def escape_each(texts: Sequence[str]) -> Sequence[str]:
+    """The same of several texts: nearly always none of them needs it."""
+    whole = "".join(texts)
+    if not whole or whole.isalnum() or not _NEEDS_ESCAPE.search(whole):
+        return texts
+    return [escape(text) for text in texts]
 
 
 def _meaning(match: re.Match[str], charset: str) -> str:

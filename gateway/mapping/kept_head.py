@@ -27,6 +27,7 @@ _TOLD = {
     "EVN": frozenset({2}),
 }  # fields where the message before knows better than the envelope
 _SOFTWARE = ("SFT", "UAC")  # between MSH and EVN
+_HEAD = frozenset((*_TOLD, *_SOFTWARE))
 
 
 class HeadWriter:
@@ -40,7 +41,7 @@ class HeadWriter:
     def run(self, said: Mapping[str, Resource], graph: Graph, context: Context) -> dict[str, Segment]:
         """'MSH', 'EVN' → the fields that the kept head gives, the others empty."""
         root = Instance(0, None)
-        writing = Writing(self._writer, graph, context)
+        writing = Writing(self._writer, graph, context, head=True)
         for target in self._targets:
             if target.block.type in said:
                 Pen(root, None, writing, head=True).block(target, said[target.block.type])
@@ -69,9 +70,9 @@ def headed(
     segments: Sequence[Segment], header: Segment, event: Segment | None, before: Mapping[str, Segment]
 ) -> list[Segment]:
     """The whole message: MSH, the software, EVN where the structure has it, and what was written."""
-    software = dict.fromkeys(tuple(each) for each in segments if each[0] in _SOFTWARE)
+    software = dict.fromkeys([tuple(each) for each in segments if each[0] in _SOFTWARE])
     own = [merged(event, before)] if event else []
-    body = [each for each in segments if each[0] not in (*_TOLD, *_SOFTWARE)]
+    body = [each for each in segments if each[0] not in _HEAD]
     return [merged(header, before), *map(list, software), *own, *body]
 
 

@@ -15,8 +15,9 @@ def leads_of(resources: Mapping[str, Resource], *types: str) -> list[str]:
     lead = next((type_ for type_ in types if type_ in there), "Patient")
     found = [name for name, each in resources.items() if each["resourceType"] == lead]
     related = {each["target"].get("reference") for name in found for each in resources[name].get("relatesTo", ())}
-    merged = {name for name in found if lead == "Patient" and resources[name].get("active") is False}
-    kept = [name for name in found if name not in merged and name not in related]
+    kept = [name for name in found if name not in related]
+    if lead == "Patient":
+        kept = [name for name in kept if resources[name].get("active") is not False]
     records = records_of(resources)
     kept = [name for name in kept if name in records] or kept
     return kept or [name for name, each in resources.items() if each["resourceType"] == "Patient"]

@@ -178,9 +178,9 @@ class Maps:
                 remedy="see the message statements in mappings/hl7v2/",
             )
         own = {
-            reference: envelope.own_first(resource, to.own)
+            reference: envelope.own_first(resource, to.own) if to.own else resource
             for reference, resource in resources.items()
-            if not envelope.of_gateway(resource)
+            if resource["resourceType"] != "Provenance" or not envelope.of_gateway(resource)
         }
         for each in leads:
             if own[each]["resourceType"] == "DiagnosticReport":
@@ -247,8 +247,9 @@ def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
 
 def _kind(structure: Structure, event: str) -> tuple[str, str]:
     """(MSH-9.1, MSH-9.2) of a message of this structure: its first event where none is asked for."""
-    known = [each.partition("_") for each in structure.events or (structure.name,)]
-    code, _, first = next((each for each in known if each[2] == event), known[0])
+    events = tuple(structure.events) or (structure.name,)
+    known = (each.partition("_") for each in events)
+    code, _, first = next((each for each in known if each[2] == event), events[0].partition("_"))
     return code, event or first
 
 

@@ -18,12 +18,11 @@ from gateway.mapping.segments import counted
 from gateway.mapping.structure import Instance, Layout, Segment
 from gateway.mapping.syntax import Structure
 from gateway.mapping.written_blocks import Target, WrittenLink, makes, target_of
-from gateway.mapping.written_message import Known, Writing
+from gateway.mapping.written_message import Known, There, Writing
 from gateway.mapping.written_plans import WrittenPlans
 from gateway.model import Resource
 
 _KINDS = 512
-There = tuple[list[list[Target]], list[list[Target]], list[list[int]]]
 Ways = dict[str, list[tuple[str, list[WrittenLink]]]]
 
 

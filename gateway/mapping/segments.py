@@ -149,8 +149,11 @@ def counted(instance: Instance, seen: dict[str, int] | None = None) -> None:
     below: dict[str, int] = {}
     for name, segments in instance.segments.items():
         for segment in segments:
-            while not segment[-1]:
-                segment.pop()
+            if not segment[-1]:
+                end = len(segment) - 1
+                while not segment[end - 1]:
+                    end -= 1
+                del segment[end:]
             if name in NUMBERED and len(segment) > 1:
                 counts[name] = counts.get(name, 0) + 1
                 segment[1] = str(counts[name])

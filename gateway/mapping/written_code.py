@@ -199,6 +199,9 @@ class BlockCode:
     def _several(self, line: WrittenLine) -> None:
         """A list, or what stands deeper."""
         write, source = self.writer, line.line.sources[0]
+        if self._is_inside(line):
+            self._inside(line)
+            return
         self._listed(line)
         shared = line.claim in self.shared and _is_object(line) and not line.line.constant
         if shared:
@@ -217,20 +220,36 @@ class BlockCode:
         write.depth -= 1
         self._enter(line)
 
+    def _is_inside(self, line: WrittenLine) -> bool:
+        """Is it one primitive of the one element that its slice fits?"""
+        places, source = self.places.get(line.slot), line.line.sources[0]
+        if places is None or len(places.all) != 1 or len(line.path.elements) != 2 or not line.worded:
+            return False
+        plain = not (line.pair.coded or line.line.constant or line.path.leaf.many or line.path.leaf.slice)
+        return plain and not (source.every or source.repeats or source.component)
+
+    def _inside(self, line: WrittenLine) -> None:
+        """The same, with its wording."""
+        write, name = self.writer, line.path.leaf.name
+        self._sliced(line.path.elements[0].name)
+        write.add(f"h = l[{self.places[line.slot].all[0]}]")
+        write.add(f"v = h.get({name!r})")
+        write.add("if v is not None:")
+        write.depth += 1
+        write.add(f"b = h.get('_{name}')")
+        worded = f"texts(of_primitive(v, b), {write.object(line)}, context, graph, claims)"
+        write.add(f"x = {self._back(line)} if b is None else {worded}")
+        self._text()
+        self.fields.put(line)
+        write.depth -= 1
+        self._enter(line)
+
     def _listed(self, line: WrittenLine) -> None:
         """The values `vs`; of a slice those at known places."""
         write, elements, places = self.writer, line.path.elements, self.places.get(line.slot)
         leaf = write.object(elements[-1])
         if places is None:
-            if len(elements) == 1:
-                write.add(f"v = r[{elements[0].name!r}]")
-                write.add("vs = v if v.__class__ is list else [] if v is None else [v]")
-            elif line.worded:
-                write.add(
-                    f"vs = of_primitives(values_at(r, {write.object(line.around)}), {write.object(elements[-1])})"
-                )
-            else:
-                write.add(f"vs = values_at(r, {write.object(elements)})")
+            self._unsliced(line)
             return
         self._sliced(elements[0].name)
         found = [f"l[{index}]" for index in places.all]
@@ -242,6 +261,20 @@ class BlockCode:
         inner = [f"*values_at({each}, {name})" for each in found] if around else found
         values = f"[{', '.join(inner)}]"
         write.add(f"vs = of_primitives({values}, {leaf})" if line.worded else f"vs = {values}")
+
+    def _unsliced(self, line: WrittenLine) -> None:
+        """The values `vs` of a line that asks for no slice of its list: at most two steps are taken here."""
+        write, elements = self.writer, line.path.elements
+        around, short = write.object(line.around), len(elements) == 2 and not elements[1].slice
+        write.add(f"v = r[{elements[0].name!r}]")
+        if len(elements) > 1 and line.worded:
+            holders = "v if v.__class__ is list else [] if v is None else [v]" if short else f"values_at(r, {around})"
+            write.add(f"vs = of_primitives({holders}, {write.object(elements[-1])})")
+            return
+        if len(elements) > 1:
+            deep = f"values_at(r, {write.object(elements)})"
+            write.add(f"v = v.get({elements[1].name!r}) if v.__class__ is dict else {deep}" if short else f"v = {deep}")
+        write.add("vs = v if v.__class__ is list else [] if v is None else [v]")
 
     def _sliced(self, name: str) -> None:
         """The list `l` whose elements at known places are meant."""

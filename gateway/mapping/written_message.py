@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
 Known = dict[str, Resource]  # what the groups around are about, by type
 Placed = tuple[Instance, Target, list[Any], dict[str, Any], Segment]  # a list, and where an element of it stands
+There = tuple[list[list[Target]], list[list[Target]], list[list[int]]]
+NO_GROUPS: There = ([], [], [])  # of what is only the head of a message
 
 
 class Writing:
     """One message being written: in the group of a lead every resource is written once."""
 
-    def __init__(self, writer: MessageWriter, graph: Graph, context: Context) -> None:
+    def __init__(self, writer: MessageWriter, graph: Graph, context: Context, *, head: bool = False) -> None:
         self.writer = writer
         self.graph = graph
         self.context = context
-        self.groups, self.opening, self.inside = writer.there(graph)
+        self.groups, self.opening, self.inside = NO_GROUPS if head else writer.there(graph)
         self.choosing = writer.choosing
-        self.ways = writer.ways(context)
+        self.ways = {} if head else writer.ways(context)
         self.done: dict[int, Resource] = {}  # by identity
         self.claims: dict[int, Claims] = {}  # what of each resource is written already
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
@@ -57,14 +59,13 @@ class Writing:
         return found
 
     def fill(self, instance: Instance, known: Known) -> None:
-        """The blocks of a group, then the groups inside it."""
-        own = dict(known)
+        """The blocks of a group, then the groups inside it. What is found for it is added to `known`."""
         for target in self.groups[instance.group]:
-            self.write(instance, target, own, own)
+            self.write(instance, target, known, known)
         for number in self.inside[instance.group]:
-            self.below(instance, number, own)
+            self.below(instance, number, known)
         if instance.parent is None:
-            self.inner(instance, own)
+            self.inner(instance, known)
 
     def inner(self, root: Instance, known: Known) -> None:
         """Groups inside one that nothing opened, for what stands nowhere yet: a specimen without an order (SPM without
@@ -89,7 +90,7 @@ class Writing:
                 for element in self._elements(target, known):
                     child = instance.open(number)
                     self._element(child, target, known, element)
-                    self.fill(child, known)
+                    self.fill(child, dict(known))
             elif not target.block.into:
                 self._extra(instance, number, target, known)
             else:

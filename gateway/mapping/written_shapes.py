@@ -57,7 +57,7 @@ class Slices:
     def of(self, listed: Any) -> tuple[int, ...]:
         """A number for each element."""
         if listed.__class__ is list:
-            return tuple(map(self._fits, listed))
+            return (self._fits(listed[0]),) if len(listed) == 1 else tuple(map(self._fits, listed))
         return (self._fits(listed),) if listed is not None else ()
 
     def _fits(self, element: dict[str, Any]) -> int:
@@ -138,4 +138,7 @@ def kept(resource: Resource) -> bool:
     """Does a resource keep whole fields as they were sent (sent_fields.py)?"""
     if "extension" not in resource:
         return False
-    return any(each.get("url") == WRITTEN and "extension" in each for each in resource["extension"])
+    for each in resource["extension"]:  # noqa: SIM110 - asked for each resource
+        if "extension" in each and each.get("url") == WRITTEN:
+            return True
+    return False

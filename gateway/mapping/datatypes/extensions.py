@@ -29,7 +29,7 @@ def said(value: dict[str, Any], *urls: str) -> tuple[str, ...]:
     if not extensions:
         return ("",) * len(urls)
     found = {each.get("url"): each.get("valueString") or each.get("valueCode", "") for each in extensions}
-    return tuple(str(found.get(url, "")) for url in urls)
+    return tuple([str(found.get(url, "")) for url in urls])
 
 
 def period(span: str, start: str, end: str, context: Context) -> dict[str, Any]:
@@ -43,6 +43,8 @@ def period(span: str, start: str, end: str, context: Context) -> dict[str, Any]:
 
 def ends(value: dict[str, Any], context: Context) -> tuple[str, str]:
     """(start, end) of the period of a value."""
-    found = value.get("period") or {}
+    found = value.get("period")
+    if not found:
+        return "", ""
     start, end = (time_back(found[name], context) if name in found else "" for name in ("start", "end"))
     return start, end

@@ -7,7 +7,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from gateway.codec.hl7v2_escape import escape
+from gateway.codec.hl7v2_escape import escape, escape_each
 from gateway.fhir import v2tables
 from gateway.fhir.fragment import frozen
 from gateway.fhir.shapes import valid_as
@@ -36,7 +36,7 @@ def parts(raw: str, context: Context, count: int = 0) -> list[str]:
 
 def joined(*values: str) -> str:
     """Components, escaped, trailing empty ones left out."""
-    return "^".join([escape(value) if value else "" for value in values]).rstrip("^")
+    return "^".join(escape_each([value or "" for value in values])).rstrip("^")
 
 
 def subparts(part: str) -> tuple[str, str, str]:

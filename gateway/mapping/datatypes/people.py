@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gateway.codec.hl7v2_escape import escape
+from gateway.codec.hl7v2_escape import escape, escape_each
 from gateway.mapping import wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
@@ -157,7 +157,7 @@ def xpn_back(value: dict[str, Any], context: Context) -> str:
     suffix, degree, professional = suffixes(value, 3)
     use, order, valid = NAME_CODES.get(value.get("use", ""), ""), said(value, ASSEMBLY)[0], ends(value, context)
     rest = (given, second, suffix, prefix, degree, use, "", "", "", order, *valid, professional)
-    return "^".join((family_back(value), *map(escape, rest))).rstrip("^")
+    return "^".join((family_back(value), *escape_each(rest))).rstrip("^")
 
 
 CALLED = {"url": wording.FIELD, "valueString": "XPN.15"}

@@ -297,6 +297,8 @@ def _hint_of(content: Any) -> str:
 def switch_back(value: tuple[str, Any], context: Context) -> tuple[str, str, str]:
     """value[x] → (OBX-5, OBX-2, OBX-6): as it was written, where the value still is what was read then."""
     kind, content = value
+    if kind == "Quantity" and "extension" not in content and "comparator" not in content:  # nearly always
+        return number_back(content.get("value", ""), context), "NM", unit_back(content)
     text, type_, unit = _written(kind, content, context)
     hint, _, raw = _hint_of(content).partition("^")
     if not hint:
