@@ -2,7 +2,7 @@
 maps no longer load, when an example differs (`gateway.mapping.examples`, also those of every line), or when a test of
 the maps fails.
 
-    python -m conformance.mutation [--sample 200] [--seed 1] [--tests] [--processes 2]
+    python -m conformance.mutation [--sample 200] [--seed 1] [--at hl7v2/team.map:61 …] [--tests] [--processes 2]
 
 Without `--tests` only loading and the examples decide: those first whose fields the line names, so that most mutants
 take a second, and one that survives ten. Tells how far it is on standard error. Exit code 1 when one survives.
@@ -143,9 +143,20 @@ def _change(mutant: Mutant, folder: Path) -> None:
 
 def _differences(maps: Maps, mutant: Mutant) -> Iterator[object]:
     """From the quick to the slow: the codes, then the examples; those first that have what the mutant names."""
-    yield from golden.codes_differ(maps)
+    if _codes_listed():
+        yield from golden.codes_differ(maps)
     for example in sorted(_examples(), key=lambda each: (-len(each.fields & mutant.fields), each.size)):
-        yield from examples.differences([example.path], maps, short=example.short)
+        yield from _differs(example, maps)
+
+
+@cache
+def _codes_listed() -> bool:
+    """Is the list of codes that of the shipped maps? Else it catches nothing."""
+    return not any(True for _ in golden.codes_differ(load([ROOT / MAPS])))
+
+
+def _differs(example: Example, maps: Maps) -> Iterator[object]:
+    return examples.differences([example.path], maps, short=example.short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +205,12 @@ def _tests_fail(mutant: Mutant) -> bool:
 
 def results(chosen: list[Mutant], *, tests: bool, processes: int) -> Iterator[tuple[Mutant, str]]:
     """(mutant, what caught it), as they come."""
-    load([ROOT / MAPS])
-    _examples()
+    maps = load([ROOT / MAPS])
+    for example in [each for each in _examples() if any(_differs(each, maps))]:
+        sys.stderr.write(f"{example.path.name} differs without any mutant: it is left out\n")
+        _examples().remove(example)
+    if not _codes_listed():
+        sys.stderr.write("codes.tsv differs without any mutant: it is left out\n")
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
         waiting = {pool.submit(caught_by, mutant, tests=tests): mutant for mutant in chosen}
         for done in as_completed(waiting):
@@ -207,12 +222,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance.mutation", description=__doc__.partition("\n")[0])
     parser.add_argument("--sample", type=int, default=200, help="how many mutants, chosen at random; 0: all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--at", nargs="+", default=[], help="only those of these lines, all of them: FILE:LINE")
     parser.add_argument("--tests", action="store_true", help="run the tests of the maps for what the examples miss")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many at a time; all cores")
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)
     everything = mutants(ROOT / MAPS, chance)
-    chosen = chance.sample(everything, min(wanted.sample or len(everything), len(everything)))
+    if wanted.at:
+        chosen = [each for each in everything if f"{each.file}:{each.number}" in wanted.at]
+    else:
+        chosen = chance.sample(everything, min(wanted.sample or len(everything), len(everything)))
     began = time.monotonic()
     count: Counter[str] = Counter()
     for mutant, caught in results(chosen, tests=wanted.tests, processes=wanted.processes):
