@@ -190,7 +190,8 @@ class Pen:
             self.set(replace(found, repeats=False) if found.repeats else found, text)
 
     def set(self, found: Field, text: str) -> None:
-        """What an earlier line wrote stays; repetitions follow it."""
+        """What an earlier line wrote stays; repetitions follow it. What each of several segments says in a field that
+        stands around them (STF-4 of all roles) is said once."""
         if not text or (found.segment == "MSH" and not self.head):
             return
         segment = self._segment(found.segment)
@@ -200,8 +201,11 @@ class Pen:
         elif found.component:
             if not part_of(segment, found):
                 set_part(segment, found, text)
-        elif not whole or found.repeats:
-            set_field(segment, found.number, f"{whole}~{text}" if whole else text)
+        elif not whole:
+            set_field(segment, found.number, text)
+        elif found.repeats:
+            if self.fresh is None or self.fresh is segment or not set(text.split("~")) <= set(whole.split("~")):
+                set_field(segment, found.number, f"{whole}~{text}")
         else:
             set_field(segment, found.number, completed(whole, text))
 

@@ -17,6 +17,9 @@ CASES = {
     "the note of an order is none of its charge": (
         "OMG^O19^OMG_O19", "ORC|NW|P1^HIS", "OBR|1|P1^HIS||B1^生化^L", "NTE|1||空腹", "FT1|1|||20260312||CG|250^钾^L",
     ),
+    "the kinds of somebody with several roles": (
+        "PMU^B01^PMU_B01", "STF|D012||李^强|D~P", "ORG|1|NK^内科^L", "ORG|2|WK^外科^L",
+    ),
     "an instruction that became a note": (
         "OMG^O19^OMG_O19", "ORC|NW|P1^HIS", "TQ1|1||||||||||空腹", "OBR|1|P1^HIS||B1^生化^L",
     ),
