@@ -58,3 +58,13 @@ def test_the_same_text_in_two_fields_is_one_note() -> None:
 def test_lines_of_one_note_may_repeat() -> None:
     made = into(message("OMG^O19^OMG_O19", "OBR|1|P1^HIS||B1^生化^L", "NTE|1||---", "NTE|2||空腹", "NTE|3||---"))
     assert [each["text"] for each in all_of(made, "ServiceRequest")[0]["note"]] == ["---", "空腹", "---"]
+
+
+@pytest.mark.parametrize("line", ["PR1|1|||阑尾切除术|20260312", "PR1|1||47.01^腹腔镜阑尾切除^I9C|急诊手术|20260312"])
+def test_a_procedure_that_is_described_is_described_again(line: str) -> None:
+    read = hl7v2.decode(message("ADT^A01^ADT_A01", line))
+    made = translated(read)
+    assert made is not None
+    written = back_and_forth(read, made)
+    assert written is not None
+    assert segments(written[0], "PR1")[0][4] == line.split("|")[4]
