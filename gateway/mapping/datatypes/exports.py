@@ -263,7 +263,7 @@ def in_unit_into(raw: str, context: Context, unit: str = "") -> dict[str, Any] |
 
 
 def in_unit_back(value: dict[str, Any], context: Context, unit: str = "") -> str:
-    return quantity_text(value, context) if value.get("code", value.get("unit")) == unit else ""
+    return quantity_text(value, context) if value.get("code", value.get("unit", "")) == unit else ""
 
 
 def listed_pair(found: CodeList) -> Pair:
