@@ -44,6 +44,9 @@ class Piece:
     sender: str = ""  # whom that envelope names
 
 
+OptionalFiles = Annotated[
+    list[str] | None, typer.Argument(metavar="FILE...", help="Files or folders; - is standard input.")
+]
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or folders; - is standard input.")]
 
 
@@ -54,10 +57,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def translate(
-    files: Files,
+    files: OptionalFiles = None,
     member: Annotated[
         str | None, typer.Option("--member", metavar="ID", help="Whose profile applies; else by the message.")
     ] = None,
+    database: Annotated[
+        str, typer.Option("--database", metavar="URL", help="The views of a database (sqlite:///his.db), not files.")
+    ] = "",
     channel: Annotated[
         str, typer.Option("--channel", metavar="ID", help="The member's channel that it comes by; else by the bytes.")
     ] = "",
@@ -92,15 +98,17 @@ def translate(
     from gateway.cli.losses import Losses
     from gateway.cli.rejects import write
 
-    if (xml or batch) and to is not Target.HL7V2:
-        raise typer.BadParameter("--xml and --batch need --to hl7v2")
-    if xml and batch:
-        raise typer.BadParameter("a batch holds messages with separators: --xml or --batch")
+    _check_options(bool(files), bool(database), to, xml=xml, batch=batch)
     failed = 0
     together: list[bytes] = []
     aside: list[tuple[str, Reject]] = []
     losses = Losses(report)
-    for piece in pieces(files):
+    if database:
+        made = stateless.translate_views(database, member=member, config=config)
+        _put(made.output, out, "views.json")
+        _tell("views", made)
+        aside.extend(("views", each) for each in made.rejects)
+    for piece in pieces(files or []):
         for line in piece.notes:
             typer.echo(f"{piece.source}: {line}", err=True)
         try:
@@ -127,6 +135,15 @@ def translate(
         _put(hl7v2_batch.enclosed(together), out, "batch.hl7")
     if failed:
         raise typer.Exit(1)
+
+
+def _check_options(files: bool, database: bool, to: Target, *, xml: bool, batch: bool) -> None:
+    if files == database:
+        raise typer.BadParameter("files, or the views of a --database: one of them")
+    if (xml or batch) and to is not Target.HL7V2:
+        raise typer.BadParameter("--xml and --batch need --to hl7v2")
+    if xml and batch:
+        raise typer.BadParameter("a batch holds messages with separators: --xml or --batch")
 
 
 def _tell(source: str, made: Translated) -> None:

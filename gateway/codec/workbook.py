@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
-from gateway.codec import workbook_xls, workbook_xlsx
-from gateway.codec.table import SAMPLE, Record, Shape, Table, clean, columns, find_header, shape_of, table_of
-from gateway.codec.workbook_sheet import Range, Sheet
+from gateway.codec.cell import EXACT, shown
+from gateway.codec.table import SAMPLE, Record, Shape, Table, columns, find_header, shape_of, table_of
+from gateway.codec.workbook_sheet import XLS, XLSX, Range, Sheet
 from gateway.errors import Permanent
 
-_EXACT: Final = 10**15  # a spreadsheet keeps 15 digits of a number
 _FOOTER: Final = re.compile(
     r"[合总小共][\s\u3000]*[计页]|(?:制表|打印|导出|统计|填报|审核|负责)[\u4e00-\u9fff]{0,3}[:：]|共\s*\d+\s*[条页行]"
 )
@@ -28,13 +26,15 @@ Merges = Mapping[tuple[int, int], tuple[int, int]]  # each cell of a merged rang
 
 def is_workbook(body: bytes) -> bool:
     """By its first bytes."""
-    return body.startswith((workbook_xlsx.MAGIC, workbook_xls.MAGIC))
+    return body.startswith((XLSX, XLS))
 
 
 def decode(body: bytes, *, header_row: int | None = None) -> list[Table]:
     """A table for each visible sheet that has one. `header_row` (from 1): where the member says that it is. Raises
     Permanent for what is no workbook, has a password, or is larger than the limits."""
-    reader = workbook_xls if body.startswith(workbook_xls.MAGIC) else workbook_xlsx
+    from gateway.codec import workbook_xls, workbook_xlsx  # their libraries take a tenth of a second
+
+    reader = workbook_xls if body.startswith(XLS) else workbook_xlsx
     found = [_table(sheet, header_row) for sheet in reader.sheets(body)]
     tables = [table for table in found if table is not None]
     if not tables:
@@ -50,7 +50,7 @@ def _table(sheet: Sheet, header_row: int | None) -> Table | None:
     """None for a sheet without a table: notes on the query, an empty one."""
     merges = _merges(sheet.merged)
     raw = sheet.rows
-    grid = [[_text(cell) for cell in row] for row in raw]
+    grid = [[shown(cell) for cell in row] for row in raw]
     sample = grid[: max(SAMPLE, header_row or 0)]
     if header_row is None and not find_header(sample):
         return None
@@ -75,51 +75,12 @@ def _merges(ranges: Sequence[Range]) -> Merges:
     }
 
 
-def _text(cell: Any) -> str:
-    """What the cell shows."""
-    match cell:
-        case str():
-            return clean(cell)
-        case bool():
-            return "TRUE" if cell else "FALSE"
-        case int() | float():
-            return _digits(cell)
-        case datetime():
-            return _moment(cell)
-        case date():
-            return cell.isoformat()
-        case time():
-            return cell.isoformat("seconds")
-        case timedelta():
-            return str(cell)
-        case _:
-            return ""
-
-
-def _digits(number: float) -> str:
-    """The digits that a spreadsheet keeps; of a longer whole number they are not all known, and it is not written as if
-    they were."""
-    if number != number or number in (float("inf"), float("-inf")):
-        return ""
-    if abs(number) >= _EXACT:
-        return f"{number:.14E}"
-    return str(int(number)) if number == int(number) else repr(float(number))
-
-
-def _moment(moment: datetime) -> str:
-    """Date and time; whole seconds, which a spreadsheet keeps as fractions of a day."""
-    if moment.microsecond >= 500_000:
-        moment += timedelta(seconds=1)
-    moment = moment.replace(microsecond=0)
-    return moment.date().isoformat() if moment.time() == time() else moment.isoformat(" ")
-
-
 def _rounded(grid: Sequence[Sequence[Any]], shape: Shape) -> Iterator[str]:
     """Columns in which long numbers have lost their last digits."""
     for index, name in enumerate(shape.columns):
         for number, row in enumerate(grid[shape.header_row :], shape.header_row + 1):
             cell = row[index] if index < len(row) else ""
-            if isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) >= _EXACT:
+            if isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) >= EXACT:
                 yield f"column {name}: numbers of more than 15 digits have lost the last ones (first in row {number})"
                 break
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 from gateway.codec.table import COLUMNS_LIMIT, ROWS_LIMIT
 from gateway.errors import Permanent
 
+XLSX: Final = b"PK\x03\x04"  # how the files begin
+XLS: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # a compound file: .xlsx with a password, too
 CELLS_LIMIT: Final = 20_000_000  # of one workbook
 MERGED_LIMIT: Final = 2_000_000  # cells of all merged ranges
 Range = tuple[int, int, int, int]  # first row, first column, last row, last column, from 0

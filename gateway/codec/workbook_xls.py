@@ -11,7 +11,6 @@ import xlrd
 from gateway.codec.workbook_sheet import Range, Sheet, check_merged, check_size, refusal
 from gateway.errors import HutongError
 
-MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # a compound file: .xls, and .xlsx with a password
 SIZE_LIMIT: Final = 256 << 20  # bytes
 _VISIBLE: Final = 0
 

@@ -17,7 +17,6 @@ from openpyxl.utils.cell import range_boundaries
 from gateway.codec.workbook_sheet import MERGED_LIMIT, Range, Sheet, check_merged, check_size, refusal
 from gateway.errors import HutongError
 
-MAGIC: Final = b"PK\x03\x04"
 SIZE_LIMIT: Final = 1 << 30  # bytes when it is unpacked
 MEMBERS_LIMIT: Final = 10_000  # files inside it
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"

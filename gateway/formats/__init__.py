@@ -40,7 +40,10 @@ class Formats:
         code) to be taken as unknown.
 
         Raises Configuration or Permanent, naming place and remedy."""
-        made = _TRANSLATIONS[entry.format](self, entry, channel, self.member(entry.member), hidden)
+        return self.checked(_TRANSLATIONS[entry.format](self, entry, channel, self.member(entry.member), hidden))
+
+    def checked(self, made: Translation) -> Translation:
+        """The same where it is valid FHIR; else without what R4 forbids. Raises Permanent for what cannot be mended."""
         if _valid(made):
             return made
         made = lawful(made)

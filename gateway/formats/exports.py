@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.codec import delimited, workbook, xml_tree
@@ -52,13 +53,29 @@ def translate(
     made = formats.maps.of(member.profile).exports.to_fhir(
         found.parts,
         profile=member.profile,
-        facility=member.facilities[0] if member.facilities else member.id,
+        facility=facility(member),
         control_id=digest(entry),
         when=entry.frame.received_at,
         hidden=hidden,
     )
     rejects = sorted((*found.rejects, *made.rejects), key=lambda each: (each.place, each.row))
     return replace(made, rejects=tuple(rejects), notes=(*found.notes, *made.notes))
+
+
+def translate_tables(
+    formats: Formats, tables: Sequence[Table], member: Member, *, control_id: str, when: datetime
+) -> Translation:
+    """The Bundle of tables that came otherwise than in a file."""
+    found = _of_tables(formats, tables, member.profile.maps)
+    made = formats.maps.of(member.profile).exports.to_fhir(
+        found.parts, profile=member.profile, facility=facility(member), control_id=control_id, when=when
+    )
+    return replace(made, rejects=(*found.rejects, *made.rejects), notes=(*found.notes, *made.notes))
+
+
+def facility(member: Member) -> str:
+    """Whose numbers those of its exports are."""
+    return member.facilities[0] if member.facilities else member.id
 
 
 def digest(entry: Entry) -> str:

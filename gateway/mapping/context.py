@@ -284,6 +284,11 @@ class Context:
             self.made.append((shared, entry, once))
         return entry
 
+    def found(self, resource: Resource) -> Entry | None:
+        """What was made of the same number before."""
+        keyed = _identity(resource)
+        return self.entries.get(bundles.full_url(resource["resourceType"], "|".join(keyed))) if keyed else None
+
     def _another(self, resource: Resource, keyed: tuple[str, str], parting: same_number.Parting) -> tuple[str, str]:
         """What names a resource whose number was said before: the number, where it says the same thing again; else a
         key of the number and of what it is about, the same on each arrival."""

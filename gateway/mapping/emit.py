@@ -141,6 +141,9 @@ class BlockEmitter:
         whole = any(line.link and line.link.type == WHOLE for line in self.block.lines)
         if whole:  # it is completed when all has been made
             exact, stems = (), ()
+        if self.block.found:
+            write.add("return context.found(r)")
+            return
         if exact or stems:
             named = f"{write.object(exact)}, {write.object(stems)}, {self.block.path!r}"
             there = " and ".join(f"{name!r} in r" for name in exact) if not stems else "False"
@@ -221,6 +224,10 @@ class BlockEmitter:
         constants = constants_of(path)
         write.add(f"e = scope.get({link.type!r})")
         write.add(f"if {' and '.join(('e is not None', *(each for each in guard if each != 'True')))}:")
+        if link.element:
+            write.add(f"    followed(r, {path.leaf.name!r}, e, {link.element!r})")
+            self.target.touched.add(path.elements[0].name)
+            return
         if self.block.element and path.leaf.name == "reference" and len(path.elements) == 1:
             write.add(f"    r.update(reference_{'shown' if link.type in runtime.SHOWN else 'to'}(e))")
         elif path.leaf.name == "reference" and path.leaf.type == "string":

@@ -20,7 +20,7 @@ from gateway.mapping.into_fhir import CompiledBlock, Made, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
-from gateway.mapping.syntax import Export
+from gateway.mapping.syntax import Block, Export
 from gateway.mapping.table_writer import TableWriter
 from gateway.mapping.translation import Address, Translation
 from gateway.model import Profile, Reject, Resource
@@ -163,7 +163,7 @@ class Exports:
             profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
             memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
         )  # fmt: skip
-        rejects = [reject for part in parts for reject in self._map(part.name).run(part, context)]
+        rejects = [reject for part in self._ordered(parts) for reject in self._map(part.name).run(part, context)]
         provenance(context, "", when)
         return Translation(
             bundle=transaction(context),
@@ -173,6 +173,22 @@ class Exports:
             words=context.words,
             rejects=tuple(rejects),
         )
+
+    def _ordered(self, parts: Sequence[Part]) -> Iterator[Part]:
+        """What others find comes before them; else as they came."""
+        waiting = list(parts)
+        while waiting:
+            made = [{each.type for each in self._blocks(part) if not each.found} for part in waiting]
+            wanted = [{each.type for each in self._blocks(part) if each.found} for part in waiting]
+            free = (
+                index
+                for index, types in enumerate(wanted)
+                if not any(types & others for at, others in enumerate(made) if at != index)
+            )
+            yield waiting.pop(next(free, 0))
+
+    def _blocks(self, part: Part) -> tuple[Block, ...]:
+        return self.library.exports[part.name].blocks
 
     def _map(self, name: str) -> ExportMap:
         if name not in self._compiled:

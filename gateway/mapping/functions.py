@@ -22,7 +22,7 @@ BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | N
 
 _CALLED = (
     "component", "first", "said", "chosen", "complete", "further", "repeated", "node", "link", "link_each", "refer",
-    "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
+    "followed", "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
 )  # fmt: skip
 _SPACE: dict[str, Any] = {
     **{name: getattr(runtime, name) for name in _CALLED},

@@ -258,6 +258,8 @@ def _option(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"condition": _condition(tree.children[0])}
         case "unless":
             return {"unless": str(tree.children[0])}
+        case "block_found":
+            return {"found": True}
         case _:
             return {"once": True}
 
@@ -321,7 +323,10 @@ def _argument(tree: lark.Tree[Any]) -> Field:
 
 def _link(token: object) -> Link:
     text = str(token)
-    return Link(type=text.lstrip("@"), every=text.startswith("@@"), everywhere=text.startswith("@@@"))
+    type_, _, element = text.lstrip("@").partition(".")
+    if element and text.startswith("@@"):
+        raise Configuration(f"'{text}': of several resources no one element is meant", remedy=f"@{type_}.{element}")
+    return Link(type=type_, every=text.startswith("@@"), everywhere=text.startswith("@@@"), element=element)
 
 
 def _field(tree: lark.Tree[Any]) -> Field:

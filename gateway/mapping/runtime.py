@@ -200,6 +200,13 @@ def refer(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entry: E
     here.setdefault("reference", entry.full_url)
 
 
+def followed(resource: dict[str, Any], name: str, entry: Entry, element: str) -> None:
+    """`subject = @ServiceRequest.subject`: what another resource says there, where nothing is said yet."""
+    said = entry.resource.get(element)
+    if said is not None and name not in resource:
+        resource[name] = _fresh(said)
+
+
 def link_each(
     resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: list[Entry], constants: dict[str, Any]
 ) -> None:

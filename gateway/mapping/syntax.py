@@ -77,6 +77,7 @@ class Link:
     every: bool = False
     everywhere: bool = False
     parts: bool = False
+    element: str = ""  # `= @ServiceRequest.subject`: what stands there, not the resource itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,7 @@ class Block:
     without: tuple[str, ...] = ()  # not in these
     condition: Condition | None = None
     once: bool = False  # created if absent, never changed by this
+    found: bool = False  # only what other records of the file have made, found by its number: nothing is made
     unless: str = ""  # backward-only blocks: not when an Observation of this code is there already
     lines: tuple[Line, ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from gateway.codec.chinese_numbers import birth_date_of
@@ -33,10 +34,11 @@ from gateway.mapping.datatypes.values import (
 
 _MARKS = {
     "↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L",
-    "N": "N", "正常": "N", "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A", "异常": "A",
-    "★": "AA", "*": "A",
+    "N": "N", "M": "N", "正常": "N", "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A",
+    "异常": "A", "★": "AA", "*": "A",
 }  # fmt: skip
 _WRITTEN = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
+_NAMES = re.compile("[;；]")
 _NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史"})
 _NO_DRUG = frozenset({"否认药物过敏史", "无药物过敏史", "否认药物过敏", "无药物过敏"})
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
@@ -339,7 +341,19 @@ def base64_into(raw: str, context: Context) -> str | None:
     return text
 
 
+def diagnosis_into(raw: str, names: str, context: Context, system: str = "") -> dict[str, Any] | None:
+    """A code with a cell of names, of which it is that of the first: `肺炎;高血压病`."""
+    return coded_into(raw, _NAMES.split(names, maxsplit=1)[0], context, system)
+
+
+def others_into(raw: str, context: Context) -> str | None:
+    """The names behind the first."""
+    return "；".join(filter(None, map(clean, _NAMES.split(raw)[1:]))) or None
+
+
 PAIRS = {
+    "diagnosis": Pair(diagnosis_into, coded_back, fields=1, fits=("CodeableConcept",)),
+    "others": Pair(others_into, cell_back, fits=("string", "markdown")),
     "base64": Pair(base64_into, cell_back, fits=("base64Binary",)),
     "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
