@@ -312,12 +312,15 @@ class Processor:
 
 
 def _set_aside(rejects: Sequence[Reject]) -> Configuration | None:
-    """Rows that are not in the Bundle wait for a person; the others flow."""
+    """Rows that are not in the Bundle, or not with all their cells, wait for a person; the others flow."""
     if not rejects:
         return None
+    cells = sum(each.cell for each in rejects)
+    counted = ((len(rejects) - cells, "of its rows were set aside"), (cells, "of its cells were left out"))
+    what = " and ".join(f"{count} {words}" for count, words in counted if count)
     lines = ", ".join(f"{each.place} {each.row}".strip() for each in rejects[:20]) + (" …" if len(rejects) > 20 else "")
     return Configuration(
-        f"{len(rejects)} of its rows were set aside: {'; '.join(dict.fromkeys(each.cause for each in rejects))[:300]}",
+        f"{what}: {'; '.join(dict.fromkeys(each.cause for each in rejects))[:300]}",
         place=f"line {lines}",
         remedy="the other rows are stored; mend the map and replay it, or let the sender mend the rows and send them",
     )

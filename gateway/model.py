@@ -88,13 +88,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """A record of an export that was set aside: where it stands, which cell is the cause, and what is in that."""
+    """A record of an export that was set aside, or a cell of one that was left out: where it stands, and the cause."""
 
     place: str  # the sheet, or the path in a tree; "" in a file with one table
     row: int  # as a spreadsheet counts, from 1; of a tree the number of the node
     column: str  # "" where the whole row is the cause
     cause: str
     value: str  # may be a patient's: for the member's own list, never for logs
+    cell: bool = False  # that cell alone was left out, the rest of the record is in the Bundle
 
 
 class Document(Protocol):

@@ -142,7 +142,7 @@ def _explained(trial: Trial) -> str:
 def _told(reject: Reject) -> str:
     """For people: the place, never the value."""
     place = f"{reject.place} row {reject.row}".strip()
-    return f"{place} was set aside: {reject.cause}"
+    return f"{place}, {reject.column}: {reject.cause}" if reject.cell else f"{place} was set aside: {reject.cause}"
 
 
 def _timed(bundle: Resource) -> Resource:

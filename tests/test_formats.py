@@ -154,6 +154,23 @@ def test_bad_rows_are_set_aside_by_their_line_in_the_file() -> None:
     assert (made.rejects[1].cause, made.rejects[1].column) == ("申请单号 is empty", "申请单号")
 
 
+def test_a_cell_that_is_not_what_its_column_says_is_told_and_the_row_flows() -> None:
+    lines = CSV.decode("gb18030").splitlines()
+    columns = lines[0].split(",")
+    for line, value in ((3, "2026-13-45 07:39:00"), (4, "0000-00-00 00:00:00")):
+        cells = lines[line].split(",")
+        cells[columns.index("接收时间")] = value
+        cells[columns.index("条码号")] = f"B{line}"
+        lines[line] = ",".join(cells)
+    body = "\r\n".join(lines).encode("gb18030")
+    look = formats().look(frame(body), channel("delimited"), TOWN)
+    made = formats().translate(entry(look, body), channel("delimited"))
+    (told,) = made.rejects
+    assert (told.row, told.column, told.value, told.cell) == (4, "接收时间", "2026-13-45 07:39:00", True)
+    whole = formats().translate(entry(look, CSV), channel("delimited"))
+    assert len(made.bundle["entry"]) == len(whole.bundle["entry"]) + 2  # two tubes of their own
+
+
 def test_a_workbook_is_known_by_its_bytes_and_its_sheets_by_their_columns() -> None:
     body = (FIXTURES / "imaging_center_202603.xlsx").read_bytes()
     look = formats().look(frame(body), None, TOWN)

@@ -102,6 +102,7 @@ class Context:
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
         self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
         self.named: set[Any] = set()  # the remembered ones that this message has named already (memory.py)
+        self.unread: list[tuple[str, str, str]] = []  # (column, cell, what it should be) of a record
         self.root: Any = None  # of the tree that the records stand in
         self._scratch: Context | None = None
         self._counts: dict[str, int] = {}
@@ -152,6 +153,11 @@ class Context:
         self.told += 1  # also what was told before: what gives a note is not remembered (memory.py)
         if text not in self.notes:
             self.notes.append(text)
+
+    def unreadable(self, column: str, cell: str, wanted: str) -> None:
+        """A cell that is not what its column says, and is left out."""
+        if cell.strip():
+            self.unread.append((column, cell, wanted))
 
     # ------------------------------------------------------------------------------- identifier systems
 

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.errors import Configuration, HutongError
 from gateway.mapping import envelope, runtime
 from gateway.mapping.context import Context, Entry, transaction
+from gateway.mapping.datatypes.simple import SENTINELS
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import CompiledBlock, Made, compiled_block
@@ -60,10 +61,15 @@ class ExportMap:
         context.root = part.root
         for index, record in enumerate(part.records):
             cause, column = self._record(record, context, known)
+            number = part.numbers[index] if part.numbers else index + 1
             if cause:
-                number = part.numbers[index] if part.numbers else index + 1
                 value = self.cell(record, column) if column else ""
                 yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
+            for name, value, wanted in dict.fromkeys(context.unread):
+                if value.strip()[:10] not in SENTINELS:  # these say that there is none
+                    told = f"no {wanted}; the cell was left out"
+                    yield Reject(place=part.place, row=number, column=name, cause=told, value=value, cell=True)
+            context.unread.clear()
 
     def _record(self, record: Any, context: Context, known: _Known) -> tuple[str, str]:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""

@@ -14,6 +14,10 @@ from gateway.mapping.syntax import Block, Field, Line
 from gateway.mapping.target_code import TargetCode
 
 BREAK = "\\.br\\"
+READ_CLOSELY = frozenset({  # a cell that is none of these is told: nothing is left out in silence
+    "date", "dateTime", "instant", "time", "Quantity", "decimal", "integer", "positiveInt", "unsignedInt",
+})  # fmt: skip
+DERIVED = ("birth",)  # what a cell may tell beside its own meaning
 TEXTS = ("string", "markdown")
 
 
@@ -209,6 +213,9 @@ class LineCode:
             write.add(f"    if {made} is not None:")
             write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
         write.depth -= 1
+        if self.source.source != "segments" and path.leaf.type in READ_CLOSELY and line.datatype not in DERIVED:
+            write.add("else:")
+            write.add(f"    context.unreadable({line.sources[0].name!r}, {value}, {path.leaf.type!r})")
 
     def _beside(self, path: paths.Path, pair: Pair, value: str, made: str, holder: str) -> None:
         """What stands beside a coded primitive (`_status`), by its raw text; a copy where a line adds to it."""
