@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gateway.codec.chinese_numbers import national_id
@@ -24,7 +25,9 @@ _KINDS = {  # CV02.01.101 证件类型: type of HL7 table 0203 ("" where it has 
 _NAMES = {"身份证": _IDENTITY_CARD, "户口簿": "02", "港澳通行证": "06", "台湾通行证": "07"} | {
     name: code for code, (_, name) in _KINDS.items()
 }
+_FORMS = {"06": re.compile(r"[HM]\d{8}(\d{2})?"), "03": re.compile(r"[A-Z]{1,2}\d{7,8}")}
 _SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
+_NONE = frozenset({"无", "没有", "不详", "未知", "未提供", "-", "/", "0"})
 _UNVERIFIED = "证件号码（未核实）"
 
 
@@ -32,7 +35,7 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     """The number of a document with the cell of its kind. Only what passes GB 11643 is a 居民身份证, whatever the
     column is called; a number of which nothing says what it is belongs to the member that wrote it."""
     value, kind = (clean(raw) or "").upper(), clean(kind) or ""
-    if not value:
+    if not value or value in _NONE:
         return None
     kind = _NAMES.get(kind, kind.zfill(2) if kind else _IDENTITY_CARD)
     if kind == _IDENTITY_CARD and (national := national_id(value)):
@@ -53,8 +56,11 @@ def paper_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 
 def card_into(raw: str, context: Context) -> dict[str, Any] | None:
-    """The number alone: a 居民身份证 where it passes as one."""
-    return paper_into(raw, "", context)
+    """The number alone: a 居民身份证 where it passes as one, else what its form says: a permit for Hong Kong and Macao
+    residents begins with H or M, a passport with letters."""
+    text = (clean(raw) or "").upper()
+    kind = next((kind for kind, form in _FORMS.items() if form.fullmatch(text)), "")
+    return paper_into(raw, kind, context)
 
 
 def card_back(value: dict[str, Any], context: Context) -> str:
