@@ -11,15 +11,15 @@
     api/                the web door: FHIR, intake, operations, security
     inbound             bytes → FHIR: receive (write down, then acknowledge), process       ← read first
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
-    formats             bytes → document → Bundle, one row a format
+    formats/            bytes → document → Bundle, one row a format
     worker              the one loop that drains a queue, and the table error → next state
-    transport/          one file a wire: mllp http files memory
+    transport/          one file a wire: mllp http files views memory
     journal/            what came in, what is owed, what was answered, what died; replay
     mapping/            the mapping language: grammar, compilers both ways, data types
     identity/           who is who: match (pure rules), index
     store/              the shared record: transact read search history
     routing/            who asked for it
-    codec/              one file a format, no I/O: charset hl7v2 delimited json
+    codec/              one file a format, no I/O: charset hl7v2 delimited workbook json xml_tree
     fhir/               R4 in plain dictionaries: definitions validate searchparameters bundle reference
     db/                 where rows live: engine (Protocol) sqlite migrations/
     telemetry           counters and log lines; never a body, never a name

@@ -439,19 +439,20 @@ FIXTURES = Path(__file__).parent / "mapping" / "fixtures"
 
 
 @pytest.mark.parametrize(
-    ("file", "member", "leads"),
+    ("file", "member", "lead", "count"),
     [
-        ("lab_shiqiao_20260312.csv", "shiqiao", 19),
-        ("imaging_center_202603.xlsx", "imaging-centre", 36),
-        ("encounters_liuhe_202603.xml", "liuhe", 30),
+        ("lab_shiqiao_20260312.csv", "shiqiao", "DiagnosticReport", 19),
+        ("imaging_center_202603.xlsx", "imaging-centre", "DiagnosticReport", 36),
+        ("encounters_liuhe_202603.xml", "liuhe", "Encounter", 30),
+        ("referral_up.json", "village", "ServiceRequest", 3),
     ],
 )
-def test_the_files_of_the_sample_county(file: str, member: str, leads: int, tmp_path: Path) -> None:
+def test_the_files_of_the_sample_county(file: str, member: str, lead: str, count: int, tmp_path: Path) -> None:
     aside = tmp_path / "aside.tsv"
     done = run("translate", str(FIXTURES / file), "--member", member, "--rejects", str(aside))
     assert done.exit_code == 0, done.output
     types = [each["resource"]["resourceType"] for each in json.loads(done.stdout)["entry"]]
-    assert max(types.count("DiagnosticReport"), types.count("Encounter") * (member == "liuhe")) == leads
+    assert types.count(lead) == count
     assert aside.read_text(encoding="utf-8").splitlines() == ["sheet-or-path\trow\tcolumn\tcause\tvalue"]
 
 

@@ -1,8 +1,8 @@
 """XML documents of partners (not HL7 v2.xml, not FHIR) → trees: rows, nested records, records inside a SOAP message.
 
 An element with text alone is its text; any other is an object: attributes as `@NAME`, elements by their local name (a
-list where one repeats), text beside them as `#text`. Text that is XML itself, as SOAP calls carry it, is read like an
-element. Safe: no DOCTYPE, so no entities; bounded in depth and number.
+list where one repeats), text beside them as `#text`. The text of a SOAP message that is XML itself, and any that says
+so (`<?xml`), is read like an element. Safe: no DOCTYPE, so no entities; bounded in depth and number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from gateway.errors import Permanent
 
 _DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*?\?>")
 _DECLARED: Final = re.compile(rb"""\A[\s\xef\xbb\xbf]*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_INNER: Final = re.compile(r"\s*<(?:\?xml|[A-Za-z_\u4e00-\u9fff])")
+_DOCTYPE: Final = re.compile(r"\A\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*<!DOCTYPE", re.DOTALL)
+_INNER: Final = re.compile(r"<[A-Za-z_\u4e00-\u9fff]")
 _INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
 
 
@@ -37,10 +38,11 @@ def decode(body: bytes, charset: str = "") -> Tree:
 
 
 class _Count:
-    """How many nodes have been read."""
+    """How many nodes have been read; `carries`: texts of a SOAP message may be documents."""
 
     def __init__(self) -> None:
         self.nodes = 0
+        self.carries = False
 
     def one(self, depth: int) -> None:
         self.nodes += 1
@@ -55,7 +57,7 @@ def _refuse(cause: str) -> NoReturn:
 
 
 def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+    if _DOCTYPE.match(text):
         _refuse("it has a DOCTYPE")
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, encoding="utf-8"
@@ -65,6 +67,7 @@ def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         _refuse(f"not well-formed at line {line}, column {column}")
+    count.carries = inside == 0 and _name(root) == "Envelope"
     return {_name(root): _node(root, count, 0, inside)}
 
 
@@ -99,8 +102,9 @@ def _add(made: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _inner(text: str, count: _Count, inside: int) -> Any:
-    """Text, or the document that it is."""
-    if inside >= _INSIDE or not text.endswith(">") or not _INNER.match(text):
+    """Text, or the document that it is; a report may be written with marks like <p>, and stays what it is."""
+    document = text.startswith("<?xml") or (count.carries and _INNER.match(text) is not None)
+    if inside >= _INSIDE or not text.endswith(">") or not document:
         return text
     try:
         return _read(text, count, inside + 1)

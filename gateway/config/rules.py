@@ -22,6 +22,7 @@ from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files"})
 FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir"})
+WRITTEN = FORMATS - {"workbook", "xml"}  # that a subscription may ask for
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(
     {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
@@ -241,7 +242,7 @@ def _folder(folder: str, note: Note, at: str) -> bool:
 def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> None:
     _identifier("subscription id", subscription.id, note, claims)
     _one_of(subscription.transport, TRANSPORTS, "transport", note, "transport")
-    _one_of(subscription.format, FORMATS, "format", note, "format")
+    _one_of(subscription.format, WRITTEN, "format", note, "format")
     _one_of(subscription.only, ONLY, "rule", note, "only")
     _criteria(subscription, note)
     address = _ADDRESSES.get(subscription.transport)

@@ -16,11 +16,12 @@
     written_plans   functions for what is often written    written_shapes   which resources look alike
     written_together  coded elements, remembered    written_fields  where texts go
     written_message  which resource goes where
+    exports         tables and trees ↔ Bundles     columns         the names that stand in them
     message_writer  resources → segments           table_writer    resources → rows
     pen             a block's lines → segments     segments        a segment's fields, filled
     wording         values as they were written    origins         the field an element stood in
     sent_fields     fields that are read in parts  kept_head       what the head of a message said
-    choice          which message a Bundle becomes    leads    what it is about
+    choice          which message a Bundle becomes    translation     what comes of a document
     context     what one translation knows         datatypes/      pairs: v2 data type ↔ FHIR data type
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples

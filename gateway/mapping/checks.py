@@ -159,6 +159,10 @@ def _line(library: Library, block: Block, line: Line, made: set[str]) -> None:
             raise Configuration(f"{line.place}: everything of a message is @@@{WHOLE}")
         if line.link.type not in made and line.link.type != WHOLE:
             raise Configuration(f"{line.place}: no block makes a {line.link.type}{nearest(line.link.type, made)}")
+        there = definitions.children(line.link.type) if line.link.element else {}
+        if line.link.element and line.link.element not in there:
+            told = f"{line.link.type} has no {line.link.element}{nearest(line.link.element, there)}"
+            raise Configuration(f"{line.place}: {told}")
     elif line.constant and not line.into:
         return  # a text that is only written
     elif line.constant:
@@ -173,6 +177,9 @@ def _pair(library: Library, line: Line, path: paths.Path) -> None:
     names = [*load(), *codetables.BUILT]
     if line.datatype and line.datatype not in names:
         raise Configuration(f"{line.place}: no data type is called {line.datatype}{nearest(line.datatype, names)}")
+    found = load().get(line.datatype)
+    if found and len(line.arguments) < found.fields:
+        raise Configuration(f"{line.place}: {line.datatype} reads further fields: {line.datatype}(…)")
     if line.into and line.datatype in _RAW and not line.codes and (known := definitions.resolve(path.text).codes):
         remedy = f"give it a table: | NAME, with {' '.join(sorted(known)[:12])}"
         raise Configuration(f"{line.place}: {path.text} takes the codes of R4 only; {remedy}")

@@ -38,6 +38,8 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         case "" | "code" if table:
             _check_codes(line, path, table)
             return codes.code_pair(line.codes, into, back)
+        case "code":
+            raise Configuration(f"{line.place}: code reads through a table", remedy="': code | TABLE'")
         case "":
             if path.leaf.type not in _BY_TYPE:
                 raise Configuration(

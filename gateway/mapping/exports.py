@@ -60,12 +60,15 @@ class ExportMap:
         known: _Known = {}
         context.root = part.root
         for index, record in enumerate(part.records):
+            before = len(context.entries), len(known)
             cause, column = self._record(record, context, known)
             number = part.numbers[index] if part.numbers else index + 1
             if cause:
+                _forget(context.entries, before[0])  # all of it or nothing
+                _forget(known, before[1])
                 value = self.cell(record, column) if column else ""
                 yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
-            for name, value, wanted in dict.fromkeys(context.unread):
+            for name, value, wanted in () if cause else dict.fromkeys(context.unread):
                 if value.strip()[:10] not in SENTINELS:  # these say that there is none
                     told = f"no {wanted}; the cell was left out"
                     yield Reject(place=part.place, row=number, column=name, cause=told, value=value, cell=True)
@@ -115,6 +118,12 @@ class ExportMap:
         return known[key]
 
 
+def _forget(made: dict[Any, Any], count: int) -> None:
+    """What came behind the first ones."""
+    while len(made) > count:
+        made.popitem()
+
+
 class Exports:
     """All export maps of a library."""
 
@@ -127,32 +136,27 @@ class Exports:
     def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = ()) -> str:
         """The export map for a table: the one that is named, else the most specific whose columns are all there. Raises
         Configuration where there is none."""
-        return self._fitting(TABLE, set(columns), wanted)
+        there = set(columns)
+        return self._fitting((each for each in self._of(TABLE) if set(each.columns) <= there), wanted).name
 
     def of_tree(self, root: Any, *, wanted: Iterable[str] = ()) -> Part:
         """The nodes of a tree and their export map, recognised by the names in the first of them."""
-        columns: set[str] = set()
-        for export in self.library.exports.values():
-            if export.format == TREE:
-                first = next(iter(_records(export, root)), None)
-                columns |= set(first) if isinstance(first, dict) else set()
-        name = self._fitting(TREE, columns, wanted)
-        export = self.library.exports[name]
-        return Part(name=name, records=_records(export, root), place=export.each, root=root)
+        found = self._fitting((each for each in self._of(TREE) if _is_of(root, each)), wanted)
+        return Part(name=found.name, records=_records(found, root), place=found.each, root=root)
 
-    def _fitting(self, format: str, there: set[str], wanted: Iterable[str]) -> str:
+    def _of(self, format: str) -> Iterator[Export]:
+        return (each for each in self.library.exports.values() if each.format == format)
+
+    def _fitting(self, found: Iterable[Export], wanted: Iterable[str]) -> Export:
+        """The one that is named, else the one that asks for the most."""
         names = [name for name in wanted if name in self.library.exports]
-        fitting = [
-            export
-            for export in self.library.exports.values()
-            if export.format == format and set(export.columns) <= there and (not names or export.name in names)
-        ]
+        fitting = [export for export in found if not names or export.name in names]
         if not fitting:
             raise Configuration(
                 "no map knows a file with these columns", place="header row", code="200",
                 remedy="it is kept; write an export map for it (mappings/README.md) and replay it",
             )  # fmt: skip
-        return max(fitting, key=lambda export: len(export.columns)).name
+        return max(fitting, key=lambda export: len(export.columns))
 
     def to_fhir(
         self,
@@ -214,6 +218,11 @@ class Exports:
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
         return export.order or export.columns, rows
+
+
+def _is_of(root: Any, export: Export) -> bool:
+    first = next(iter(_records(export, root)), None)
+    return isinstance(first, dict) and set(export.columns) <= set(first)
 
 
 def _records(export: Export, root: Any) -> list[Any]:

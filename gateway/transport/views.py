@@ -5,6 +5,7 @@ What a member shows is a view for the purpose; where there are none, its tables 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy
@@ -62,4 +63,7 @@ def _table(connection: Connection, name: str) -> Table:
 
 
 def _cell(value: Any) -> str:
+    """A database keeps what a spreadsheet rounds: all digits of a whole number, the clock of a midnight."""
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else shown(value)

@@ -100,6 +100,19 @@ def test_a_mistake_in_a_line(tmp_path: Path, text: str, said: str) -> None:
             "own.map:1: no block makes the Patient that the export is for",
         ),
         (
+            "export e table for Patient\n  columns 号\nrow => Patient\n  号 -> identifier* : paper",
+            "own.map:4: paper reads further fields: paper(…)",
+        ),
+        (
+            "export e table for Patient\n  columns 号\nrow => Patient\n  号 -> language : code",
+            "own.map:4: code reads through a table",
+        ),
+        (
+            "export e table for Patient\n  columns 号\nrow => Patient\n  号 -> id : cell\n"
+            "row => Encounter\n  . -> subject = @Patient.subjekt",
+            "own.map:6: Patient has no subjekt",
+        ),
+        (
             "export e table for Patient\n  columns 姓名\n  order 姓名 病人ID\nrow => Patient\n  病人IDs -> id",
             "own.map:5: the export has no column 病人IDs; did you mean 病人ID?",
         ),

@@ -1,0 +1,74 @@
+"""Records of exports: all of one or nothing, and each tree by the map of its own nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import Configuration, Permanent
+from gateway.mapping import exports
+from gateway.mapping.exports import Part
+from gateway.mapping.maps import Maps, load
+from tests.mapping.house import SHANGHAI, WHEN, maps
+
+MAP = """\
+export {name} tree for Patient
+  each {each}
+  columns 编号 姓名
+row => Patient
+  编号 -> identifier* : own(PI,PI)
+  姓名 -> name*.text
+row => Observation key @Patient
+  结果 -> valueString
+  .    -> code    = "{name}"
+  .    -> status  = final
+  .    -> subject = @Patient
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Maps:
+    for name, each in (("village", "村/人"), ("town", "镇/人")):
+        (tmp_path / f"{name}.map").write_text(MAP.format(name=name, each=each), encoding="utf-8")
+    return load([tmp_path])
+
+
+def test_a_tree_is_known_by_its_own_nodes(own: Maps) -> None:
+    person = {"编号": "1", "姓名": "张伟"}
+    assert own.exports.of_tree({"镇": {"人": [person]}}).name == "town"
+    assert own.exports.of_tree({"村": {"人": person}}).records == [person]
+    with pytest.raises(Configuration):
+        own.exports.of_tree({"村": {"人": {"编号": "1"}}})
+
+
+def test_a_record_that_fails_leaves_nothing(own: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = exports.ExportMap._made
+
+    def failing(self: Any, compiled: Any, row: Any, *rest: Any) -> Any:
+        if row["编号"] == "2" and compiled.block.type == "Observation":
+            raise Permanent("cannot be understood", place="row")
+        return record(self, compiled, row, *rest)
+
+    monkeypatch.setattr(exports.ExportMap, "_made", failing)
+    people = [{"编号": number, "姓名": "张伟", "结果": "好"} for number in ("1", "2", "3")]
+    made = own.exports.to_fhir(
+        [Part(name="town", records=people)], profile=SHANGHAI, facility="T", control_id="F", when=WHEN
+    )
+    assert [(each.row, each.cause, each.cell) for each in made.rejects] == [(2, "cannot be understood", False)]
+    numbers = [
+        each["resource"]["identifier"][0]["value"]
+        for each in made.bundle["entry"]
+        if each["resource"]["resourceType"] == "Patient"
+    ]
+    assert numbers == ["1", "3"]
+
+
+def test_what_is_found_comes_before_what_asks_for_it() -> None:
+    visit = {"就诊流水号": "V1", "病人ID": "P1", "姓名": "张伟", "就诊类别": "0", "就诊时间": "2026031208:00:00"}
+    order = {"申请单号": "O1", "就诊流水号": "V1", "项目代码": "01", "项目名称": "血常规", "状态": "1"}
+    parts = [Part(name="his-orders", records=[order]), Part(name="his-visits", records=[visit])]
+    made = maps().exports.to_fhir(parts, profile=SHANGHAI, facility="H", control_id="F", when=WHEN)
+    found = {each["resource"]["resourceType"]: each["resource"] for each in made.bundle["entry"]}
+    assert found["ServiceRequest"]["subject"] == found["Encounter"]["subject"]
