@@ -95,9 +95,14 @@ def translate_views(url: str, *, member: str | None, config: Path | None) -> Tra
     owner = _owner(formats, member)
     if owner is None:
         raise Configuration("a view does not say whose it is", place="--database", remedy="name its --member")
-    tables = views.read(url)
-    told = "\n".join(f"{table.sheet} {'|'.join(row.values())}" for table in tables for row in table.rows)
-    control_id = hashlib.sha256(told.encode()).hexdigest()[:32]
+    tables = list(views.read(url))
+    if not tables:
+        raise Configuration("there is no view and no table", place="--database", remedy="check its name and the rights")
+    told = hashlib.sha256()
+    for table in tables:
+        for row in table.rows:
+            told.update(f"{table.sheet} {'|'.join(row.values())}\n".encode("utf-8", "surrogatepass"))
+    control_id = told.hexdigest()[:32]
     made = formats.checked(translate_tables(formats, tables, owner, control_id=control_id, when=NEVER))
     return _answer(made)
 

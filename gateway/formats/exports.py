@@ -20,6 +20,8 @@ from gateway.model import Channel, Entry, Frame, Member, Reject
 if TYPE_CHECKING:
     from gateway.formats import Formats
 
+FOLDED = frozenset({"view"})  # tables whose columns have no case: PostgreSQL says 病人id, Oracle JZLSH
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Export:
@@ -104,17 +106,26 @@ def _of_tables(formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...
     for table in tables:
         told = f"{table.sheet}: " if table.sheet else ""
         try:
-            name = formats.maps.exports.of_columns(table.columns, wanted=wanted)
+            name = formats.maps.exports.of_columns(table.columns, wanted=wanted, folded=table.kind in FOLDED)
         except Configuration as error:
             unknown.append(error)
             notes.append(f"{told}no map knows a sheet with these columns; it was left out")
             continue
-        parts.append(Part(name=name, records=table.rows, numbers=table.numbers, place=table.sheet))
+        rows = table.rows if table.kind not in FOLDED else _spelt(formats, name, table)
+        parts.append(Part(name=name, records=rows, numbers=table.numbers, place=table.sheet))
         notes.extend(f"{told}{note}" for note in table.notes)
         rejects.extend(_ragged(table))
     if not parts:
         raise unknown[0]
     return _Export(parts=parts, charset=tables[0].charset, notes=tuple(notes), rejects=tuple(rejects))
+
+
+def _spelt(formats: Formats, name: str, table: Table) -> list[dict[str, str]]:
+    """The rows by the names of the map, however the database spells its columns."""
+    names = formats.maps.exports.spelling(name, table.columns)
+    if not any(names[each] != each for each in table.columns):
+        return table.rows
+    return [{names[column]: cell for column, cell in row.items()} for row in table.rows]
 
 
 def _ragged(table: Table) -> Iterator[Reject]:

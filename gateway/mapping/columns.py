@@ -1,10 +1,15 @@
-"""The names that stand in an export: a word of three capital letters is a column there (GMS), and no HL7 segment."""
+"""The names that stand in an export: a word of three capital letters is a column there (GMS), and no HL7 segment.
+
+Databases have no case in the names of columns: PostgreSQL makes 病人id of 病人ID, Oracle JZLSH of jzlsh.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from gateway.mapping.syntax import Block, Condition, Field, KeyPart, KeyValue, KeyWord, Line
+from gateway.mapping.syntax import Block, Condition, Export, Field, KeyPart, KeyValue, KeyWord, Line
 
 
 def of_export(block: Block) -> Block:
@@ -40,3 +45,43 @@ def _condition(condition: Condition | None) -> Condition | None:
 
 def _field(found: Field) -> Field:
     return Field(name=found.segment) if found.segment and not found.number else found
+
+
+def folded(columns: Iterable[str]) -> tuple[str, ...]:
+    """The names without case."""
+    return tuple(each.casefold() for each in columns)
+
+
+def spelling(columns: Sequence[str], known: frozenset[str]) -> dict[str, str]:
+    """Each of `columns` → the name among `known` that differs in case alone, where there is one and no other column
+    claims it; else as it stands."""
+    doubled = Counter(folded(known)) + Counter(folded(columns))
+    by_fold = {name.casefold(): name for name in known if doubled[name.casefold()] == 2}
+    return {each: each if each in known else by_fold.get(each.casefold(), each) for each in columns}
+
+
+def names(export: Export) -> frozenset[str]:
+    """Every column that an export map reads or writes."""
+    return frozenset((*export.columns, *export.order, *(name for block in export.blocks for name in _of_block(block))))
+
+
+def _of_block(block: Block) -> Iterator[str]:
+    yield from block.rows_by or ()
+    for part in block.key:
+        if isinstance(part, KeyValue):
+            yield part.field.name
+        elif not isinstance(part, KeyWord):
+            yield from (each.name for each in part if isinstance(each, Field))
+    yield from _of_condition(block.condition)
+    for line in block.lines:
+        yield from (each.name for each in (*line.sources, *line.arguments) if each.name)
+        yield from _of_condition(line.condition)
+
+
+def _of_condition(condition: Condition | None) -> Iterator[str]:
+    if condition is None:
+        return
+    if condition.field is not None and condition.field.name:
+        yield condition.field.name
+    for part in condition.parts:
+        yield from _of_condition(part)

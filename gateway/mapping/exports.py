@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from gateway.errors import Configuration, HutongError
+from gateway.mapping import columns as columns_of
 from gateway.mapping import envelope, runtime
 from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.simple import SENTINELS
@@ -133,11 +134,16 @@ class Exports:
         self._memory = memory
         self._compiled: dict[str, ExportMap] = {}
 
-    def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = ()) -> str:
+    def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = (), folded: bool = False) -> str:
         """The export map for a table: the one that is named, else the most specific whose columns are all there. Raises
-        Configuration where there is none."""
-        there = set(columns)
-        return self._fitting((each for each in self._of(TABLE) if set(each.columns) <= there), wanted).name
+        Configuration where there is none. `folded`: capital and small letters are the same, as in databases."""
+        there = set(columns_of.folded(columns)) if folded else set(columns)
+        fold = columns_of.folded if folded else tuple
+        return self._fitting((each for each in self._of(TABLE) if set(fold(each.columns)) <= there), wanted).name
+
+    def spelling(self, name: str, columns: Sequence[str]) -> dict[str, str]:
+        """Each column → as the map writes it. A name that the map has, and one that could be two of them, stays."""
+        return columns_of.spelling(columns, columns_of.names(self.library.exports[name]))
 
     def of_tree(self, root: Any, *, wanted: Iterable[str] = ()) -> Part:
         """The nodes of a tree and their export map, recognised by the names in the first of them."""

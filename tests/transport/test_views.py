@@ -1,31 +1,40 @@
-"""The views of the invented county hospital's database, read and understood; and databases that cannot be read."""
+"""The views of the invented county hospital in SQLite, PostgreSQL and MariaDB; databases that cannot be read."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
+from conformance import databases
 from gateway.errors import Configuration, Transient
 from gateway.model import Resource
 from gateway.stateless import translate_views
-from gateway.transport import views
+from gateway.transport import database, views
+from tests.transport.county import EXPECTED, load
 
-FIXTURES = Path(__file__).parent.parent / "mapping" / "fixtures"
-EXPECTED: dict[str, Any] = json.loads((FIXTURES / "his_view.expected.json").read_text(encoding="utf-8"))
+SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in databases.KINDS]
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("his") / "his.db"
-    connection = sqlite3.connect(path)
-    connection.executescript((FIXTURES / "his_view.sql").read_text(encoding="utf-8"))
-    connection.close()
-    return f"sqlite:///{path}"
+@pytest.fixture(scope="module", params=["sqlite", *SERVERS])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("his") / "his.db"
+        path.touch()
+        load(f"sqlite:///{path}")
+        yield f"sqlite:///{path}"
+        return
+    try:
+        with databases.KINDS[request.param]() as server:
+            load(server.url)
+            yield server.url
+    except databases.Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,8 @@ def code_of(value: dict[str, Any]) -> str:
 
 
 def test_views_are_read_whole(url: str) -> None:
-    assert {table.sheet: len(table.rows) for table in views.read(url)} == EXPECTED["view_rows"]
+    there = {table.sheet.upper(): len(table.rows) for table in views.read(url)}
+    assert there == {name.upper(): count for name, count in EXPECTED["view_rows"].items()}
 
 
 def test_all_resources_are_there(made: dict[str, Resource]) -> None:
@@ -129,16 +139,89 @@ def test_every_result(made: dict[str, Resource]) -> None:
         assert told == [wanted["interpretation"]], (wanted, found)
 
 
-def test_nothing_is_written(url: str) -> None:
-    before = Path(url.removeprefix("sqlite:///")).read_bytes()
-    views.read(url)
-    assert Path(url.removeprefix("sqlite:///")).read_bytes() == before
+def test_nothing_can_be_written(url: str) -> None:
+    engine = database.engine(url)
+    name = "HIS_SQD" if "mariadb" in url else "his_sqd"
+    with engine.connect() as connection, pytest.raises(sqlalchemy.exc.DBAPIError):
+        connection.exec_driver_sql(f"DELETE FROM {name}")
+    assert sum(len(table.rows) for table in views.read(url)) == sum(EXPECTED["view_rows"].values())
 
 
-def test_an_address_that_is_none_and_a_database_that_is_not_there() -> None:
+def test_what_is_not_there_and_what_is_refused_is_told_without_a_secret(url: str) -> None:
+    engine = database.engine(url)
+    with pytest.raises(Configuration, match="no such view, table or database") as missing:  # noqa: SIM117
+        with database.connected(engine, "V_费用") as connection:
+            connection.exec_driver_sql("SELECT * FROM V_fees")
+    assert missing.value.place == "V_费用"
+    with pytest.raises(Configuration, match="a column is not there"), database.connected(engine) as connection:
+        connection.exec_driver_sql("SELECT absent FROM HIS_SQD")
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_database_that_is_away_and_a_user_that_is_refused(kind: str) -> None:
+    try:
+        with databases.KINDS[kind]() as server:
+            address = sqlalchemy.make_url(server.url)
+            if kind == "mariadb":  # PostgreSQL trusts everybody here
+                wrong = address.set(username="nobody", password="geheim").render_as_string(hide_password=False)
+                with pytest.raises(Configuration, match="the user or the password is refused") as refused:
+                    list(views.read(wrong))
+                assert "geheim" not in str(refused.value)
+            absent = address.set(database="absent").render_as_string(hide_password=False)
+            with pytest.raises((Configuration, Transient)):
+                list(views.read(absent))
+            server.stop()
+            with pytest.raises(Transient) as away:
+                list(views.read(server.url))
+            assert "127.0.0.1" not in str(away.value)
+    except databases.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+def test_an_address_that_is_none_and_a_database_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Configuration) as raised:
-        views.read("nothing at all: secret")
+        list(views.read("nothing at all: secret"))
     assert "secret" not in str(raised.value)
     with pytest.raises(Transient) as unreached:
-        views.read("sqlite:////no/such/folder/secret.db")
+        list(views.read("sqlite:////no/such/folder/secret.db"))
     assert "secret" not in str(unreached.value)
+    with pytest.raises(Transient):
+        list(views.read(f"sqlite:///{tmp_path}/none.db"))
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_an_address_stands_in_the_environment_or_in_a_file(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Configuration, match="COUNTY_VIEWS is not set"):
+        list(views.read("env:COUNTY_VIEWS"))
+    monkeypatch.setenv("COUNTY_VIEWS", url)
+    secret = tmp_path / "url"
+    with pytest.raises(Configuration, match="cannot be read"):
+        list(views.read(f"file:{secret}"))
+    secret.write_text(url + "\n", "utf-8")
+    for address in ("env:COUNTY_VIEWS", f"file:{secret}"):
+        assert len(list(views.read(address))) == len(EXPECTED["view_rows"])
+
+
+def test_an_empty_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(Configuration, match="no view and no table"):
+        translate_views(f"sqlite:///{tmp_path}/empty.db", member="county", config=None)
+
+
+@pytest.mark.parametrize(("dialect", "orders"), [
+    ("postgresql", ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET statement_timeout = 30000"]),
+    ("mysql", ["SET SESSION TRANSACTION READ ONLY", "SET SESSION max_execution_time = 30000"]),
+    ("mssql", ["SET LOCK_TIMEOUT 30000"]),
+    ("oracle", []),
+    ("sqlite", ["PRAGMA query_only = ON"]),
+])  # fmt: skip
+def test_a_session_for_reading_begins_with(dialect: str, orders: list[str]) -> None:
+    assert database.session(dialect, mariadb=False, reading=True, seconds=30) == orders
+    assert not any("READ ONLY" in each for each in database.session(dialect, mariadb=True, reading=False, seconds=30))
+
+
+@pytest.mark.parametrize("name", ["postgresql+psycopg", "mysql+pymysql", "mssql+pymssql", "oracle+oracledb"])
+def test_every_driver_gives_up_in_time(name: str) -> None:
+    assert database.connect_arguments(sqlalchemy.make_url(f"{name}://h/d"), 30)
