@@ -123,6 +123,19 @@ class Concept(Settings, frozen=True):
     name: str = ""  # how the member itself calls its code
 
 
+class FileForm(Settings, frozen=True):
+    """How files are written for a member, beside the columns of the map and the charset of its profile."""
+
+    separator: str = ","  # delimited
+    quoting: str = "needed"  # delimited: needed | all
+    newline: str = "crlf"  # delimited: crlf | lf
+    titles: tuple[str, ...] = ()  # delimited, workbook: rows above the header
+    sheet: str = ""  # workbook: the name of its sheet
+    rows: str = ""  # xml, json: the path of the rows of a table, such as DATA/ROW ("" = the map's, else ROWS/ROW)
+    times: str = ""  # of moments, such as YYYYMMDDHHmmss ("" = YYYY-MM-DD HH:mm:ss)
+    dates: str = ""  # of days, such as YYYY/MM/DD ("" = YYYY-MM-DD)
+
+
 class Profile(Settings, frozen=True):
     """What differs at one member: one deviation from the shared maps a line. Used reading and writing."""
 
@@ -138,6 +151,7 @@ class Profile(Settings, frozen=True):
     concepts: Mapping[str, Mapping[str, Concept]] = msgspec.field(
         default_factory=dict
     )  # local coding system as in CWE-3 ("" = none written, "*" = any) → local code → standard concept
+    file: FileForm = msgspec.field(default_factory=FileForm)  # of the files that are written to this member
     moves: tuple[str, ...] = ()  # 'PID-2 -> PID-3 if empty': field moves before mapping
     off: tuple[str, ...] = ()  # map rows switched off, as 'PID-14' or 'PID-14 Patient.telecom'
 
@@ -162,7 +176,7 @@ class Subscription(Settings, frozen=True):
     only: str = (
         "all"  # all | placed-here (results of this member's own orders) | known-here (patients with a number here)
     )
-    format: str = "fhir"  # hl7v2 | fhir | delimited | json
+    format: str = "fhir"  # hl7v2 | fhir | delimited | workbook | xml | json
     message: str = (
         ""  # hl7v2: the structure, such as ORU_R01 or ADT_A01; exports: the map's name; fhir: bundle | resource
     )

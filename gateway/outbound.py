@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.codec import delimited
-from gateway.codec.charset import codec_of
 from gateway.db.engine import Engine, Reader
 from gateway.errors import Configuration
 from gateway.fhir import bundle as bundles
 from gateway.fhir import json, reference
+from gateway.formats import files
 from gateway.mapping.context import KEY
 from gateway.mapping.maps import Address, Maps
 from gateway.model import Change, Community, Delivery, Member, Receipt, Resource, Subscription
@@ -118,13 +117,11 @@ _STRUCTURES = {
 }
 
 
-def _delimited(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
+def _file(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     to = self.address(delivery, at)
-    maps = self.maps.of(to.profile)
-    columns, rows = maps.exports.from_fhir(
-        resources, [delivery.change.reference], name=self.subscription.message, to=to
-    )
-    return delimited.encode(columns, rows, charset=codec_of(to.profile.charset) or "utf-8")
+    exports = self.maps.of(to.profile).exports
+    written = exports.from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
+    return files.encode(written, self.subscription.format, to.profile)
 
 
 def _fhir(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
@@ -156,4 +153,4 @@ def _request(resource: Resource) -> dict[str, str]:
     return {"method": "PUT", "url": f"{type_}/{resource['id']}"}
 
 
-_FORMATS = {"hl7v2": _hl7v2, "delimited": _delimited, "fhir": _fhir}
+_FORMATS = {"hl7v2": _hl7v2, "fhir": _fhir, **dict.fromkeys(files.WRITTEN, _file)}

@@ -228,6 +228,14 @@ SUBSCRIPTION = {
             "needs the name of its",
         ),
         ({"profile": "{time_zone: Mars}"}, "unknown time zone 'Mars'"),
+        (
+            {"transport": "files", "address": "out/a", "format": "workbook", "message": "''"},
+            "needs the name of its map",
+        ),
+        ({"profile": "{file: {separator: ';;'}}"}, "separates nothing"),
+        ({"profile": "{file: {quoting: some}}"}, "unknown quoting 'some'"),
+        ({"profile": "{file: {times: 'HH:mm'}}"}, "is no form of times"),
+        ({"profile": "{file: {dates: 'DD.MM.'}}"}, "is no form of dates"),
     ],
 )
 def test_a_mistake_of_one_subscription(tmp_path: Path, change: dict[str, str], expected: str) -> None:

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from conformance.message import Message
-from gateway.codec import hl7v2
+from gateway.codec import hl7v2, workbook, xml_tree
+from gateway.codec import json as json_tree
 from gateway.errors import Configuration, HutongError
 from gateway.fhir import json as fhir_json
 from gateway.fhir import validate
-from gateway.model import Change, Delivery, Member, Resource, Subscription
+from gateway.model import Change, Delivery, FileForm, Member, Resource, Subscription
 from gateway.outbound import Dispatcher, transaction
 from gateway.transport.memory import MemorySender
 from tests import community
@@ -163,6 +164,25 @@ async def test_a_table_in_the_receivers_charset(house: House) -> None:
     assert (cells["姓名"], cells["项目名称"], cells["结果"]) == ("赵六", "钾", "6.80")
 
 
+@pytest.mark.parametrize("form", ["workbook", "xml", "json"])
+async def test_the_same_table_in_every_form(house: House, form: str) -> None:
+    await house.walk(community.result("L1", report="F1", value="6.80"))
+    (delivery,) = owed(house, "county-laboratory")
+    file = FileForm(rows="结果/行", sheet="检验", titles=("检验结果",), times="YYYYMMDDHHmmss")
+    profile = msgspec.structs.replace(line(house, "county-laboratory")[0].profile, charset="GBK", file=file)
+    write = dispatcher(house, "county-laboratory", profile=profile, format=form, message="laboratory-results").write
+    body = write(delivery)
+    assert body == write(delivery)
+    if form == "workbook":
+        (cells,) = workbook.decode(body)[0].rows
+    else:
+        tree = xml_tree.decode(body) if form == "xml" else json_tree.decode(body, "GBK")
+        row = tree.root["结果"]["行"]
+        (cells,) = row if form == "json" else [row]
+    assert (cells["姓名"], cells["项目名称"], cells["结果"]) == ("赵六", "钾", "6.80")
+    assert (len(cells["报告时间"]), cells["报告时间"].isdecimal()) == (14, True)
+
+
 async def test_a_merge_names_both_patients(house: House) -> None:
     merge = (
         "MSH|^~\\&|HIS|COUNTY|HUTONG|sanhe|20260312150000||ADT^A40^ADT_A39|M1|P|2.5.1|||||CHN|UNICODE UTF-8\r"
@@ -183,7 +203,8 @@ async def test_a_merge_names_both_patients(house: House) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": "json"}, "read, not written"),
+        ({"format": "json"}, "no export map is called ORU_R01"),
+        ({"format": "workbook", "message": "ORU_R01"}, "no export map"),
         ({"format": "hl7v2", "message": "ORU_R99"}, "ORU_R99"),
         ({"format": "delimited", "message": "no-such-map"}, "no-such-map"),
     ],

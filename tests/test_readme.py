@@ -251,8 +251,8 @@ def test_the_export_of_the_page_goes_there_and_back(own_maps: Maps) -> None:
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
     leads = [url for url, each in resources.items() if each["resourceType"] == "Observation"]
     to = Address(profile=Profile(), facility="V1", own=frozenset({"V1"}), control_id="1", when=now)
-    columns, rows = own_maps.exports.from_fhir(resources, leads, name=name, to=to)
-    assert ([dict(each) for each in rows], set(columns)) == ([row], set(row))
+    written = own_maps.exports.from_fhir(resources, leads, name=name, to=to)
+    assert ([dict(each) for each in written.rows], set(written.columns)) == ([row], set(row))
 
 
 def test_every_data_type_is_on_the_page() -> None:

@@ -8,9 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Final
+from typing import Final, Literal
 
 from gateway.codec import charset as charsets
+from gateway.codec import held
 from gateway.codec.table import (
     FORMULA,
     PLAIN_NUMBER,
@@ -30,6 +31,9 @@ from gateway.errors import Permanent
 
 CELL_LIMIT: Final = 16 * 1024 * 1024  # characters: a base64 report may stand in a cell
 DELIMITERS: Final = ",\t;|"
+_HARMLESS: Final = re.compile(
+    rf"{PLAIN_NUMBER.pattern}|[+-]{{1,6}}|\+\d{{1,3}}(?:[ -]\d{{2,}})+"
+)  # -1.5, +++, +86 139-0000
 
 csv.field_size_limit(CELL_LIMIT)  # the module's own limit (131,072) is one for the whole process
 
@@ -62,14 +66,32 @@ def encode(
     charset: str = "utf-8",
     delimiter: str = ",",
     newline: str = "\r\n",
+    quoted: bool = False,
+    titles: Sequence[str] = (),
 ) -> bytes:
-    """Bytes of a table with a header; absent cells are empty. A cell that a spreadsheet would run as a formula (it
-    begins with = + - @, tab or CR and is no plain number) gets a leading apostrophe, which `decode` takes away."""
+    """Bytes of a table with a header, below the titles; absent cells are empty; `quoted`: every cell stands in quotes.
+
+    A cell that a spreadsheet would run as a formula (it begins with = + - @, tab or CR) gets a leading apostrophe,
+    which `decode` takes away. Numbers, telephone numbers and `+++` run nothing, and stay as they are. Raises Permanent
+    for characters that the charset lacks."""
     target = io.StringIO(newline="")
-    writer = csv.writer(target, delimiter=delimiter, lineterminator=newline)
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+    writer = csv.writer(target, delimiter=delimiter, lineterminator=newline, quoting=quoting)
+    writer.writerows([_safe(title)] for title in titles)
     writer.writerow([_safe(column) for column in columns])
-    writer.writerows([_safe(row.get(column, "")) for column in columns] for row in rows)
-    return charsets.encode(target.getvalue(), charset)
+    listed = list(rows)
+    writer.writerows([_safe(row.get(column, "")) for column in columns] for row in listed)
+
+    def place(character: str) -> str:
+        places = (
+            (at, name)
+            for at, row in enumerate(listed, len(titles) + 2)
+            for name in columns
+            if character in row.get(name, "")
+        )
+        return next((f"row {at}, {name}" for at, name in places), "header")
+
+    return held.encode(target.getvalue(), charset, place)
 
 
 def sniff_delimiter(text: str) -> str:
@@ -120,4 +142,4 @@ def _newline(text: str) -> str:
 
 
 def _safe(cell: str) -> str:
-    return f"'{cell}" if FORMULA.match(cell) and not PLAIN_NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if FORMULA.match(cell) and not _HARMLESS.fullmatch(cell) else cell

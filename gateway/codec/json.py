@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from gateway.codec import charset as charsets
+from gateway.codec import held
 from gateway.errors import Permanent
 
 DEPTH_LIMIT: Final = 100  # objects and arrays inside each other
@@ -61,10 +62,16 @@ def decode(body: bytes, charset: str = "") -> Tree:
 
 
 def encode(tree: Tree | Any, charset: str = "utf-8") -> bytes:
-    """Compact JSON of a Tree or of what a Tree may hold; int and Decimal are written with their digits. Raises
-    Permanent for other values (float has no exact digits) and for characters that `charset` lacks."""
+    """Compact JSON of a Tree or of what a Tree may hold; int and Decimal are written with their digits. A character
+    that `charset` lacks becomes an escape (`\\u4dae`), which means the same. Raises Permanent for other values (float
+    has no exact digits)."""
     root = tree.root if isinstance(tree, Tree) else tree
-    return charsets.encode("".join(_written(root, 0)), charset)
+    text = "".join(_written(root, 0))
+    return held.encode(held.referred(text, charset, _escape), charset)
+
+
+def _escape(point: int) -> str:
+    return json.dumps(chr(point))[1:-1]
 
 
 def _number(digits: str) -> Number:

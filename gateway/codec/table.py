@@ -18,7 +18,7 @@ ROWS_LIMIT: Final = 1_000_000
 COLUMNS_LIMIT: Final = 2_000
 SAMPLE: Final = 40  # rows looked at to find the header
 PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # full-width signs work in Chinese programs
 _BLANKS: Final = " \t\u3000\xa0\ufeff\x00"
 _QUOTED_TEXT: Final = re.compile(r'="([^"]*)"')
 

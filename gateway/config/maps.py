@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.config.community import Survey
 from gateway.config.page import Mistakes, nearest
-from gateway.config.rules import Note, Source
+from gateway.config.rules import EXPORTED, Note, Source
 from gateway.errors import Configuration
 from gateway.mapping import maps
 from gateway.mapping.datatypes.codes import loinc_valid
@@ -73,7 +73,7 @@ def _check_names(source: Source, note: Note, exports: Mapping[str, object], stru
         at = ("subscriptions", index, "message")
         if subscription.format == "hl7v2":
             _known(subscription.message, structures, "message structure", note, at)
-        elif subscription.format in {"delimited", "json"}:
+        elif subscription.format in EXPORTED:
             _known(subscription.message, exports, "export map", note, at)
 
 

@@ -17,12 +17,12 @@ from gateway import errors
 from gateway.config.codes import Row
 from gateway.config.page import Mistakes, nearest
 from gateway.config.shape import Lines
-from gateway.model import Channel, Member, Profile, Subscription
+from gateway.model import Channel, FileForm, Member, Profile, Subscription
 from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files"})
 FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir"})
-WRITTEN = FORMATS - {"workbook", "xml"}  # that a subscription may ask for
+EXPORTED = frozenset({"delimited", "workbook", "json", "xml"})  # written by an export map
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(
     {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
@@ -36,6 +36,8 @@ SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MESSAGE = re.compile(r"[A-Z][A-Z0-9]{2}(_[A-Z][A-Z0-9]{2})?")
 _MOVE = re.compile(r"([A-Z][A-Z0-9]{2})-[1-9]\d{0,2}\s*->\s*([A-Z][A-Z0-9]{2})-[1-9]\d{0,2}(\s+if empty)?")
+_DATES = ("YYYY", "MM", "DD")
+_TIMES = (*_DATES, "HH", "mm")
 _EVENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
@@ -165,6 +167,7 @@ def check_profile(profile: Profile, note: Note) -> None:
         note(*problem, at=("time_zone",))
     if profile.country and not re.fullmatch("[A-Z]{3}", profile.country):
         note(f"{profile.country!r} is no country", "three capitals as in MSH-17 (ISO 3166): CHN", at=("country",))
+    _file_form(profile.file, note.below("file"))
     for index, move in enumerate(profile.moves):
         found = _MOVE.fullmatch(move.strip())
         if not found or found[1] != found[2]:
@@ -174,6 +177,16 @@ def check_profile(profile: Profile, note: Note) -> None:
             note(
                 f"{system!r} is no identifier system", "write a URI (urn:… or http://…)", at=("authorities", authority)
             )
+
+
+def _file_form(form: FileForm, note: Note) -> None:
+    if len(form.separator) != 1 or form.separator in '"\r\n':
+        note(f"{form.separator!r} separates nothing", "one sign, such as , or ;", at=("separator",))
+    _one_of(form.quoting, frozenset({"needed", "all"}), "quoting", note, "quoting")
+    _one_of(form.newline, frozenset({"crlf", "lf"}), "line end", note, "newline")
+    for name, text, parts in (("times", form.times, _TIMES), ("dates", form.dates, _DATES)):
+        if text and any(text.count(part) != 1 for part in parts):
+            note(f"{text!r} is no form of {name}", f"write {' '.join(parts)} once each, and signs between", at=(name,))
 
 
 def _one_of(value: str, known: frozenset[str], what: str, note: Note, at: str) -> None:
@@ -242,7 +255,7 @@ def _folder(folder: str, note: Note, at: str) -> bool:
 def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> None:
     _identifier("subscription id", subscription.id, note, claims)
     _one_of(subscription.transport, TRANSPORTS, "transport", note, "transport")
-    _one_of(subscription.format, WRITTEN, "format", note, "format")
+    _one_of(subscription.format, FORMATS, "format", note, "format")
     _one_of(subscription.only, ONLY, "rule", note, "only")
     _criteria(subscription, note)
     address = _ADDRESSES.get(subscription.transport)
@@ -282,7 +295,7 @@ def _message(subscription: Subscription, note: Note) -> None:
         note(f"'event' means nothing for {subscription.format}", "remove it", at=("event",))
     if subscription.format == "fhir":
         _one_of(subscription.message, frozenset({"bundle", "resource"}), "message", note, "message")
-    elif subscription.format in {"delimited", "json"} and not subscription.message:
+    elif subscription.format in EXPORTED and not subscription.message:
         note("an export needs the name of its map", "add `message: <map name>`", at=("format",))
 
 

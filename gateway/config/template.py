@@ -89,6 +89,13 @@ subscriptions:
   #   format: fhir
   #   message: bundle
   #   headers: {Authorization: "env:EXAMPLE_TOKEN"}   # 密码只放在环境变量 · secrets stay in the environment
+  # - id: example-tables          # 或 delimited、xml、json · delimited, xml and json as well
+  #   criteria: ["DiagnosticReport?status=final"]
+  #   transport: files
+  #   address: out/example
+  #   format: workbook
+  #   message: laboratory-results # 导出映射的名字 · the name of an export map
+  #   profile: {charset: GBK, file: {titles: [检验结果], times: YYYY/MM/DD HH:mm}}
 """
 
 MAPS = """\

@@ -18,7 +18,7 @@ _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its elem
     "boolean": "yn", "integer": "integer", "positiveInt": "positive", "unsignedInt": "integer",
 }  # fmt: skip
 
-_CELLS = {"text": "cell"}  # the cells of exports know no escape sequences
+_CELLS = {"text": "cell", "date": "day", "dtm": "moment"}  # the cells of exports know no escape sequences
 
 
 def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems: dict[str, str]) -> Pair:

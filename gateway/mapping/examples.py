@@ -126,8 +126,8 @@ def _table_back(made: Translation, body: bytes, maps: Maps) -> bytes:
     lead = maps.library.exports[made.structure].lead
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
     to = Address(profile=PROFILE, facility=FACILITY, control_id="BACK", when=WHEN)
-    columns, rows = maps.exports.from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
-    return delimited.encode(columns, rows, charset=delimited.decode(body).charset)
+    written = maps.exports.from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
+    return delimited.encode(written.columns, written.rows, charset=delimited.decode(body).charset)
 
 
 def _form(body: bytes, maps: Maps) -> Translation:

@@ -25,6 +25,7 @@ from gateway.mapping.provenance import provenance
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.table_writer import TableWriter
 from gateway.mapping.translation import Address, Translation
+from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Reject, Resource
 
 TABLE, TREE = "table", "tree"  # what an export map reads
@@ -213,8 +214,8 @@ class Exports:
 
     def from_fhir(
         self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
-    ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-        """(columns, rows) of an export about the lead resources. Raises Configuration for a name that no export has."""
+    ) -> WrittenFile:
+        """What an export says of the lead resources. Raises Configuration for a name that no export has."""
         export = self.library.exports.get(name)
         if export is None:
             raise Configuration(
@@ -223,7 +224,7 @@ class Exports:
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
-        return export.order or export.columns, rows
+        return WrittenFile(name=name, columns=export.order or export.columns, rows=rows, each=export.each)
 
 
 def _is_of(root: Any, export: Export) -> bool:

@@ -27,7 +27,9 @@ CONTENT_TYPES = {
     "fhir": "application/fhir+json",
     "hl7v2": "x-application/hl7-v2+er7",  # the HL7 over HTTP convention
     "json": "application/json",
-    "delimited": "text/plain",
+    "xml": "application/xml",
+    "delimited": "text/csv",
+    "workbook": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 ANSWER_LIMIT = 64 * 1024  # bytes kept of an answer
 LONGEST_WAIT = 3600.0  # seconds: a Retry-After beyond it is cut
@@ -85,7 +87,7 @@ class HttpSender:
 
     def _all_headers(self, delivery: Delivery) -> dict[str, str]:
         kind = CONTENT_TYPES.get(self._format, "application/octet-stream")
-        if self._charset:
+        if self._charset and self._format != "workbook":
             kind = f"{kind}; charset={self._charset}"
         own = {name: _resolved(value, f"{self._place} header {name}") for name, value in self._headers.items()}
         return {"Content-Type": kind, "Idempotency-Key": delivery.idempotency or f"{delivery.id}", **own}

@@ -488,11 +488,11 @@ def test_the_laboratory_file_comes_back_cell_by_cell(exported: Translation) -> N
     resources = by_reference(exported.bundle)
     leads = [url for url, each in resources.items() if each["resourceType"] == "DiagnosticReport"]
     address = Address(profile=SHANGHAI, facility="SQ", control_id="B1", when=WHEN)
-    columns, rows = maps().exports.from_fhir(resources, leads, name="laboratory-results", to=address)
-    assert list(columns) == list(before[0])
+    written = maps().exports.from_fhir(resources, leads, name="laboratory-results", to=address)
+    assert list(written.columns) == list(before[0])
     lost = Counter()
-    for old, new in zip(before, rows, strict=True):
-        for column in columns:
+    for old, new in zip(before, written.rows, strict=True):
+        for column in written.columns:
             if old[column] != new.get(column, ""):
                 lost[column, old[column], new.get(column, "")] += 1
     assert {column for column, *_ in lost} <= {"年龄"}, lost

@@ -50,6 +50,7 @@ def load() -> dict[str, Pair]:
         identifiers,
         laboratory,
         masters,
+        moments,
         money,
         papers,
         people,
@@ -69,7 +70,7 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
-    more = (papers, phrases, referrals, schedules, places, visits, timing, sites, things, laboratory, headers)
+    more = (moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things, laboratory, headers)
     for module in (*kinds, *more):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:

@@ -20,7 +20,7 @@ from gateway.mapping.datatypes.codes import (
 )
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.people import human_name
-from gateway.mapping.datatypes.simple import clean, fhir_time, one_code
+from gateway.mapping.datatypes.simple import clean, one_code
 from gateway.mapping.datatypes.staff import STAFF
 from gateway.mapping.datatypes.values import (
     INTERPRETATION,
@@ -229,16 +229,6 @@ def titled_back(value: str, context: Context, title: str = "") -> str:
     return value[len(head) :] if value.startswith(head) else ""
 
 
-def moment_back(value: str, context: Context) -> str:
-    """`2026-03-12 07:39:00`, as exports write it, in the receiver's zone."""
-    day, _, rest = value.partition("T")
-    return f"{day} {rest[:8]}" if rest else day
-
-
-def moment_into(raw: str, context: Context) -> str | None:
-    return fhir_time(raw, context.zone)
-
-
 def cell_into(raw: str, context: Context) -> str | None:
     return clean(raw)
 
@@ -372,5 +362,4 @@ PAIRS = {
     "institution": Pair(institution_into, institution_back, fields=1, makes="Organization", fits=("Reference",)),
     "birth": Pair(birth_into, birth_back, fits=("date",)),
     "titled": Pair(titled_into, titled_back, fits=("string", "markdown")),
-    "moment": Pair(moment_into, moment_back, fits=("dateTime",)),
 }
