@@ -13,7 +13,7 @@
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
     formats/            bytes → document → Bundle, one row a format
     worker              the one loop that drains a queue, and the table error → next state
-    transport/          one file a wire: mllp http files views memory
+    transport/          one file a wire: mllp http files sftp views memory
     journal/            what came in, what is owed, what was answered, what died; replay
     mapping/            the mapping language: grammar, compilers both ways, data types
     identity/           who is who: match (pure rules), index

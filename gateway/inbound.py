@@ -33,7 +33,7 @@ from gateway.routing import Context, owner_of, wanted
 from gateway.store import local
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
-from gateway.transport.files import control_id as file_control_id
+from gateway.transport.pickup import control_id as file_control_id
 from gateway.worker import Processed
 
 INLINE = 64 * 1024  # bytes up to which a frame is looked at on the event loop; a larger one goes to a thread
@@ -123,14 +123,14 @@ class Receiver:
             self.metrics.refused(frame.channel, code=look.error.code)
         else:
             self.metrics.accepted(frame.channel, seconds=time.perf_counter() - began)
-        from_folder = channel is not None and channel.transport == "files"
+        from_folder = channel is not None and channel.of_files
         if self.inquiries is not None and not from_folder and self.inquiries.answers(look):
             return await asyncio.to_thread(self.inquiries.answer, frame, look)
         return _answer(self.community, channel, look)
 
     @staticmethod
     def _verdict(frame: Frame, channel: Channel | None, look: Look) -> Verdict:
-        from_folder = channel is not None and channel.transport == "files"
+        from_folder = channel is not None and channel.of_files
         return Verdict(
             member=look.member.id,
             format=look.format,
@@ -148,7 +148,7 @@ def _answer(community: Community, channel: Channel | None, look: Look) -> bytes:
     """The acknowledgement in the sender's own terms."""
     if look.format == "hl7v2":
         return acknowledgement(community, look)
-    if channel is not None and channel.transport == "files":
+    if channel is not None and channel.of_files:
         return str(look.error).encode() if look.error else b""
     if look.error:
         issue = {"severity": "error", "code": "invalid", "diagnostics": str(look.error)}
@@ -159,7 +159,7 @@ def _answer(community: Community, channel: Channel | None, look: Look) -> bytes:
 def _together(answers: list[bytes], channel: Channel | None, batch: hl7v2_batch.Batch) -> bytes:
     """The answer to a batch: for a folder what was refused, by its number; else the acknowledgements as a batch, in
     the order of the messages (HL7 v2.5.1 §2.10.3.3)."""
-    if channel is not None and channel.transport == "files":
+    if channel is not None and channel.of_files:
         refused = [f"#{number}: {text.decode()}" for number, text in enumerate(answers, 1) if text]
         head = f"{len(refused)} of {len(answers)} messages were refused, the others are taken"
         return "\r\n".join([head, *refused, *batch.notes]).encode() if refused else b""

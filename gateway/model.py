@@ -156,16 +156,36 @@ class Profile(Settings, frozen=True):
     off: tuple[str, ...] = ()  # map rows switched off, as 'PID-14' or 'PID-14 Patient.telecom'
 
 
+class Server(Settings, frozen=True):
+    """An SFTP server and our account there. Secrets are named, never written: env:NAME, or file:PATH (relative to the
+    data directory unless absolute)."""
+
+    host: str
+    user: str
+    host_keys: tuple[str, ...]  # the keys it may show, each 'SHA256:…' or 'ssh-ed25519 AAAA…'; two while it changes
+    port: int = 22
+    key: str = ""  # our private key
+    passphrase: str = ""  # of that key
+    password: str = ""
+
+
 class Channel(Settings, frozen=True):
     """One line on which one member sends one format."""
 
     id: str
-    transport: str  # mllp | http | files
+    transport: str  # mllp | http | files | sftp
     format: str  # hl7v2 | delimited | workbook | json | xml | fhir
     listen: str = ""  # mllp: HOST:PORT of its own ("" = the shared MLLP port, the sender is known by MSH-4)
-    folder: str = ""  # files: the drop folder, relative to the data directory unless absolute
-    pattern: str = "*"  # files: which names are taken
+    folder: str = ""  # files: the drop folder, relative to the data directory unless absolute; sftp: on the server
+    pattern: str = "*"  # files, sftp: which names are taken
+    server: Server | None = None  # sftp: where it is, and who we are there
+    leave: bool = False  # sftp: files stay where they are, on a server that lets us only read
     map: str = ""  # export map ("" = found by the columns)
+
+    @property
+    def of_files(self) -> bool:
+        """Whether its frames are files that nobody waits for: they are moved away, not acknowledged."""
+        return self.transport in ("files", "sftp")
 
 
 class Subscription(Settings, frozen=True):
@@ -181,8 +201,9 @@ class Subscription(Settings, frozen=True):
         ""  # hl7v2: the structure, such as ORU_R01 or ADT_A01; exports: the map's name; fhir: bundle | resource
     )
     event: str = ""  # hl7v2: the trigger event when the structure serves several (A01, A08)
-    transport: str = "http"  # mllp | http | files
-    address: str = ""  # mllp HOST:PORT, http URL, files folder
+    transport: str = "http"  # mllp | http | files | sftp
+    address: str = ""  # mllp HOST:PORT, http URL, files folder, sftp folder on the server
+    server: Server | None = None  # sftp: where it is, and who we are there
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)  # http: as "Authorization": "env:NAME"
     profile: Profile | None = None  # deviations of this line from the member's profile
     timeout: float = 30.0  # seconds to wait for an answer

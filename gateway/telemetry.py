@@ -28,6 +28,7 @@ KEYS = (
     | frozenset({"transaction", "type", "id", "version", "state", "attempts", "code", "kind", "format", "charset"})
     | frozenset({"seconds", "milliseconds", "count", "total", "bytes", "depth", "age", "due", "token"})
     | frozenset({"host", "port", "client", "method", "route", "status", "error", "place"})
+    | frozenset({"trouble"})  # cause and remedy of a line that looks into no message: a folder, a server
 )
 TEXT_LIMIT = 120  # characters of one value
 _EVENT = re.compile(r"[a-z][a-z0-9 _.-]{0,59}")
@@ -146,6 +147,10 @@ class Metrics:
         """A frame was answered with AE, AR, CE, CR or an HTTP error."""
         self._families["messages_refused"].labels(channel, code).inc()
 
+    def filed(self, channel: str, outcome: str) -> None:
+        """A file was taken, refused or failed (it is tried again), or a channel's folder could not be read (away)."""
+        self._families["files"].labels(channel, outcome).inc()
+
     def processed(self, state: str, *, seconds: float) -> None:
         """The worker left an entry in this state: done, parked, dead, waiting (to be tried again)."""
         self._families["entries"].labels(state).inc()
@@ -210,6 +215,7 @@ _COUNTERS = (
     ("messages_received", "Frames that arrived", ("channel",)),
     ("messages_accepted", "Frames written down and acknowledged", ("channel",)),
     ("messages_refused", "Frames answered with an error", ("channel", "code")),
+    ("files", "Files picked up, by outcome; away: looks at a folder or server that failed", ("channel", "outcome")),
     ("entries", "Entries worked on, by the state they were left in", ("state",)),
     ("deliveries", "Deliveries tried, by outcome", ("subscription", "outcome")),
     ("requests", "Requests answered by the web door", ("route", "method", "status")),

@@ -66,9 +66,9 @@ def test_what_init_writes_in_comments_is_without_mistakes_too(tmp_path: Path) ->
     config.template(tmp_path)
     path = tmp_path / "members" / "example-township" / "member.yaml"
     lines = path.read_text("utf-8").splitlines()
-    path.write_text("\n".join(re.sub(r"^(\s*)# (?=( *)(- )?[a-zA-Z]+: )", r"\1", line) for line in lines), "utf-8")
+    path.write_text("\n".join(re.sub(r"^(\s*)# (?=( *)(- )?[a-zA-Z_]+: ?)", r"\1", line) for line in lines), "utf-8")
     member = config.load(tmp_path).members["example-township"]
-    assert [channel.id for channel in member.channels] == ["example-hl7", "example-web", "example-files"]
+    assert [channel.id for channel in member.channels] == ["example-hl7", "example-web", "example-files", "example-sftp"]
     assert member.profile.codes["sex"] == {"1": "M", "2": "F"}
     assert [subscription.id for subscription in member.subscriptions] == ["example-results", "example-fhir"]
 
@@ -265,6 +265,90 @@ def test_a_drop_folder_is_nobodys_out_folder(tmp_path: Path) -> None:
         "subscriptions: [{id: y, criteria: [Patient], transport: files, format: json, message: m, address: drop/a/}]\n"
     )
     assert any("folder 'drop/a' is used twice" in line for line in member_mistakes(tmp_path, text))
+
+
+HOST_KEY = "SHA256:" + "A" * 43
+SERVER = {"host": "10.1.2.3", "user": "hutong", "host_keys": f"['{HOST_KEY}']", "password": "env:OURS"}
+
+
+def sftp_channel(folder: str = "/out", **server: str) -> str:
+    inside = ", ".join(f"{name}: {value}" for name, value in {**SERVER, **server}.items() if value)
+    channel = f"id: x, transport: sftp, format: json, folder: {folder}, server: {{{inside}}}"
+    return f"id: a\nname: n\nchannels:\n  - {{{channel}}}\n"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {},
+        {"port": "2222", "key": "file:/etc/hutong/id", "passphrase": "env:PHRASE", "password": ""},
+        {"host_keys": "[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS]"},
+    ],
+)
+def test_an_sftp_line(tmp_path: Path, server: dict[str, str]) -> None:
+    (member,) = config.load(write(tmp_path, a=sftp_channel(**server))).members.values()
+    assert member.channels[0].server is not None
+    assert member.channels[0].of_files
+
+
+@pytest.mark.parametrize(
+    ("server", "cause"),
+    [
+        ({"host": "'a b'"}, "no host name"),
+        ({"port": "0"}, "'port' must be"),
+        ({"host_keys": "[]"}, "anybody could be this server"),
+        ({"host_keys": "[ssh-ed25519 AAAA]"}, "no host key"),
+        (
+            {"host_keys": "[ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS]"},
+            "no host key",
+        ),
+        ({"password": ""}, "nothing proves who we are"),
+        ({"passphrase": "env:P"}, "there is none"),
+        ({"password": "hunter2"}, "the secret of 'password' stands in the file; write `password: env:NAME`"),
+        ({"key": "'-----BEGIN OPENSSH PRIVATE KEY-----'"}, "the secret of 'key' stands in the file"),
+        ({"folder": "/a/../b"}, "must be a plain path"),
+    ],
+)
+def test_mistakes_of_an_sftp_line(tmp_path: Path, server: dict[str, str], cause: str) -> None:
+    (found,) = member_mistakes(tmp_path, sftp_channel(**server))
+    assert found.startswith("4: ")
+    assert cause in found
+    assert "hunter2" not in found
+    assert "BEGIN" not in found
+
+
+def test_words_of_sftp_elsewhere_and_a_line_without_its_server(tmp_path: Path) -> None:
+    channels = [
+        "{id: w, transport: sftp, format: json}",
+        "{id: x, transport: files, format: json, folder: f, leave: true}",
+        f"{{id: y, transport: http, format: json, server: {{host: h, user: u, host_keys: ['{HOST_KEY}']}}}}",
+    ]
+    lines = "".join(f"  - {each}\n" for each in channels)
+    found = member_mistakes(tmp_path, f"id: a\nname: n\nchannels:\n{lines}")
+    assert [line.partition(";")[0] for line in found] == [
+        "4: an SFTP line needs its server",
+        "4: no folder on the server",
+        "5: 'leave' means nothing for files",
+        "6: 'server' means nothing for http",
+    ]
+
+
+def test_one_folder_of_a_server_is_one_channels(tmp_path: Path) -> None:
+    text = sftp_channel()
+    text += text.splitlines()[-1].replace("id: x", "id: y") + "\n"
+    assert any("is used twice" in line for line in member_mistakes(tmp_path, text))
+
+
+def test_a_subscription_by_sftp(tmp_path: Path) -> None:
+    inside = ", ".join(f"{name}: {value}" for name, value in SERVER.items())
+    head = "id: a\nname: n\nsubscriptions:\n"
+    wish = "id: s, criteria: [Patient], transport: sftp, format: fhir"
+    assert config.load(write(tmp_path, a=f"{head}  - {{{wish}, address: /in, server: {{{inside}}}}}\n"))
+    (tmp_path / "b").mkdir()
+    found = member_mistakes(tmp_path / "b", f"{head}  - {{{wish}}}\n")
+    assert [line.partition(";")[0] for line in found] == [
+        "4: an SFTP line needs its server", "4: no folder on the server"
+    ]  # fmt: skip
 
 
 def test_a_file_that_is_not_utf8_or_too_big(tmp_path: Path) -> None:

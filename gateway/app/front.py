@@ -24,6 +24,7 @@ from gateway.store.record import Record
 from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
 from gateway.transport.mllp import MllpListener
+from gateway.transport.pickup import Pickup
 
 
 class Front:
@@ -80,11 +81,17 @@ class Front:
         """Raises Configuration when a port or folder cannot be opened."""
         self.intake.start()
         own = [channel for _, channel in self.rooms.channels.values() if _listens(channel)]
-        for each in (self.mllp, *(listener(channel, self.rooms.data) for channel in own)):
+        for each in (self.mllp, *map(self._listener, own)):
             await each.listen(self.receive)
             self._listeners.append(each)
         await self._open_web_door()
         self.ready = True
+
+    def _listener(self, channel: Channel) -> Listener:
+        made = listener(channel, self.rooms.data)
+        if isinstance(made, Pickup):
+            made.told = lambda outcome: self.rooms.metrics.filed(channel.id, outcome)
+        return made
 
     async def _open_web_door(self) -> None:
         host, port = self._http
@@ -123,7 +130,7 @@ class Front:
 
 def _listens(channel: Channel) -> bool:
     """An http channel is the web door's; an mllp channel without an address of its own uses the shared port."""
-    return channel.transport == "files" or (channel.transport == "mllp" and bool(channel.listen))
+    return channel.of_files or (channel.transport == "mllp" and bool(channel.listen))
 
 
 def _doors(channels: Channels) -> dict[str, Channel]:

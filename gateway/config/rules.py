@@ -14,13 +14,14 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from gateway import errors
+from gateway.config import servers
 from gateway.config.codes import Row
 from gateway.config.page import Mistakes, nearest
 from gateway.config.shape import Lines
 from gateway.model import Channel, FileForm, Member, Profile, Subscription
 from gateway.routing import criteria
 
-TRANSPORTS = frozenset({"mllp", "http", "files"})
+TRANSPORTS = frozenset({"mllp", "http", "files", "sftp"})
 FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir"})
 EXPORTED = frozenset({"delimited", "workbook", "json", "xml"})  # written by an export map
 ONLY = frozenset({"all", "placed-here", "known-here"})
@@ -202,6 +203,7 @@ def _channel(channel: Channel, note: Note, claims: _Claims) -> None:
         note(f"MLLP carries HL7 v2, not {channel.format}", "use `format: hl7v2` or another transport", at=("format",))
     _channel_listen(channel, note, claims)
     _channel_folder(channel, note, claims)
+    servers.check_channel(channel, note, note.below)
     if channel.map and channel.format in {"hl7v2", "fhir"}:
         note(
             f"'map' means nothing for {channel.format}",
@@ -224,7 +226,10 @@ def _channel_listen(channel: Channel, note: Note, claims: _Claims) -> None:
 
 def _channel_folder(channel: Channel, note: Note, claims: _Claims) -> None:
     if channel.transport != "files":
-        if channel.folder:
+        if channel.transport == "sftp" and channel.server:
+            place = f"{channel.server.host}:{channel.server.port} {_written(channel.folder)} {channel.pattern}"
+            claims.take("folder and pattern", place, note, at=("folder",))
+        elif channel.folder and channel.transport != "sftp":
             note(f"'folder' means nothing for {channel.transport}", "remove it", at=("folder",))
         return
     if not channel.folder:
@@ -261,6 +266,7 @@ def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> No
     address = _ADDRESSES.get(subscription.transport)
     if address:
         address(subscription, note, claims)
+    servers.check_subscription(subscription, note, note.below)
     _message(subscription, note)
     _headers(subscription.headers, note)
     if not 0 < subscription.timeout <= 600:

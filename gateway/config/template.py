@@ -72,6 +72,19 @@ channels:
   #   format: delimited
   #   folder: drop/example
   #   pattern: "*.csv"
+  # - id: example-sftp            # 定时取走对方服务器上的文件 · files fetched from the member's SFTP server
+  #   transport: sftp             # 需要 · needs:  pip install 'hutong[sftp]'
+  #   format: delimited
+  #   folder: /out/results        # 取走后移入其中的 done 或 error · what is taken moves to done or error in it
+  #   # leave: true               # 只读账号：文件留在原处，取过的记在本地 · a read-only account: nothing is moved
+  #   server:
+  #     host: 10.1.2.3
+  #     port: 22
+  #     user: hutong
+  #     # 服务器公钥：用 ssh-keyscan 取得并请对方核对 · the server's key as ssh-keyscan prints it, confirmed by them
+  #     host_keys: ["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+  #     key: file:/etc/hutong/id_ed25519     # 私钥 · our private key; its passphrase: env:NAME
+  #     # password: env:EXAMPLE_SFTP          # 或口令，只写出处 · or a password: only where it is, never itself
 
 # 它要收到的 · what it asked to receive
 subscriptions:

@@ -29,7 +29,7 @@ def look(formats: Formats, frame: Frame, channel: Channel | None, owner: Member 
     )
     try:
         message = hl7v2.decode(frame.body, member.profile.charset if member else "")
-        _check_beginning(frame.body, from_file=channel is not None and channel.transport == "files")
+        _check_beginning(frame.body, from_file=channel is not None and channel.of_files)
         if member is None:
             remedy = "add it to the facilities of a member"
             stranger = "no member of this community sends as this facility"

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.errors import Configuration
-from gateway.model import Channel, Delivery, Receipt, Subscription
-from gateway.transport.files import FolderListener
+from gateway.model import Channel, Delivery, Receipt, Server, Subscription
+from gateway.transport.files import Folder
 from gateway.transport.folder_sender import FolderSender
 from gateway.transport.http import HttpSender
 from gateway.transport.memory import MemoryListener, MemorySender
 from gateway.transport.mllp import MllpListener, Receive
 from gateway.transport.mllp_sender import MllpSender
+from gateway.transport.pickup import Pickup
+from gateway.transport.sftp import Line
+from gateway.transport.sftp_folder import RemoteFolder, Seen
+from gateway.transport.sftp_sender import SftpSender
+
+SFTP_SETTLE, SFTP_POLL = 5.0, 15.0  # seconds: a file rests so long before it is taken; between two looks at a server
 
 
 class Listener(Protocol):
@@ -53,8 +59,11 @@ class Sender(Protocol):
 
 listeners: Mapping[str, Callable[[Channel, Path], Listener]] = {
     "mllp": lambda channel, data: MllpListener(channel.listen, channel=channel.id),
-    "files": lambda channel, data: FolderListener(
-        data / channel.folder, channel=channel.id, pattern=channel.pattern or "*"
+    "files": lambda channel, data: Pickup(
+        place=Folder(data / channel.folder, channel=channel.id, pattern=channel.pattern or "*"), channel=channel.id
+    ),
+    "sftp": lambda channel, data: Pickup(
+        place=_remote(channel, data), channel=channel.id, settle=SFTP_SETTLE, poll=SFTP_POLL
     ),
     "memory": lambda channel, data: MemoryListener(channel=channel.id),
 }
@@ -68,6 +77,13 @@ senders: Mapping[str, Callable[[Subscription, Path], Sender]] = {
         timeout=wish.timeout,
     ),
     "files": lambda wish, data: FolderSender(data / wish.address, format=wish.format),
+    "sftp": lambda wish, data: SftpSender(
+        _server(wish.server, f"subscription {wish.id}"),
+        wish.address,
+        data=data,
+        place=f"subscription {wish.id}",
+        format=wish.format,
+    ),
     "memory": lambda wish, data: MemorySender(),
 }
 
@@ -86,6 +102,19 @@ def sender(subscription: Subscription, data: Path) -> Sender:
     if make is None:
         raise _unknown(subscription.transport, f"subscription {subscription.id}", senders)
     return make(subscription, data)
+
+
+def _remote(channel: Channel, data: Path) -> RemoteFolder:
+    place = f"channel {channel.id}"
+    line = Line(_server(channel.server, place), data=data, place=place)
+    seen = Seen(data / "seen" / f"{channel.id}.files") if channel.leave else None
+    return RemoteFolder(line, channel.folder, pattern=channel.pattern or "*", seen=seen)
+
+
+def _server(server: Server | None, place: str) -> Server:
+    if server is None:
+        raise Configuration("an SFTP line needs its server", place=place, remedy="add `server: {host: …}`")
+    return server
 
 
 def _unknown(name: str, place: str, table: Mapping[str, object]) -> Configuration:

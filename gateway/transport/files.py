@@ -1,252 +1,194 @@
-"""The watched folder: a file that has come to rest is read whole, journalled, and moved to `done` or `error`.
+"""The watched folder, a place of pickup: what is taken goes to `done` in it, what is refused to `error`.
 
-    taken     a regular file of the folder itself whose name fits the pattern, whose size and time have not changed for
-              `settle` seconds (an empty file: 30 times as long, it is usually still being filled)
-    ignored   .tmp .part .filepart, names that begin with '.' or '~$', folders, symbolic links (never followed)
-    refused   moved to `error` with a text file beside it that says why in Chinese and English
-    not taken (receive raised): stays where it is and is tried again, later and later
-
-Exactly once in spite of kill -9 between journalling and moving: the frame's peer is 'name@mtime_ns', and `control_id`
-makes a number of content, name and time. A file that is found again after a crash gets the same number, so the journal
-knows it; the same name or content dropped anew has another time, and is new.
+taken     a regular file of the folder itself whose name fits the pattern and that nobody has open for writing
+ignored   .tmp .part .filepart, names that begin with '.' or '~$', folders, symbolic links (never followed)
+refused   beside it lies a text file that says why in Chinese and English
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import fcntl
 import os
+import signal
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
 
 import watchfiles
 
 from gateway import telemetry
-from gateway.errors import Configuration, HutongError
-from gateway.model import Frame
-from gateway.transport.mllp import Receive
+from gateway.errors import Configuration, Transient
+from gateway.transport.pickup import Look, UnsettledError, explanation, fits
 
-SIZE_LIMIT = 200 * 2**20  # bytes
-EMPTY_PATIENCE = 30  # times `settle`
-LONGEST_WAIT = 60.0  # seconds between two attempts at a file that could not be taken
-_UNFINISHED = (".tmp", ".part", ".filepart")
-_HIDDEN = (".", "~$")
-
-
-def control_id(frame: Frame) -> str:
-    """What identifies a file frame: sha256 of content, name and modification time (the last two are its peer)."""
-    digest = hashlib.sha256(frame.body)
-    digest.update(b"\x00" + frame.peer.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+DONE, ERROR = "done", "error"
+_LEASES = hasattr(fcntl, "F_SETLEASE") and hasattr(fcntl, "F_SETSIG")  # Linux
 
 
 @dataclass(slots=True)
-class Candidate:
-    """A file that lies there: since when it looks as it does, and when it is worth another attempt."""
+class Folder:
+    """One folder, which is made where it is missing.
 
-    look: tuple[int, int, int]  # inode, size, mtime_ns
-    since: float  # loop time
-    attempts: int = 0
-    due: float = 0.0  # loop time
-    taken: str | None = None  # the answer of receive, when only the move is still to be done
-
-
-@dataclass(slots=True, kw_only=True)
-class Counters:
-    """What happened in the folder since the start."""
-
-    taken: int = 0
-    refused: int = 0
-    failed: int = 0  # attempts that are repeated
-
-
-@dataclass(slots=True)
-class FolderListener:
-    """Watches one folder, which it makes where it is missing. Times in seconds, sizes in bytes.
-
-    Operating system events only shorten the wait: shares (SMB, NFS) send none, so the folder is also read every `poll`.
+    Operating system events only shorten the wait: shares (SMB, NFS) send none, so the folder is also read again and
+    again. A folder that vanishes while we run is not made anew: a share would be missing, and is waited for.
     """
 
-    folder: Path
+    path: Path
     channel: str = field(kw_only=True)
     pattern: str = field(default="*", kw_only=True)
-    settle: float = field(default=1.0, kw_only=True)
-    poll: float = field(default=2.0, kw_only=True)
-    limit: int = field(default=SIZE_LIMIT, kw_only=True)
-    counters: Counters = field(default_factory=Counters, init=False)
-    _candidates: dict[str, Candidate] = field(default_factory=dict, init=False)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    _odd: int = field(default=0, init=False)  # names that fit and are no files, as last told
 
-    async def listen(self, receive: Receive) -> None:
-        """Begin and return. Raises Configuration when the folder cannot be used."""
+    async def open(self) -> None:
+        """Raises Configuration when the folder cannot be used."""
         try:
-            for place in (self.folder, self.folder / "done", self.folder / "error"):
-                place.mkdir(parents=True, exist_ok=True)
-                if place != self.folder and place.is_symlink():
-                    raise NotADirectoryError
+            await asyncio.to_thread(_ready, self.path)
         except OSError as error:
             cause = f"the folder cannot be used ({error.strerror or type(error).__name__})"
             remedy = "check its rights; done and error must be real folders in it"
-            raise Configuration(cause, place=f"channel {self.channel}, {self.folder}", remedy=remedy) from error
-        self._tasks = [asyncio.create_task(self._run(receive)), asyncio.create_task(self._watch())]
+            raise Configuration(cause, place=self._place, remedy=remedy) from error
 
-    async def close(self) -> None:
-        """Finish the file that is being taken, then stop."""
-        self._stopping.set()
-        self._changed.set()
-        await asyncio.gather(*self._tasks)
-
-    async def _watch(self) -> None:
-        """Ring when the system reports a change; where it cannot, polling alone serves."""
+    async def watch(self, changed: asyncio.Event, stopping: asyncio.Event) -> None:
+        """Rings when the system reports a change; where it cannot, or no more, polling alone serves."""
         with suppress(OSError, RuntimeError):
             async for _ in watchfiles.awatch(
-                self.folder, recursive=False, stop_event=self._stopping, debounce=50, step=20, rust_timeout=500
+                self.path, recursive=False, stop_event=stopping, debounce=50, step=20, rust_timeout=500
             ):
-                self._changed.set()
+                changed.set()
 
-    async def _run(self, receive: Receive) -> None:
-        while not self._stopping.is_set():
-            self._changed.clear()
-            pause = await self._round(receive)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._changed.wait()
-            if self._changed.is_set() and pause > 0.02:
-                await asyncio.sleep(0.02)  # a burst of events is one round
+    async def look(self) -> Mapping[str, Look]:
+        """The regular files whose names fit."""
+        with self._troubles("the folder cannot be read", "check that it is there, mounted, and readable for us"):
+            found, odd = await asyncio.to_thread(self._look)
+        if odd > self._odd:
+            telemetry.logger().warning("links or folders lie where files are expected", channel=self.channel, count=odd)
+        self._odd = odd
+        return found
 
-    async def _round(self, receive: Receive) -> float:
-        """Look once, take what is ready; returns the seconds until it is worth looking again."""
-        now = asyncio.get_running_loop().time()
+    async def read(self, name: str, look: Look) -> bytes:
+        """The whole file."""
+        with self._troubles("the file cannot be read", "give us the right to read it"):
+            return await asyncio.to_thread(_read, self.path / name, look)
+
+    async def put_away(self, name: str, look: Look, refusal: str) -> None:
+        """To `done`, or to `error` with its cause beside it."""
+        with self._troubles("the file cannot be moved", "give us the right to write to the folder, done and error"):
+            await asyncio.to_thread(self._move, name, look, refusal)
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    @property
+    def _place(self) -> str:
+        return f"channel {self.channel}, {self.path}"
+
+    @contextmanager
+    def _troubles(self, what: str, remedy: str) -> Iterator[None]:
+        """The system's errors as ours: by their kind, never with the file's name."""
         try:
-            found = await asyncio.to_thread(self._look)
+            yield
         except OSError as error:
-            telemetry.logger().warning("folder not readable", channel=self.channel, error=type(error).__name__)
-            return self.poll
-        for name in set(self._candidates) - set(found):
-            del self._candidates[name]
-        for name, look in found.items():
-            if name not in self._candidates or self._candidates[name].look != look:
-                self._candidates[name] = Candidate(look, since=now)
-        for name in sorted(found, key=lambda name: (found[name][2], name)):  # oldest first
-            candidate = self._candidates[name]
-            if self._ready_at(candidate) <= now and not self._stopping.is_set():
-                await self._take(name, candidate, receive)
-        waits = [self._ready_at(candidate) - now for candidate in self._candidates.values()]
-        return max(0.01, min([self.poll, *waits]))
+            cause = f"{what} ({error.strerror or type(error).__name__})"
+            raise Transient(cause, place=self._place, remedy=remedy) from error
 
-    def _ready_at(self, candidate: Candidate) -> float:
-        patience = self.settle if candidate.look[1] else self.settle * EMPTY_PATIENCE
-        return max(candidate.since + patience, candidate.due)
+    def _look(self) -> tuple[dict[str, Look], int]:
+        found: dict[str, Look] = {}
+        odd = 0
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                if entry.name in (DONE, ERROR) or not fits(entry.name, self.pattern):
+                    continue
+                with suppress(FileNotFoundError):  # gone between listing and looking
+                    if entry.is_file(follow_symlinks=False):
+                        found[entry.name] = _look_of(entry.stat(follow_symlinks=False))
+                    else:
+                        odd += 1
+        return found, odd
 
-    def _look(self) -> dict[str, tuple[int, int, int]]:
-        with os.scandir(self.folder) as entries:
-            return dict(self._fitting(entries))
-
-    def _fitting(self, entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, tuple[int, int, int]]]:
-        for entry in entries:
-            low = entry.name.lower()
-            if low.startswith(_HIDDEN) or low.endswith(_UNFINISHED) or not fnmatch(low, self.pattern.lower()):
-                continue
-            with suppress(FileNotFoundError):  # gone between listing and looking
-                if entry.is_file(follow_symlinks=False):
-                    yield entry.name, _look_of(entry.stat(follow_symlinks=False))
-
-    async def _take(self, name: str, candidate: Candidate, receive: Receive) -> None:
-        """Read, hand on, move. Whatever fails leaves the file where it is, to be tried again later and later."""
-        try:
-            if candidate.taken is None:
-                candidate.taken = await self._received(name, candidate, receive)
-            await asyncio.to_thread(self._move, name, candidate)
-        except UnsettledError:
-            candidate.since, candidate.taken = asyncio.get_running_loop().time(), None
-        except Exception as error:  # noqa: BLE001  one bad file or a full disk must not stop the folder
-            self._postpone(candidate, error)
-        else:
-            self.counters.refused += bool(candidate.taken)
-            self.counters.taken += not candidate.taken
-            del self._candidates[name]
-
-    def _postpone(self, candidate: Candidate, error: Exception) -> None:
-        candidate.attempts += 1
-        pause = min(LONGEST_WAIT, self.settle * 2.0**candidate.attempts)
-        candidate.due = asyncio.get_running_loop().time() + pause
-        self.counters.failed += 1
-        place = error.place if isinstance(error, HutongError) else ""
-        kind = type(error).__name__
-        telemetry.logger().warning(
-            "file not taken", channel=self.channel, error=kind, place=place, attempts=candidate.attempts
-        )
-
-    async def _received(self, name: str, candidate: Candidate, receive: Receive) -> str:
-        """The refusal, or "" when the frame is journalled."""
-        _, size, modified = candidate.look
-        if size > self.limit:
-            return f"文件超过 {self.limit} 字节 / the file is larger than {self.limit} bytes"
-        if size == 0:
-            return "文件为空 / the file is empty"
-        body = await asyncio.to_thread(_read, self.folder / name, candidate.look)
-        peer = f"{_shown(name)}@{modified}"
-        arrived = Frame(channel=self.channel, body=body, peer=peer, received_at=datetime.now(UTC))
-        return (await receive(arrived)).decode(errors="replace")
-
-    def _move(self, name: str, candidate: Candidate) -> None:
-        source, refusal = self.folder / name, candidate.taken
-        if _look_of(source.lstat()) != candidate.look:
+    def _move(self, name: str, look: Look, refusal: str) -> None:
+        source = self.path / name
+        if not os.path.lexists(source) or _look_of(source.lstat()) != look:
             raise UnsettledError  # written to again: what is there now is another frame
-        target = _free(self.folder / ("error" if refusal else "done"), name)
-        if refusal:
-            explanation = (
-                f"文件未被接收,原因如下。请改正后重新放入上级文件夹。\r\n"
-                f"The file was not taken; the cause follows. Mend it and put it into the folder above again.\r\n\r\n"
-                f"{refusal}\r\n"
-            )
-            target.with_name(target.name + ".txt").write_text(explanation, "utf-8-sig", newline="")
+        _ready(self.path)  # whoever emptied the folder may have taken these two as well
+        if not refusal:
+            source.rename(_free(self.path / DONE, name, os.path.lexists))
+            return
+        words = explanation(refusal)
+        target = _free(self.path / ERROR, name, lambda path: os.path.lexists(path) or _explained(path, words))
+        _beside(target).write_bytes(words)
         source.rename(target)
 
 
-class UnsettledError(Exception):
-    """The file changed while it was read: it was not finished."""
+def _ready(path: Path) -> None:
+    """The folder and the two in it, as real folders."""
+    for place in (path, path / DONE, path / ERROR):
+        place.mkdir(parents=True, exist_ok=True)
+        if place != path and place.is_symlink():
+            raise NotADirectoryError
 
 
-def _look_of(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _beside(target: Path) -> Path:
+    return target.with_name(target.name + ".txt")
 
 
-def _read(path: Path, look: tuple[int, int, int]) -> bytes:
+def _explained(target: Path, words: bytes) -> bool:
+    """Another file's explanation lies there; our own is of a move that a crash cut short."""
+    beside = _beside(target)
+    return os.path.lexists(beside) and (beside.is_symlink() or beside.read_bytes() != words)
+
+
+def _look_of(status: os.stat_result) -> Look:
+    return Look(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _read(path: Path, look: Look) -> bytes:
     """The whole file; only if it is still the regular file that was looked at, before and after."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise UnsettledError from None
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or _look_of(status) != look:
+        if not stat.S_ISREG(status.st_mode) or _look_of(status) != look or _is_written(file.fileno()):
             raise UnsettledError
-        body = file.read(look[1] + 1)
-        if len(body) != look[1] or _look_of(os.fstat(file.fileno())) != look:
+        body = file.read(look.size + 1)
+        if len(body) != look.size or _look_of(os.fstat(file.fileno())) != look:
             raise UnsettledError
     return body
 
 
-def _shown(name: str) -> str:
-    """A file name as text: UTF-8, or GB18030 from old Windows and FTP servers."""
+def _is_written(descriptor: int) -> bool:
+    """Whether a process of this machine (an FTP or Samba server) has it open for writing: the kernel gives no read
+    lease then (fcntl(2), F_SETLEASE). False where the file system knows no leases or the file is not ours."""
+    if not _LEASES:
+        return False
     try:
-        return os.fsencode(name).decode()
-    except UnicodeDecodeError:
-        return os.fsencode(name).decode("gb18030", "replace")
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # a lease broken meanwhile: a signal that does nothing
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
-def _free(folder: Path, name: str) -> Path:
-    """A path in the folder that nothing has yet: name, name-2, name-3, before the ending."""
+def _free(folder: Path, name: str, taken: Callable[[Path], bool]) -> Path:
+    """A path in the folder that nothing has yet: name, name-2, name-3, before the ending. A few looks, however many
+    of this name lie there."""
     stem, dot, ending = name.rpartition(".")
     if not stem:
         stem, dot, ending = name, "", ""
-    number, target = 1, folder / name
-    while os.path.lexists(target) or os.path.lexists(f"{target}.txt"):
-        number += 1
-        target = folder / f"{stem}-{number}{dot}{ending}"
-    return target
+
+    def path(number: int) -> Path:
+        return folder / (name if number == 1 else f"{stem}-{number}{dot}{ending}")
+
+    high = 1
+    while taken(path(high)):
+        high *= 2
+    low = high // 2  # taken (0: there is none), and `high` is free
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if taken(path(middle)) else (low, middle)
+    return path(high)

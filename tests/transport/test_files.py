@@ -13,8 +13,9 @@ import pytest
 
 from gateway.errors import Configuration, Transient
 from gateway.model import Frame
-from gateway.transport.files import FolderListener, control_id
+from gateway.transport.files import Folder
 from gateway.transport.folder_sender import FolderSender, file_name
+from gateway.transport.pickup import SIZE_LIMIT, Pickup, control_id
 from tests.transport.lines import Receiver, delivery, until
 
 SETTLE = 0.08
@@ -25,8 +26,11 @@ def taken(_frame: Frame) -> bytes:
 
 
 @asynccontextmanager
-async def watching(folder: Path, receiver: Receiver, **options: object) -> AsyncIterator[FolderListener]:
-    listener = FolderListener(folder, channel="c1", settle=SETTLE, poll=0.05, **options)  # type: ignore[arg-type]
+async def watching(
+    folder: Path, receiver: Receiver, *, pattern: str = "*", limit: int = SIZE_LIMIT
+) -> AsyncIterator[Pickup]:
+    place = Folder(folder, channel="c1", pattern=pattern)
+    listener = Pickup(place=place, channel="c1", settle=SETTLE, poll=0.05, limit=limit)
     await listener.listen(receiver)
     try:
         yield listener
@@ -97,7 +101,7 @@ async def test_what_is_not_for_us_stays(tmp_path: Path) -> None:
 
 
 async def test_refused_files_lie_beside_their_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.transport.files.EMPTY_PATIENCE", 3)
+    monkeypatch.setattr("gateway.transport.pickup.EMPTY_PATIENCE", 3)
     receiver = Receiver(answer=lambda frame: "第 3 行缺少姓名 / line 3 has no name".encode())
     (tmp_path / "bad.csv").write_bytes(b"x")
     (tmp_path / "empty.csv").write_bytes(b"")
@@ -135,7 +139,7 @@ async def test_found_again_after_a_crash_it_has_the_same_number(
     def killed(*_: object) -> None:
         raise OSError("killed")
 
-    monkeypatch.setattr(FolderListener, "_move", killed)
+    monkeypatch.setattr(Folder, "_move", killed)
     for _ in range(2):
         async with watching(tmp_path, stuck):
             await until(lambda: len(stuck.frames) > len(numbers))
@@ -205,7 +209,7 @@ async def test_a_folder_that_goes_and_comes_back(tmp_path: Path) -> None:
 async def test_done_must_be_a_real_folder(tmp_path: Path) -> None:
     (tmp_path / "done").symlink_to(tmp_path.parent)
     with pytest.raises(Configuration, match="c1"):
-        await FolderListener(tmp_path, channel="c1").listen(Receiver())
+        await Folder(tmp_path, channel="c1").open()
 
 
 # ---------------------------------------------------------------------------------------------- sending

@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Configuration, HutongError, Transient
-from gateway.model import Channel, Receipt, Subscription
-from gateway.transport import listener, listeners, sender, senders
-from gateway.transport.files import FolderListener
+from gateway.model import Channel, Receipt, Server, Subscription
+from gateway.transport import Listener, listener, listeners, sender, senders
 from gateway.transport.mllp import MllpListener
 from gateway.transport.mllp_framing import Deframer, frame
+from gateway.transport.pickup import Pickup
+from tests.transport import sftp_server
 from tests.transport.lines import Receiver, acknowledgement, delivery, message, until
 from tests.transport.test_http import serving
 
+HOST_KEY = "SHA256:" + "A" * 43
 
-def subscription(transport: str, address: str) -> Subscription:
+
+def subscription(transport: str, address: str, server: Server | None = None) -> Subscription:
     wish = "fhir" if transport == "http" else "hl7v2"
-    return Subscription(id="s1", criteria=("Patient",), transport=transport, address=address, format=wish, timeout=1.0)
+    return Subscription(
+        id="s1", criteria=("Patient",), transport=transport, address=address, format=wish, timeout=1.0, server=server
+    )
 
 
 async def acknowledge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,9 +39,9 @@ async def acknowledge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 @pytest.mark.parametrize("name", senders)
 async def test_senders_bring_a_delivery_and_say_so(name: str, tmp_path: Path) -> None:
     mllp = await asyncio.start_server(acknowledge, "127.0.0.1", 0)
-    async with serving() as http:
+    async with serving() as http, sftp_server.serving(tmp_path) as sftp:
         address = {"mllp": f"127.0.0.1:{mllp.sockets[0].getsockname()[1]}", "http": http.url}.get(name, "out")
-        one = sender(subscription(name, address), tmp_path)
+        one = sender(subscription(name, address, sftp.settings()), sftp.home)
         try:
             for _ in range(2):
                 taken = await one.send(message("M1"), delivery(1))
@@ -52,8 +57,10 @@ async def test_senders_bring_a_delivery_and_say_so(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("name", [name for name in senders if name != "memory"])
 async def test_senders_without_a_receiver_ask_for_patience(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "password").write_text("x")
+    away = Server(host="127.0.0.1", port=1, user="u", host_keys=(HOST_KEY,), password="file:password")
     address = {"mllp": "127.0.0.1:1", "http": "http://127.0.0.1:1/"}.get(name, "file/out")
-    one = sender(subscription(name, address), tmp_path)
+    one = sender(subscription(name, address, away), tmp_path)
     for _ in range(2):
         with pytest.raises(HutongError) as raised:
             await one.send(message("M1"), delivery(1))
@@ -64,9 +71,16 @@ async def test_senders_without_a_receiver_ask_for_patience(name: str, tmp_path: 
 
 @pytest.mark.parametrize("name", listeners)
 async def test_listeners_hand_on_frames_of_their_channel_and_end_quickly(name: str, tmp_path: Path) -> None:
-    channel = Channel(id="c1", transport=name, format="hl7v2", listen="127.0.0.1:0", folder="in")
+    async with sftp_server.serving(tmp_path) as sftp:
+        channel = Channel(
+            id="c1", transport=name, format="hl7v2", listen="127.0.0.1:0", folder="in", server=sftp.settings()
+        )
+        folder = (sftp.root if name == "sftp" else sftp.home) / "in"
+        await hand_on(listener(channel, sftp.home), folder)
+
+
+async def hand_on(one: Listener, folder: Path) -> None:
     receiver = Receiver(answer=lambda _: b"")
-    one = listener(channel, tmp_path)
     assert inspect.iscoroutinefunction(one.listen)
     await one.listen(receiver)
     match one:
@@ -75,9 +89,10 @@ async def test_listeners_hand_on_frames_of_their_channel_and_end_quickly(name: s
             writer.write(frame(b"MSH|1"))
             await until(lambda: receiver.frames)
             writer.close()
-        case FolderListener():
-            one.settle = 0.02
-            (tmp_path / "in" / "a.hl7").write_bytes(b"MSH|1")
+        case Pickup():
+            one.settle = one.poll = 0.02
+            (folder / "a.hl7").write_bytes(b"MSH|1")
+            one._changed.set()
             await until(lambda: receiver.frames)
         case _:
             await one.arrive(b"MSH|1")  # type: ignore[attr-defined]
