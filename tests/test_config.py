@@ -68,7 +68,8 @@ def test_what_init_writes_in_comments_is_without_mistakes_too(tmp_path: Path) ->
     lines = path.read_text("utf-8").splitlines()
     path.write_text("\n".join(re.sub(r"^(\s*)# (?=( *)(- )?[a-zA-Z_]+: ?)", r"\1", line) for line in lines), "utf-8")
     member = config.load(tmp_path).members["example-township"]
-    assert [channel.id for channel in member.channels] == ["example-hl7", "example-web", "example-files", "example-sftp"]
+    ids = ["example-hl7", "example-web", "example-files", "example-sftp"]
+    assert [channel.id for channel in member.channels] == ids
     assert member.profile.codes["sex"] == {"1": "M", "2": "F"}
     assert [subscription.id for subscription in member.subscriptions] == ["example-results", "example-fhir"]
 
