@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway import config
 from gateway.codec import hl7v2, hl7v2_xml, hl7v2_xml_writer, workbook, xml_tree
+from gateway.codec.text_stream import Opened
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
@@ -63,14 +64,14 @@ def translate(
     """One document. `name` is its file name, for the format where the bytes do not tell; `message` ('OML^O21') what to
     write to HL7 v2, where the Bundle shall not decide; `xml`: write that as HL7 v2.xml; `sender`: who sends a message
     that does not say so itself (BHS-4); `channel`: the channel of the member that it comes by. Raises HutongError."""
-    formats = _formats(config, member)
+    formats = formats_of(config, member)
     if to == "hl7v2":
         written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
         return _as_xml(written) if xml else written
-    owner = _owner(formats, member)
+    owner = owner_of(formats, member)
     if owner is None and sender and not hl7v2.decode(body).header.sending_facility:
         owner = formats.sender(sender, None)
-    way = _way(owner, channel) or _channel(body, name)
+    way = way_of(owner, channel) or channel_of(body, name)
     frame = Frame(channel=way.id, body=body, peer=name, received_at=NEVER)
     look = formats.look(frame, way, owner)
     if look.error:
@@ -87,12 +88,18 @@ def translate(
     )
 
 
+def digest_of(source: Opened) -> str:
+    """What names a file among all of its sender, as `formats.exports.digest` does."""
+    with source() as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]  # type: ignore[arg-type]
+
+
 def translate_views(url: str, *, member: str | None, config: Path | None) -> Translated:
     """All views of a member's database that a map knows, in one Bundle. Raises HutongError."""
     from gateway.transport import views  # a tenth of a second that only this needs
 
-    formats = _formats(config, member)
-    owner = _owner(formats, member)
+    formats = formats_of(config, member)
+    owner = owner_of(formats, member)
     if owner is None:
         raise Configuration("a view does not say whose it is", place="--database", remedy="name its --member")
     tables = list(views.read(url))
@@ -108,10 +115,10 @@ def translate_views(url: str, *, member: str | None, config: Path | None) -> Tra
 
 
 def _answer(made: Translation) -> Translated:
-    rejects = [_told(each) for each in made.rejects]
+    rejects = [told_of(each) for each in made.rejects]
     unknown = [f"code table {table} does not know {code}" for table, code in dict.fromkeys(made.unknown)]
     return Translated(
-        output=json.dumps_pretty(_timed(made.bundle)),
+        output=json.dumps_pretty(timed(made.bundle), finite=True),
         suffix=".json",
         notes=[*rejects, *made.notes, *unknown],
         rejects=list(made.rejects),
@@ -120,11 +127,11 @@ def _answer(made: Translation) -> Translated:
 
 def roundtrip(body: bytes, *, name: str, member: str | None, config: Path | None) -> Comparison:
     """A message → FHIR → the message again, or a Bundle → a message → the Bundle again. Raises HutongError."""
-    formats = _formats(config, member)
-    if _channel(body, name).format == "fhir":
+    formats = formats_of(config, member)
+    if channel_of(body, name).format == "fhir":
         return compare_resources(_writing(body, formats, member))
-    owner = _owner(formats, member)
-    channel = _channel(body, name)
+    owner = owner_of(formats, member)
+    channel = channel_of(body, name)
     look = formats.look(Frame(channel=channel.id, body=body, peer=name, received_at=NEVER), channel, owner)
     if look.error:
         raise look.error
@@ -144,13 +151,13 @@ def _explained(trial: Trial) -> str:
     return "\n".join(map(str, Explanation(trial, made).origins())) if made else ""
 
 
-def _told(reject: Reject) -> str:
+def told_of(reject: Reject) -> str:
     """For people: the place, never the value."""
     place = f"{reject.place} row {reject.row}".strip()
     return f"{place}, {reject.column}: {reject.cause}" if reject.cell else f"{place} was set aside: {reject.cause}"
 
 
-def _timed(bundle: Resource) -> Resource:
+def timed(bundle: Resource) -> Resource:
     """A document without a time of its own is recorded by the latest time in it: same bytes, same Bundle."""
     provenances = [each["resource"] for each in bundle.get("entry", ()) if each["resource"].get("recorded") == _NEVER]
     for provenance in provenances:
@@ -158,7 +165,7 @@ def _timed(bundle: Resource) -> Resource:
     return bundle
 
 
-def _formats(path: Path | None, member: str | None = None) -> Formats:
+def formats_of(path: Path | None, member: str | None = None) -> Formats:
     return _read(path, sample=path is None and member in _sample().members)
 
 
@@ -173,7 +180,7 @@ def _read(path: Path | None, *, sample: bool) -> Formats:
     return Formats(community, maps.load([maps.shipped(), *map(Path, community.map_folders)]))
 
 
-def _owner(formats: Formats, member: str | None) -> Member | None:
+def owner_of(formats: Formats, member: str | None) -> Member | None:
     if member is None:
         return None
     if member not in formats.community.members and not formats.community.open:
@@ -183,7 +190,7 @@ def _owner(formats: Formats, member: str | None) -> Member | None:
     return formats.member(member)
 
 
-def _way(owner: Member | None, id: str) -> Channel | None:
+def way_of(owner: Member | None, id: str) -> Channel | None:
     """The channel of a member by its id; None where none is named."""
     if not id:
         return None
@@ -195,7 +202,7 @@ def _way(owner: Member | None, id: str) -> Channel | None:
     return found[0]
 
 
-def _channel(body: bytes, name: str) -> Channel:
+def channel_of(body: bytes, name: str) -> Channel:
     """The format by the bytes, then by the file's name."""
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     if start.startswith((b"MSH", b"msh", b"FHS", b"BHS")):
@@ -220,7 +227,7 @@ def _to_hl7v2(
     if body.lstrip(b"\xef\xbb\xbf \t\r\n\x0b").startswith(
         (b"MSH", b"msh", b"<")
     ):  # a message stays the message: in our separators, or as XML
-        found = hl7v2.decode(body, (_owner(formats, member) or STRANGER).profile.charset)
+        found = hl7v2.decode(body, (owner_of(formats, member) or STRANGER).profile.charset)
         return Translated(output=hl7v2.encode(found.segments, found.charset), suffix=".hl7", notes=[*found.notes])
     writing = _writing(body, formats, member, message=message)
     return Translated(

@@ -18,7 +18,6 @@ from gateway import errors
 from gateway.codec import hl7v2_batch
 
 if TYPE_CHECKING:
-    from gateway.model import Reject
     from gateway.stateless import Translated
     from gateway.transport.mllp_sender import MllpSender
 
@@ -42,6 +41,7 @@ class Piece:
     body: bytes
     notes: tuple[str, ...] = ()  # what the envelope of its batch says wrongly
     sender: str = ""  # whom that envelope names
+    file: Path | None = None  # one that may be too large to be held: nothing of it has been read
 
 
 OptionalFiles = Annotated[
@@ -95,20 +95,24 @@ def translate(
 ) -> None:
     """Translate messages to a FHIR Bundle, or Bundles to HL7 v2. Exit 1 when any of them fails."""
     from gateway import stateless
+    from gateway.cli.large import Large
     from gateway.cli.losses import Losses
-    from gateway.cli.rejects import write
+    from gateway.cli.rejects import Rejects
 
     _check_options(bool(files), bool(database), to, xml=xml, batch=batch)
     failed = 0
     together: list[bytes] = []
-    aside: list[tuple[str, Reject]] = []
+    aside = Rejects(rejects)
+    whole = to is Target.HL7V2 or explain or loss or report is not None
     losses = Losses(report)
     if database:
         made = stateless.translate_views(database, member=member, config=config)
         _put(made.output, out, "views.json")
         _tell("views", made)
-        aside.extend(("views", each) for each in made.rejects)
-    for piece in pieces(files or []):
+        for each in made.rejects:
+            aside.add("views", each)
+    large = Large(member=member, config=config, channel=channel, out=out, rejected=aside.add)
+    for piece in large.others(pieces(files or [], whole=whole)):
         for line in piece.notes:
             typer.echo(f"{piece.source}: {line}", err=True)
         try:
@@ -127,13 +131,13 @@ def translate(
             continue
         _tell(piece.source, made)
         losses.add(piece.source, made.account, shown=loss)
-        aside.extend((piece.source, each) for each in made.rejects)
+        for each in made.rejects:
+            aside.add(piece.source, each)
     losses.finish(shown=loss)
-    if rejects is not None:
-        write(rejects, aside)
+    aside.close()
     if together:
         _put(hl7v2_batch.enclosed(together), out, "batch.hl7")
-    if failed:
+    if failed or large.failed:
         raise typer.Exit(1)
 
 
@@ -166,19 +170,28 @@ def send(
         raise typer.Exit(1)
 
 
-def pieces(files: list[str]) -> Iterator[Piece]:
-    """Every message of the files, folders (their files by name, hidden ones left out) and standard input."""
+def pieces(files: list[str], *, whole: bool = True) -> Iterator[Piece]:
+    """Every message of the files, folders (their files by name, hidden ones left out) and standard input. Without
+    `whole`, large files of tables are named and not read."""
     found = [pair for file in files for pair in _sources(file)]
     stems = Counter(name.with_suffix("") for _, name in found)
     for path, name in found:
-        body = sys.stdin.buffer.read() if path is None else path.read_bytes()
         label = STDIN if path is None else str(path)
         stem = name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
-        parts, notes, sender = messages(body)
+        if path is not None and not whole and _may_be_large(path):
+            yield Piece(label, stem.as_posix(), b"", file=path)
+            continue
+        parts, notes, sender = messages(sys.stdin.buffer.read() if path is None else path.read_bytes())
         for number, part in enumerate(parts, 1):
             mark = f"#{number}" if len(parts) > 1 else ""
             below = f"{stem.as_posix()}{mark.replace('#', '-')}"
             yield Piece(label + mark, below, part, notes if number == 1 else (), sender)
+
+
+def _may_be_large(path: Path) -> bool:
+    from gateway.streaming import is_large
+
+    return is_large(path)
 
 
 def messages(body: bytes) -> tuple[list[bytes], tuple[str, ...], str]:

@@ -17,19 +17,24 @@ from gateway.codec.table import (
     PLAIN_NUMBER,
     ROWS_LIMIT,
     SAMPLE,
+    Cleaned,
     Record,
     Reject,
     Row,
     Shape,
     Table,
-    clean,
+    TableStream,
     fitted,
     shape_of,
     table_of,
 )
+from gateway.codec.text_stream import Opened, text_of
 from gateway.errors import Permanent
 
 CELL_LIMIT: Final = 16 * 1024 * 1024  # characters: a base64 report may stand in a cell
+CUT_LIMIT: Final = 100_000  # separators in one line
+STREAM_LIMIT: Final = 20_000_000  # rows that are read one at a time
+GLANCE: Final = 200_000  # characters
 DELIMITERS: Final = ",\t;|"
 _HARMLESS: Final = re.compile(
     rf"{PLAIN_NUMBER.pattern}|[+-]{{1,6}}|\+\d{{1,3}}(?:[ -]\d{{2,}})+"
@@ -53,8 +58,26 @@ def decode(body: bytes, *, charset: str = "", delimiter: str = "", header_row: i
     )  # fmt: skip
 
 
+def stream(source: Opened, *, charset: str = "", delimiter: str = "", header_row: int | None = None) -> TableStream:
+    """The same table, one row at a time, for files larger than memory. Raises what `decode` raises; while its rows are
+    read also Permanent, for a limit that is passed further down."""
+    text = text_of(source, charset)
+    start = _start(text.lines())
+    delimiter = delimiter or sniff_delimiter(start)
+    shape, _ = _open(text.lines(), delimiter, header_row)
+
+    def items() -> Iterator[Row | Reject]:
+        shape, records = _open(text.lines(), delimiter, header_row, STREAM_LIMIT)
+        return fitted(records, shape)
+
+    return TableStream(
+        kind="delimited", columns=shape.columns, items=items, notes=(*text.notes, *shape.notes),
+        charset=text.charset, delimiter=delimiter, newline=_newline(start),
+    )  # fmt: skip
+
+
 def rows(lines: Iterable[str], *, delimiter: str = ",", header_row: int | None = None) -> Iterator[Row | Reject]:
-    """The same, one row at a time, for files larger than memory: `lines` is a text stream opened with newline=""."""
+    """The rows of a text stream opened with newline=""."""
     shape, records = _open(lines, delimiter, header_row)
     yield from fitted(records, shape)
 
@@ -96,10 +119,12 @@ def encode(
 
 def sniff_delimiter(text: str) -> str:
     """Of `,` tab `;` `|` the one that cuts the first rows into the most columns most evenly; `,` when none does."""
-    sample = "".join(islice(io.StringIO(text[:200_000], newline=""), SAMPLE))
+    sample = "".join(islice(io.StringIO(text[:GLANCE], newline=""), SAMPLE))
 
     def evenness(delimiter: str) -> tuple[float, int]:
-        widths = [len(cells) for _, cells, cause in _records(io.StringIO(sample, newline=""), delimiter) if not cause]
+        widths = [
+            len(cells) for _, cells, cause in _records(io.StringIO(sample, newline=""), delimiter, GLANCE) if not cause
+        ]
         width, count = Counter(w for w in widths if w > 1).most_common(1)[0] if max(widths, default=0) > 1 else (1, 0)
         return (count * (width - 1), -DELIMITERS.index(delimiter))
 
@@ -110,14 +135,15 @@ def sniff_delimiter(text: str) -> str:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _records(lines: Iterable[str], delimiter: str) -> Iterator[Record]:
+def _records(lines: Iterable[str], delimiter: str, limit: int) -> Iterator[Record]:
     """(row number, trimmed cells, cause of failure or ""). A row with a broken quote fails alone."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(_bounded(lines, delimiter), delimiter=delimiter, strict=True)
+    shown = Cleaned()
     number = 0
     while True:
         number += 1
-        if number > ROWS_LIMIT:
-            raise Permanent(f"more than {ROWS_LIMIT} rows", place="row", remedy="send the file in parts")
+        if number > limit:
+            raise Permanent(f"more than {limit} rows", place="row", remedy="send the file in parts")
         try:
             cells = next(reader)
         except StopIteration:
@@ -125,12 +151,37 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[Record]:
         except csv.Error as error:
             yield number, [], f"broken quotes: {error}"
             continue
-        yield number, [clean(cell) for cell in cells], ""
+        yield number, [shown[cell] for cell in cells], ""
 
 
-def _open(lines: Iterable[str], delimiter: str, header_row: int | None) -> tuple[Shape, Iterator[Record]]:
-    """The header, and the records after it."""
-    records = _records(lines, delimiter)
+def _bounded(lines: Iterable[str], delimiter: str) -> Iterator[str]:
+    """The lines; one with far more separators than any table has columns is not cut into its cells."""
+    for number, line in enumerate(lines, 1):
+        if len(line) > CUT_LIMIT and line.count(delimiter) > CUT_LIMIT:
+            raise Permanent(
+                f"more than {CUT_LIMIT} cells in one line", place=f"line {number}", code="102",
+                remedy="send a table of rows: a header, then a line a record",
+            )  # fmt: skip
+        yield line
+
+
+def _start(lines: Iterable[str]) -> str:
+    """The first rows, for what is seen at a glance."""
+    found: list[str] = []
+    length = 0
+    for line in lines:
+        found.append(line)
+        length += len(line)
+        if length > GLANCE:
+            break
+    return "".join(found)[:GLANCE]
+
+
+def _open(
+    lines: Iterable[str], delimiter: str, header_row: int | None, limit: int = 0
+) -> tuple[Shape, Iterator[Record]]:
+    """The header, and the records after it. `limit`: how many, where it is not the usual one."""
+    records = _records(lines, delimiter, limit or ROWS_LIMIT)
     sample = list(islice(records, max(SAMPLE, header_row or 0)))
     shape = shape_of([cells for _, cells, _ in sample], header_row)
     return shape, chain(sample[shape.header_row :], records)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import Permanent
 
-ROWS_LIMIT: Final = 1_000_000
+ROWS_LIMIT: Final = 1_048_576  # of a table in memory: as many as a sheet has
 COLUMNS_LIMIT: Final = 2_000
 SAMPLE: Final = 40  # rows looked at to find the header
 PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # full-width signs work in Chinese programs
 _BLANKS: Final = " \t\u3000\xa0\ufeff\x00"
+_KEPT: Final = 8192  # cells
+_REPEATED: Final = 100  # characters: longer ones hardly come again
 _QUOTED_TEXT: Final = re.compile(r'="([^"]*)"')
 
 Record = tuple[int, list[str], str]  # row number from 1, trimmed cells, why it is none or ""
@@ -58,6 +60,20 @@ class Table:
     newline: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStream:
+    """A table whose rows are read one at a time. `items` begins at the first row each time; it may raise Permanent."""
+
+    kind: str  # delimited | workbook
+    columns: tuple[str, ...]
+    items: Callable[[], Iterator[Row | Reject]]
+    notes: tuple[str, ...] = ()
+    sheet: str = ""
+    charset: str = ""
+    delimiter: str = ""
+    newline: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Where the header is and what it says."""
@@ -76,6 +92,18 @@ def clean(cell: str) -> str:
     if cell[:2] == '="' and (quoted := _QUOTED_TEXT.fullmatch(cell)):
         return quoted[1]
     return cell
+
+
+class Cleaned(dict[str, str]):
+    """Cells without what surrounds them: most come again and again. For one table; it forgets all when it is full."""
+
+    def __missing__(self, cell: str) -> str:
+        made = clean(cell)
+        if len(cell) <= _REPEATED:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[cell] = made
+        return made
 
 
 def shape_of(sample: Sequence[Sequence[str]], header_row: int | None) -> Shape:
@@ -147,7 +175,7 @@ def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
 
 def _misfit(cells: Sequence[str], width: int) -> str:
     """Empty cells after the last column are harmless; anything else may have shifted."""
-    if len(cells) < width or width_of(cells) > width:
+    if len(cells) != width and (len(cells) < width or width_of(cells) > width):
         return f"{len(cells)} cells, the header has {width}"
     return ""
 

@@ -40,9 +40,9 @@ def dumps(resource: Any, *, finite: bool = False) -> bytes:
     return body
 
 
-def dumps_pretty(resource: Any) -> bytes:
+def dumps_pretty(resource: Any, *, finite: bool = False) -> bytes:
     """The same, two spaces of indent, for people."""
-    return msgspec.json.format(dumps(resource), indent=2)
+    return msgspec.json.format(dumps(resource, finite=finite), indent=2)
 
 
 def loads(body: bytes | str) -> Any:

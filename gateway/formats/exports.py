@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.codec import delimited, workbook, xml_tree
 from gateway.codec import json as json_tree
+from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Table
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.formats.look import STRANGER, Hidden, Look
@@ -129,5 +130,9 @@ def _spelt(formats: Formats, name: str, table: Table) -> list[dict[str, str]]:
 
 
 def _ragged(table: Table) -> Iterator[Reject]:
-    for each in table.rejects:
-        yield Reject(place=table.sheet, row=each.number, column="", cause=each.cause, value="|".join(each.cells))
+    return (reject_of(table.sheet, each) for each in table.rejects)
+
+
+def reject_of(sheet: str, row: Misfit) -> Reject:
+    """A row that is none."""
+    return Reject(place=sheet, row=row.number, column="", cause=row.cause, value="|".join(row.cells))

@@ -318,6 +318,15 @@ class Context:
         self._counts[type_] = self._counts.get(type_, 0) + 1
         return self._counts[type_]
 
+    @property
+    def counted(self) -> dict[str, int]:
+        """How many of each type have been made without a number of their own: the next batch of a file counts on."""
+        return {name: count for name, count in self._counts.items() if name.isalpha()}
+
+    def count_on(self, counted: Mapping[str, int]) -> None:
+        """After the batches before this one."""
+        self._counts.update(counted)
+
     def spare(self, type_: str, parts: tuple[str, ...], content: Sequence[str] = ()) -> str:
         """The key of a resource without a number. Where a part of it is not said nothing could find it again without
         mistaking it for another one: it belongs to this message alone. `content`: the segment of one that is only

@@ -6,7 +6,7 @@ A record that cannot be understood is set aside with the cell that is the cause;
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from gateway.errors import Configuration, HutongError
 from gateway.mapping import columns as columns_of
 from gateway.mapping import envelope, runtime
+from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.simple import SENTINELS
 from gateway.mapping.functions import Functions, Near
@@ -42,6 +43,14 @@ class Part:
     numbers: Sequence[int] = ()  # of the records, where they were not counted from 1
     place: str = ""  # the sheet, or the path in a tree
     root: Any = None  # of the tree that they stand in
+
+
+@dataclass(slots=True)
+class Carried:
+    """What the batches of one file hand on: how many there were, and what they have counted."""
+
+    batch: int = 0
+    counted: dict[str, int] = field(default_factory=dict)
 
 
 class ExportMap:
@@ -174,14 +183,19 @@ class Exports:
         control_id: str,
         when: datetime | None = None,
         hidden: frozenset[tuple[str, str]] = frozenset(),
+        carried: Carried | None = None,
     ) -> Translation:
-        """The transaction Bundle of all records. `hidden`: (table, code) to be taken as unknown."""
+        """The transaction Bundle of all records. `hidden`: (table, code) to be taken as unknown; `carried`: what the
+        batches before these rows hand on, and these to the next."""
         context = Context(
             profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
             memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
         )  # fmt: skip
+        carried = carried or Carried()
+        context.count_on(carried.counted)
         rejects = [reject for part in self._ordered(parts) for reject in self._map(part.name).run(part, context)]
-        provenance(context, "", when)
+        provenance(context, "", when, batch=carried.batch)
+        carried.batch, carried.counted = carried.batch + 1, context.counted
         return Translation(
             bundle=transaction(context),
             structure=" ".join(dict.fromkeys(part.name for part in parts)),
@@ -206,6 +220,10 @@ class Exports:
 
     def _blocks(self, part: Part) -> tuple[Block, ...]:
         return self.library.exports[part.name].blocks
+
+    def batching(self, name: str) -> Batching | None:
+        """How the rows of a large table are cut; None where it has to be read as a whole."""
+        return batching(self.library.exports[name])
 
     def _map(self, name: str) -> ExportMap:
         if name not in self._compiled:

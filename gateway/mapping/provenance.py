@@ -20,9 +20,9 @@ def occasion(message: Message) -> str:
     return hashlib.sha256(message.body).hexdigest()[:32]
 
 
-def provenance(context: Context, time: str, when: datetime | None) -> None:
+def provenance(context: Context, time: str, when: datetime | None, *, batch: int = 0) -> None:
     """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made. What the maps
-    say of it (`= @@@Resource`) is kept."""
+    say of it (`= @@@Resource`) is kept. `batch`: of a file that is read in several, from 0; each has its own."""
     entries, entry = context.entries, context.whole
     said: Resource = entry.resource if entry else {}
     if entry is not None:
@@ -39,7 +39,8 @@ def provenance(context: Context, time: str, when: datetime | None) -> None:
         "entity": [{"role": "source", "what": {"identifier": {"system": MESSAGE, "value": context.control_id or "-"}}}],
     }
     if entry is None:
-        context.make({"resourceType": "Provenance", **told}, key=f"provenance/{time}")
+        key = f"provenance/{time}/{batch}" if batch else f"provenance/{time}"
+        context.make({"resourceType": "Provenance", **told}, key=key)
     else:
         said.update(told)
         entries[entry.full_url] = entry

@@ -1,0 +1,83 @@
+"""A place on disk for what does not fit into memory: numbers by key, texts in order, texts by name. It is gone when it
+is closed, or when the program ends; it has no name that another program could open (SQLite: a temporary database)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from gateway.db.sqlite import translated
+
+_PLACE: Final = Path("temporary")
+_TABLES: Final = """
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -4096;
+    CREATE TABLE first (key TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+    CREATE TABLE line (place INTEGER, number INTEGER, text TEXT);
+    CREATE TABLE kept (at INTEGER PRIMARY KEY, name TEXT UNIQUE, text BLOB);
+"""
+
+
+class Scratch:
+    """For one thread at a time. Raises Transient where the disk is full."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.executescript(_TABLES)
+        self._connection.execute("BEGIN")
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing of it is left."""
+        self._connection.close()
+
+    def first(self, key: str, number: int) -> int:
+        """The number that was noted for the key first: this one, where the key is new."""
+        try:
+            made = self._connection.execute("INSERT OR IGNORE INTO first VALUES (?, ?)", (key, number)).rowcount
+            if made == 1:
+                return number
+            found = self._connection.execute("SELECT number FROM first WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error, _PLACE) from None
+        return int(found[0])
+
+    def add(self, place: int, number: int, text: str) -> None:
+        """A text, to be read by place and number."""
+        self._run("INSERT INTO line VALUES (?, ?, ?)", (place, number, text))
+
+    def ordered(self) -> Iterator[tuple[int, str]]:
+        """(number, text) of all that was added."""
+        yield from self._connection.execute("SELECT number, text FROM line ORDER BY place, number")
+
+    def get(self, name: str) -> bytes | None:
+        """What is kept under a name."""
+        found = self._connection.execute("SELECT text FROM kept WHERE name = ?", (name,)).fetchone()
+        return bytes(found[0]) if found else None
+
+    def keep(self, name: str, text: bytes) -> None:
+        """In place of what was kept under the name."""
+        self._run(
+            "INSERT INTO kept (name, text) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET text = excluded.text",
+            (name, text),
+        )
+
+    def kept(self) -> Iterator[bytes]:
+        """All that is kept, as it first came."""
+        for (text,) in self._connection.execute("SELECT text FROM kept ORDER BY at"):
+            yield bytes(text)
+
+    def _run(self, sql: str, values: tuple[object, ...]) -> None:
+        try:
+            self._connection.execute(sql, values)
+        except sqlite3.Error as error:
+            raise translated(error, _PLACE) from None

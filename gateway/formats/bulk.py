@@ -1,0 +1,121 @@
+"""Large exports: a Bundle for each batch of rows, in constant memory.
+
+Where the rows of one record (a report) lie far apart in the file, they are first brought together on disk. What cannot
+be read in batches (messages, small files, maps in which a row depends on rows anywhere else) is read as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gateway.codec import delimited
+from gateway.codec.table import Reject as Misfit
+from gateway.codec.table import Row, TableStream
+from gateway.codec.text_stream import Opened
+from gateway.db.scratch import Scratch
+from gateway.errors import Permanent
+from gateway.formats.exports import facility, reject_of
+from gateway.mapping.batches import SIZE, Batching, Item, cut
+from gateway.mapping.exports import Carried, Part
+from gateway.mapping.translation import Translation
+from gateway.model import Channel, Member
+
+if TYPE_CHECKING:
+    from gateway.formats import Formats
+
+LARGE = 1 << 20  # bytes from which a file is read in batches
+LARGEST = 4 << 30
+BREATH = 20_000  # rows that are looked at in one go
+_APART = "\x1f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """A large table, its map, and how it is cut."""
+
+    formats: Formats
+    member: Member
+    name: str  # of the map
+    table: TableStream
+    batching: Batching
+    size: int = SIZE
+
+    def batches(self, scratch: Scratch) -> Iterator[list[Item]]:
+        """All rows, and what is none. An empty batch now and then while there is no other yet: somebody else may have
+        a turn. Raises Permanent for a limit that is passed."""
+        apart = (yield from self._apart(scratch)) if self.batching.key else False
+        if apart:
+            yield from self._gather(scratch)
+        items = self._gathered(scratch) if apart else self.table.items()
+        yield from cut(items, self.batching.key_of, size=self.size)
+
+    def _apart(self, scratch: Scratch) -> Generator[list[Item], None, bool]:
+        """Do the rows of any record stand in several places?"""
+        last = ""
+        for count, item in enumerate(self.table.items()):
+            if count % BREATH == 0:
+                yield []
+            if isinstance(item, Row) and (key := self._key(item)) != last:
+                if key and scratch.first(key, item.number) != item.number:
+                    return True
+                last = key
+        return False
+
+    def _gather(self, scratch: Scratch) -> Iterator[list[Item]]:
+        """Puts the rows of each record behind its first one, on disk."""
+        for count, item in enumerate(self.table.items()):
+            if count % BREATH == 0:
+                yield []
+            if isinstance(item, Row):
+                key = self._key(item)
+                place = scratch.first(key, item.number) if key else item.number
+                scratch.add(place, item.number, json.dumps([*item.cells.values()]))
+            else:
+                scratch.add(item.number, item.number, json.dumps({"cause": item.cause, "cells": item.cells}))
+
+    def _gathered(self, scratch: Scratch) -> Iterator[Item]:
+        for number, text in scratch.ordered():
+            told = json.loads(text)
+            if isinstance(told, list):
+                yield Row(number, dict(zip(self.table.columns, told, strict=True)))
+            else:
+                yield Misfit(number, told["cause"], tuple(told["cells"]))
+
+    def _key(self, row: Row) -> str:
+        parts = self.batching.key_of(row)
+        return _APART.join(parts) if any(parts) else ""
+
+    def translated(self, batch: list[Item], carried: Carried, *, control_id: str, when: datetime) -> Translation:
+        """The valid Bundle of a batch. Raises Permanent for what cannot be mended."""
+        rows = [item for item in batch if isinstance(item, Row)]
+        part = Part(
+            name=self.name, records=[row.cells for row in rows], numbers=[row.number for row in rows],
+            place=self.table.sheet,
+        )  # fmt: skip
+        made = self.formats.maps.of(self.member.profile).exports.to_fhir(
+            [part], profile=self.member.profile, facility=facility(self.member), control_id=control_id, when=when,
+            carried=carried,
+        )  # fmt: skip
+        ragged = [reject_of(self.table.sheet, item) for item in batch if isinstance(item, Misfit)]
+        rejects = sorted((*ragged, *made.rejects), key=lambda each: each.row)
+        return self.formats.checked(replace(made, rejects=tuple(rejects)))
+
+
+def bulk(
+    formats: Formats, source: Opened, size: int, *, channel: Channel | None, member: Member, format: str
+) -> Bulk | None:
+    """A file of so many bytes, where it is to be read in batches; None where it is not. Raises Configuration where no
+    map knows it, Permanent where it cannot be read."""
+    if format != "delimited" or size < LARGE:
+        return None
+    if size > LARGEST:
+        raise Permanent(f"the file is larger than {LARGEST} bytes", place="file", remedy="send it in parts", code="102")
+    table = delimited.stream(source, charset=member.profile.charset)
+    wanted = (channel.map,) if channel and channel.map else member.profile.maps
+    name = formats.maps.exports.of_columns(table.columns, wanted=wanted)
+    batching = formats.maps.exports.batching(name)
+    return Bulk(formats=formats, member=member, name=name, table=table, batching=batching) if batching else None
