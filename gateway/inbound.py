@@ -131,11 +131,12 @@ class Receiver:
     @staticmethod
     def _verdict(frame: Frame, channel: Channel | None, look: Look) -> Verdict:
         from_folder = channel is not None and channel.of_files
+        own = "" if from_folder else look.control_id
         return Verdict(
             member=look.member.id,
             format=look.format,
             charset=look.charset,
-            control_id=file_control_id(frame) if from_folder else look.control_id,
+            control_id=own or (file_control_id(frame) if from_folder or frame.identity else ""),
             key=look.key,
             kind=look.kind,
             accepted=look.error is None,

@@ -34,6 +34,7 @@ class Frame:
     body: bytes
     peer: str  # address, file name or client of the sender; never a patient's data
     received_at: datetime
+    identity: str = ""  # a file's: with its bytes it tells whether it came before ("" = its peer does)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

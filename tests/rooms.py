@@ -70,9 +70,14 @@ class House:
         while drain.once():
             pass
 
-    async def receive(self, body: bytes, *, channel: str = "mllp", peer: str = "127.0.0.1:5000") -> bytes:
+    async def receive(
+        self, body: bytes, *, channel: str = "mllp", peer: str = "127.0.0.1:5000", identity: str = ""
+    ) -> bytes:
         """The answer to one frame."""
-        return await self.receiver.receive(Frame(channel=channel, body=body, peer=peer, received_at=datetime.now(UTC)))
+        at = datetime.now(UTC)
+        return await self.receiver.receive(
+            Frame(channel=channel, body=body, peer=peer, received_at=at, identity=identity)
+        )
 
     async def walk(self, *bodies: bytes, channel: str = "mllp") -> list[Line]:
         """Receive these, process everything; what became of them."""

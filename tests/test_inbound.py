@@ -259,6 +259,20 @@ async def test_fhir_is_checked_at_the_door(house: House) -> None:
     assert states(house.entries()) == ["done"] + ["refused"] * 4
 
 
+async def test_an_upload_that_comes_again_is_stored_once_and_answered_as_before(house: House) -> None:
+    good = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}], "gender": "male"}
+    wrong = {"resourceType": "Patient", "gender": "unheard-of"}
+    for resource in (good, wrong):
+        body = json.dumps(resource).encode()
+        answers = [
+            await house.receive(body, channel="imaging-reports", identity=each)
+            for each in ("upload a", "upload a", "upload b")
+        ]
+        assert len(set(answers)) == 1
+    house.process()
+    assert states(house.entries()) == ["done", "done", "refused", "refused"]
+
+
 async def test_an_open_community_takes_senders_that_nobody_confirmed(tmp_path: Path) -> None:
     house = House(tmp_path, everybody=True)
     try:

@@ -27,6 +27,8 @@ def create(services: Services) -> FastAPI:
         exception_handlers={HTTPException: http_error},
     )
     app.router.routes.extend(Rest(services).routes())
-    app.router.routes.append(Route("/intake/{channel}", Intake(services).post, methods=["POST"]))
+    intake = Intake(services)
+    app.router.routes.append(Route("/intake/{channel}", intake.post, methods=["POST"]))
+    app.router.routes.append(Route("/intake/{channel}/{name:path}", intake.post, methods=["PUT", "POST"]))
     Operations(services).add_to(app)
     return app

@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from gateway import errors
 from gateway.api import answer, capability, listing
+from gateway.api.arriving import declared
 from gateway.api.guard import require
-from gateway.api.intake import declared
 from gateway.api.services import Services
 from gateway.fhir import definitions
 from gateway.store import query

@@ -78,9 +78,10 @@ class Place(Protocol):
 
 
 def control_id(frame: Frame) -> str:
-    """What identifies a file frame: sha256 of content, name and modification time (the last two are its peer)."""
+    """What identifies a file frame: sha256 of content and identity; without one of name and modification time, which
+    are its peer."""
     digest = hashlib.sha256(frame.body)
-    digest.update(b"\x00" + frame.peer.encode("utf-8", "surrogateescape"))
+    digest.update(b"\x00" + (frame.identity or frame.peer).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,9 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
+from gateway.api.serving import configuration
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Transient
 from gateway.fhir import bundle
@@ -93,6 +97,18 @@ def door(tmp_path: Path) -> Iterator[Door]:
     intake.close()
     journal.close()
     record.close()
+
+
+@pytest.fixture
+async def address(door: Door) -> AsyncIterator[str]:
+    server = uvicorn.Server(configuration(create(door.services), host="127.0.0.1", port=0))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await task
 
 
 @pytest.fixture

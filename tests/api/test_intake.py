@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from gateway.api import answer, intake
+from gateway.api import answer, arriving
 from tests.api.conftest import Door
 
 MESSAGE = "MSH|^~\\&|LIS|LAB|||20260305||ORU^R01|1|P|2.4\r".encode("gb18030")
@@ -108,7 +108,7 @@ async def test_too_much_at_once_is_503_and_the_first_still_gets_through(door: Do
 async def test_a_sender_that_falls_silent_is_cut_off(
     door: Door, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(arriving, "IDLE_SECONDS", 0.05)
 
     async def silent() -> AsyncIterator[bytes]:
         yield b"x"

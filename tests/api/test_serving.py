@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
-import uvicorn
 
-from gateway.api import create
-from gateway.api.serving import configuration
 from tests.api.conftest import Door, patient
-
-
-@pytest.fixture
-async def address(door: Door) -> AsyncIterator[str]:
-    server = uvicorn.Server(configuration(create(door.services), host="127.0.0.1", port=0))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        await task
 
 
 async def test_read_search_and_head_over_http(door: Door, address: str) -> None:

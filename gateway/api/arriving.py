@@ -1,0 +1,100 @@
+"""A body on its way in: never more than its limit, never more of all senders together than there is room for, and a
+sender that falls silent or dribbles is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from gateway.api import answer
+
+IDLE_SECONDS = 30.0  # a sender that stays silent this long in the middle of a body is cut off,
+SLOW_SECONDS = 60.0  # and after so long one that is slower than
+SLOW_RATE = 1024  # bytes a second
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The bytes that are being received at this moment, all senders together."""
+
+    limit: int
+    held: int = 0
+
+    def check(self, size: int) -> None:
+        """Refusal 503 when so much more does not fit; one alone always fits."""
+        if self.held and self.held + size > self.limit:
+            retry = {"retry-after": str(answer.RETRY_SECONDS)}
+            raise answer.Refusal(503, "too much is arriving at this moment; send it again", headers=retry)
+
+
+@dataclass(slots=True, eq=False)
+class Arriving:
+    """One body; it counts as held until `forget`."""
+
+    waiting: Waiting
+    taken: int = 0
+
+    async def whole(self, request: Request, limit: int) -> bytes:
+        """The body. Refusal 413, 415, 408 or 503; 400 when it is empty."""
+        self.waiting.check(declared(request, limit))
+        parts: list[bytes] = []
+        async for part in self._parts(request):
+            self.waiting.check(len(part))
+            self.taken += len(part)
+            self.waiting.held += len(part)
+            if self.taken > limit:
+                raise _too_large(limit)
+            parts.append(part)
+        if not self.taken:
+            raise answer.Refusal(400, "the body is empty; send one message")
+        return b"".join(parts)
+
+    def forget(self) -> None:
+        """The body is done with."""
+        self.waiting.held -= self.taken
+        self.taken = 0
+
+    async def _parts(self, request: Request) -> AsyncIterator[bytes]:
+        stream = request.stream()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            try:
+                part = await asyncio.wait_for(anext(stream, b""), IDLE_SECONDS)
+            except TimeoutError as error:
+                raise _cut_off("the body stopped arriving; send it again") from error
+            if not part:
+                return
+            yield part
+            spent = clock() - began
+            if spent > SLOW_SECONDS and self.taken < spent * SLOW_RATE:
+                raise _cut_off(f"the body arrives more slowly than {SLOW_RATE} bytes a second; send it again")
+
+
+def declared(request: Request, limit: int) -> int:
+    """The length that the sender promises (0: it does not say). 413 and 415 before anything is read."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise answer.Refusal(415, "compressed bodies are not read; send it without Content-Encoding")
+    text = request.headers.get("content-length", "0")
+    length = int(text) if text.isdigit() and len(text) < 16 else 0
+    if length > limit:
+        raise _too_large(limit)
+    return length
+
+
+def peer(request: Request) -> str:
+    """The client's address, for the journal."""
+    return f"{request.client.host}:{request.client.port}" if request.client else ""
+
+
+def _too_large(limit: int) -> answer.Refusal:
+    text = f"the body is larger than {limit // 1024} KiB"
+    return answer.Refusal(413, text, headers={"connection": "close"})
+
+
+def _cut_off(text: str) -> answer.Refusal:
+    return answer.Refusal(408, text, headers={"connection": "close"})
