@@ -16,7 +16,7 @@ from gateway.mapping import columns as columns_of
 from gateway.mapping import envelope, runtime
 from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
-from gateway.mapping.datatypes.simple import SENTINELS
+from gateway.mapping.datatypes.clocks import says_none
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import CompiledBlock, Made, compiled_block
@@ -79,9 +79,8 @@ class ExportMap:
                 _forget(known, before[1])
                 value = self.cell(record, column) if column else ""
                 yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
-            for name, value, wanted in () if cause else dict.fromkeys(context.unread):
-                if value.strip()[:10] not in SENTINELS:  # these say that there is none
-                    told = f"no {wanted}; the cell was left out"
+            for name, value, told in () if cause else dict.fromkeys(context.unread):
+                if not says_none(value):
                     yield Reject(place=part.place, row=number, column=name, cause=told, value=value, cell=True)
             context.unread.clear()
 

@@ -180,15 +180,7 @@ class LineCode:
             pair = wording.worded(pair, path)
         rivals = origins.rivals_of(self.library, self.block, line, path)
         placed = rivals if len(path.elements) == 1 else ()
-        if pair.words and not self.explain:
-            names = tuple(each.name for each in line.arguments[pair.fields :])
-            form = Form(f"{line.place} {pair.slot}", pair, names, placed, origins.name_of(line), path.elements[0].slice)
-            placed = ()
-            write.add(f"{made} = {write.object(form)}({value}, ({''.join(f'{each}, ' for each in given)}), context)")
-        elif pair.coded and not words:
-            self._remembered(path, pair, made, [value, *given])
-        else:
-            write.add(f"{made} = {write.object(pair.into)}({', '.join((value, *given, 'context', *words))})")
+        placed = self._call(line, path, pair, made, [value, *given], words, placed)
         said = (
             f" and not repeated({made}, r, {path.elements[0].name!r}, {path.leaf.name!r})" if _once(line, path) else ""
         )
@@ -213,9 +205,43 @@ class LineCode:
             write.add(f"    if {made} is not None:")
             write.add(f"        {holder}[{f'_{path.leaf.name}'!r}] = {made}")
         write.depth -= 1
-        if self.source.source != "segments" and path.leaf.type in READ_CLOSELY and line.datatype not in DERIVED:
+        if self.source.source != "segments":
+            self._cell(line, path, value)
+        if pair.several:
+            self.target.looping = False
+            write.depth -= 1
+
+    def _call(
+        self, line: Line, path: paths.Path, pair: Pair, made: str, given: list[str], words: list[str],
+        placed: tuple[origins.Rival, ...],
+    ) -> tuple[origins.Rival, ...]:  # fmt: skip
+        """The call of the pair; what is left to be placed of its answer."""
+        write = self.writer
+        called = f"{write.object(pair.into)}({', '.join((*given, 'context', *words))})"
+        if pair.words and not self.explain:
+            value, *more = given
+            names = tuple(each.name for each in line.arguments[pair.fields :])
+            form = Form(f"{line.place} {pair.slot}", pair, names, placed, origins.name_of(line), path.elements[0].slice)
+            write.add(f"{made} = {write.object(form)}({value}, ({''.join(f'{each}, ' for each in more)}), context)")
+            return ()
+        if pair.coded and not words:
+            self._remembered(path, pair, made, given)
+        elif pair.several:
+            self.target.looping = True
+            write.add(f"for {made} in {called}:")
+            write.depth += 1
+        else:
+            write.add(f"{made} = {called}")
+        return placed
+
+    def _cell(self, line: Line, path: paths.Path, value: str) -> None:
+        """What a cell is told for, in its column: of several columns that a line reads, the first with this text."""
+        write, names = self.writer, [each.name for each in line.sources]
+        if path.leaf.type in READ_CLOSELY and line.datatype not in DERIVED:
             write.add("else:")
-            write.add(f"    context.unreadable({line.sources[0].name!r}, {value}, {path.leaf.type!r})")
+            write.add(f"    context.unreadable({names[0]!r}, {value}, {path.leaf.type!r})")
+        write.add("if context.doubts:")
+        write.add(f"    context.doubted({names[0]!r}, {value})")
 
     def _beside(self, path: paths.Path, pair: Pair, value: str, made: str, holder: str) -> None:
         """What stands beside a coded primitive (`_status`), by its raw text; a copy where a line adds to it."""

@@ -31,6 +31,7 @@ class Pair:
     # Coded fields, times of day, staff and places, never patients: what it makes follows from the raw text, the profile
     # and the sending facility alone, so it is made once and remembered (memory.py).
     coded: bool = False
+    several: bool = False  # makes a list: a member of the element's list for each
     repeated: bool = False  # makes something only of fields that repeat
     # Of persons: how many components a usual text has, and which of these (from 0) are words of their own: names and
     # numbers that stand in what is made as they came, and of which nothing else depends but their kind (forms.py).
@@ -58,6 +59,7 @@ def load() -> dict[str, Pair]:
         places,
         queries,
         referrals,
+        results,
         schedules,
         simple,
         sites,
@@ -70,8 +72,8 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
-    more = (moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things, laboratory, headers)
-    for module in (*kinds, *more):
+    more = (results, moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things)
+    for module in (*kinds, *more, laboratory, headers):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:
             raise ValueError(f"two data types are called {sorted(doubled)[0]}")

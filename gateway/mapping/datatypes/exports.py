@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from gateway.codec.chinese_numbers import birth_date_of
+from gateway.errors import Permanent
 from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import (
@@ -19,89 +20,28 @@ from gateway.mapping.datatypes.codes import (
     standard_codings,
 )
 from gateway.mapping.datatypes.identifiers import TYPES
+from gateway.mapping.datatypes.papers import narrow
 from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.simple import clean, one_code
 from gateway.mapping.datatypes.staff import STAFF
-from gateway.mapping.datatypes.values import (
-    INTERPRETATION,
-    qualitative,
-    quantity,
-    quantity_text,
-    range_text,
-    reference_range,
-    worded,
-)
+from gateway.mapping.datatypes.values import quantity, quantity_text
 
-_MARKS = {
-    "↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L",
-    "N": "N", "M": "N", "正常": "N", "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A",
-    "异常": "A", "★": "AA", "*": "A",
-}  # fmt: skip
-_WRITTEN = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
 _NAMES = re.compile("[;；]")
+_ROUNDED = re.compile(r"\d(?:\.\d+)?[Ee]\+\d{2}")
 _NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史"})
 _NO_DRUG = frozenset({"否认药物过敏史", "无药物过敏史", "否认药物过敏", "无药物过敏"})
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
 DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
 SNOMED = "http://snomed.info/sct"
-_YES = frozenset({"是", "1", "Y", "y", "危急", "★", "true"})
-
-
-def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
-    """A result cell with the cell of its unit → value[x]. `1+`, `±`, `阴性(-)` are never numbers."""
-    text = clean(raw)
-    if not text:
-        return None
-    if not qualitative(text):
-        found = quantity(text, unit.strip())
-        if found:
-            return "Quantity", found
-    return worded(text)
-
-
-def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
-    kind, content = value
-    match kind:
-        case "Quantity":
-            return quantity_text(content, context), str(content.get("unit", ""))
-        case "CodeableConcept":
-            first: dict[str, Any] = next(iter(content.get("coding", ())), {})
-            return str(content.get("text") or first.get("display") or first.get("code", "")), ""
-        case _:
-            return str(content), ""
-
-
-def flag_into(value: str, mark: str, critical: str, context: Context) -> dict[str, Any] | None:
-    """The result with its abnormal mark and its critical mark → interpretation. In an export an empty mark means
-    normal: a qualitative result says so itself, a number is N."""
-    code = _MARKS.get(mark.strip(), "")
-    if mark.strip() and not code:
-        return {"text": mark.strip()}
-    if not code:
-        code = qualitative(value.strip()) or "N"
-    if critical.strip() in _YES:
-        code = {"H": "HH", "L": "LL"}.get(code, code if code in ("HH", "LL") else "AA")
-    return {"coding": [{"system": INTERPRETATION, "code": code}]}
-
-
-def flag_back(value: dict[str, Any], context: Context) -> tuple[str, str, str]:
-    code = next((each.get("code", "") for each in value.get("coding", ())), "")
-    return "", _WRITTEN.get(code, value.get("text", "") if not code else ""), "是" if code in ("HH", "LL", "AA") else ""
-
-
-def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | None:
-    return reference_range(raw, unit.strip())
-
-
-def cell_range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    return range_text(value, context), ""
 
 
 def number_into(raw: str, context: Context, system: str = "", code: str = "") -> dict[str, Any] | None:
     """A number of the sending member: `number(kind)`. A system with a colon is taken as it is."""
-    value = raw.strip()
+    value = raw if raw.isascii() and raw.isalnum() else narrow(raw)
     if not value:
         return None
+    if "+" in value and _ROUNDED.fullmatch(value):
+        raise Permanent("a spreadsheet has rounded the number: it names nothing", place="row")
     uri = system if ":" in system else context.system(context.facility, kind=system)
     made: dict[str, Any] = {"system": uri, "value": value}
     return {"type": {"coding": [{"system": TYPES, "code": code}]}, **made} if code else made
@@ -211,7 +151,7 @@ def institution_back(value: dict[str, Any], context: Context) -> tuple[str, str]
 
 def birth_into(raw: str, context: Context) -> str | None:
     """The birth date that a valid 居民身份证 carries (GB 11643); from nothing else, an age least of all."""
-    return birth_date_of(raw) or None
+    return birth_date_of(narrow(raw)) or None
 
 
 def birth_back(value: str, context: Context) -> str:
@@ -350,9 +290,6 @@ PAIRS = {
     "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",)),
     "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
-    "result": Pair(result_into, result_back, fields=1),
-    "flag": Pair(flag_into, flag_back, fields=2, fits=("CodeableConcept",)),
-    "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",)),
     "own": Pair(number_into, number_back, fits=("Identifier",)),
     "given": Pair(number_into, given_back, fits=("Identifier",)),
     "coded": Pair(coded_into, coded_back, fields=1, fits=("CodeableConcept",)),

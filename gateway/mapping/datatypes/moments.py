@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.simple import date_into, fhir_time
+from gateway.mapping.datatypes.clocks import cell_time
 
 MOMENT, DAY = "YYYY-MM-DD HH:mm:ss", "YYYY-MM-DD"
 _PARTS = re.compile("YYYY|MM|DD|HH|mm|ss")
@@ -16,7 +16,13 @@ _PLACES = {"YYYY": (0, 4), "MM": (5, 7), "DD": (8, 10), "HH": (11, 13), "mm": (1
 
 
 def moment_into(raw: str, context: Context) -> str | None:
-    return fhir_time(raw, context.zone)
+    return cell_time(raw, context.zone)
+
+
+def day_into(raw: str, context: Context) -> str | None:
+    """The day, whatever time stands behind it."""
+    made = cell_time(raw, context.zone)
+    return made[:10] if made else None
 
 
 def moment_back(value: str, context: Context) -> str:
@@ -45,5 +51,5 @@ def _formed(text: str, form: str) -> str:
 
 PAIRS = {
     "moment": Pair(moment_into, moment_back, fits=("dateTime",)),
-    "day": Pair(date_into, day_back, fits=("date",)),
+    "day": Pair(day_into, day_back, fits=("date",)),
 }

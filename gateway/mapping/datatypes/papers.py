@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from gateway.codec.chinese_numbers import national_id
@@ -28,14 +29,18 @@ _NAMES = {"身份证": _IDENTITY_CARD, "户口簿": "02", "港澳通行证": "06
 _FORMS = {"06": re.compile(r"[HM]\d{8}(\d{2})?"), "03": re.compile(r"[A-Z]{1,2}\d{7,8}")}
 _SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
 _NONE = frozenset({"无", "没有", "不详", "未知", "未提供", "-", "/", "0"})
+_ROUNDED = re.compile(r"\d(?:\.\d+)?E\+?\d{2}|[1-9]\d{14}000(?:\.0+)?")
 _UNVERIFIED = "证件号码（未核实）"
 
 
 def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     """The number of a document with the cell of its kind. Only what passes GB 11643 is a 居民身份证, whatever the
     column is called; a number of which nothing says what it is belongs to the member that wrote it."""
-    value, kind = (clean(raw) or "").upper(), clean(kind) or ""
+    value, kind = narrow(raw).upper(), narrow(kind)
     if not value or value in _NONE:
+        return None
+    if rounded(value):
+        context.doubt("a spreadsheet has rounded the number; it was left out")
         return None
     kind = _NAMES.get(kind, kind.zfill(2) if kind else _IDENTITY_CARD)
     if kind == _IDENTITY_CARD and (national := national_id(value)):
@@ -43,7 +48,20 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     if kind != _IDENTITY_CARD and kind in _KINDS:
         code, name = _KINDS[kind]
         return {"type": type_of(code) if code else {"text": name}, "system": f"{_SYSTEM}{kind}", "value": value}
+    if kind == _IDENTITY_CARD:
+        context.doubt("no valid identity card number (GB 11643); it was kept as one that nobody has verified")
     return {"type": {"text": _UNVERIFIED}, "system": _own(context), "value": value}
+
+
+def narrow(raw: str) -> str:
+    """A number in half-width characters, without what spreadsheets put before it."""
+    return unicodedata.normalize("NFKC", clean(raw) or "").strip().strip("'`\"").strip()
+
+
+def rounded(value: str) -> bool:
+    """Has a spreadsheet taken the number for one of 15 digits: 5.29901E+17, 529901195804120000? An identity card that
+    ends so by right is one in a thousand, and is not told apart."""
+    return _ROUNDED.fullmatch(value) is not None
 
 
 def paper_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
@@ -58,7 +76,7 @@ def paper_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 def card_into(raw: str, context: Context) -> dict[str, Any] | None:
     """The number alone: a 居民身份证 where it passes as one, else what its form says: a permit for Hong Kong and Macao
     residents begins with H or M, a passport with letters."""
-    text = (clean(raw) or "").upper()
+    text = narrow(raw).upper()
     kind = next((kind for kind, form in _FORMS.items() if form.fullmatch(text)), "")
     return paper_into(raw, kind, context)
 

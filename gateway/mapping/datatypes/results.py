@@ -1,0 +1,290 @@
+"""Cells of results: a number with its comparator, marks and unit in one cell, words, ranges by sex (china.md §2.4).
+
+What is not surely one number stays the text that it is, and a person is told where a number was meant. Nothing is ever
+made into another number than was written.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.simple import clean, number
+from gateway.mapping.datatypes.units import ucum
+from gateway.mapping.datatypes.values import (
+    INTERPRETATION,
+    qualitative,
+    quantity_text,
+    range_text,
+    reference_range,
+    with_unit,
+    worded,
+)
+
+_MARKS: Final = {
+    "↑↑": "HH", "HH": "HH", "↓↓": "LL", "LL": "LL", "↑": "H", "H": "H", "高": "H", "↓": "L", "L": "L", "低": "L",
+    "N": "N", "M": "N", "正常": "N", "+": "POS", "阳性": "POS", "±": "IND", "-": "NEG", "阴性": "NEG", "A": "A",
+    "异常": "A", "★": "AA", "☆": "AA", "*": "A", "偏高": "H", "偏低": "L", "升高": "H", "降低": "L", "增高": "H",
+    "减低": "L", "危急": "AA", "危急值": "AA", "危": "AA", "▲": "H", "▼": "L", "⬆": "H", "⬇": "L",
+    "↑↑↑": "HH", "↓↓↓": "LL",
+}  # fmt: skip
+_WRITTEN: Final = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
+_YES: Final = frozenset({"是", "1", "Y", "危急", "危急值", "危", "★", "TRUE", "YES", "T"})
+_NO: Final = frozenset({"", "否", "0", "N", "FALSE", "NO", "F", "无", "-", "/", "正常"})
+_SIGNS: Final = "↑↓⬆⬇▲▼★☆*"
+_LETTERS: Final = "HH|LL|H|L"
+_WORDS: Final = "偏高|偏低|升高|降低|增高|减低|高|低|危急值|危急"
+_MARKED: Final = re.compile(
+    rf"(?P<before>(?:[{_SIGNS}]\s*)*(?:(?:{_LETTERS})(?=\s*[<>≤≥\d]))?)\s*"
+    rf"(?P<core>[^{_SIGNS}]*?)\s*"
+    rf"(?P<after>(?:\(?\s*(?:[{_SIGNS}]+|{_WORDS}|(?<=[\d\s(])(?:{_LETTERS})(?![A-Za-z]))\s*\)?\s*)*)",
+    re.DOTALL,
+)
+_MARK: Final = re.compile(rf"↑+|↓+|[{_SIGNS}]|{_LETTERS}|{_WORDS}")
+_COMPARED: Final = re.compile(
+    r"(<=|>=|=<|=>|[<>≤≥=]|小于等于|大于等于|小于|大于|低于|高于|不低于|不高于)?\s*(.*)", re.DOTALL
+)
+_COMPARATORS: Final = {
+    "<": "<", "<=": "<=", "=<": "<=", "≤": "<=", ">": ">", ">=": ">=", "=>": ">=", "≥": ">=", "=": "", "": "",
+    "小于": "<", "大于": ">", "低于": "<", "高于": ">", "小于等于": "<=", "大于等于": ">=",
+    "不低于": ">=", "不高于": "<=",
+}  # fmt: skip
+_NUMBER: Final = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_MEASURED: Final = re.compile(
+    rf"(?P<digits>{_NUMBER})\s*(?:[x×*]\s*10\s*\^?\s*(?P<power>\d{{1,2}})(?![\d]))?\s*(?P<unit>\D.*)?"
+)
+_SUPERSCRIPT: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_POWERS: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_BROKEN: Final = re.compile(r"#(?:VALUE|REF|N/A|NAME|DIV/0|NUM|NULL|GETTING_DATA)[!?]?|#+", re.IGNORECASE)
+_SERIES: Final = re.compile(r"[<>≤≥]?\s*\d+(?:\.\d+)?\s*(?:[-:/~]\s*\d+(?:\.\d+)?)+")  # 0-1 in a field, 1:80, 120/80
+_WITH_UNIT: Final = (re.compile(r"(\S*\d)\s+(\S+)"), re.compile(r"([\d.\s~<>≤≥-]*\d)([^\d.\s~-]\S*)"))
+_SEXES: Final = {"男": "male", "男性": "male", "M": "male", "女": "female", "女性": "female", "F": "female"}
+_SEX_SYSTEM: Final = "http://hl7.org/fhir/administrative-gender"
+_PARTED: Final = re.compile(
+    r"(?P<whom>男性|女性|男|女|M(?=\s*:)|F(?=\s*:)|成年?人|儿童|小儿|婴儿|新生儿|孕妇|绝经前|绝经后)\s*[::]?\s*"
+    r"(?P<range>[^男女MF;,、\n成儿小婴新孕绝]*?)\s*(?:[;,、\n/|]\s*|\s+|$|(?=男|女|成|儿|小|婴|新|孕|绝))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a cell holds: its content, the codes of its marks, and the number in it."""
+
+    content: str
+    marks: tuple[str, ...] = ()
+    amount: dict[str, Any] | None = None  # a Quantity
+    cause: str = ""  # why it is no number, where one was meant
+
+
+def read(raw: str, unit: str) -> Reading:
+    """A cell with the cell of its unit."""
+    text = _narrow(raw)
+    if qualitative(raw):
+        return Reading(raw)
+    found = _MARKED.fullmatch(text)
+    core = found["core"].strip() if found else text
+    marks = tuple(_MARKS[each] for each in _MARK.findall(f"{found['before']} {found['after']}")) if found else ()
+    if marks and not core:
+        return Reading(raw)
+    amount, cause = _amount(core, unit.strip())
+    if amount is not None:
+        return Reading(core, marks, amount)
+    if qualitative(core):
+        return Reading(core, marks)
+    return Reading(raw, cause=cause)
+
+
+def _narrow(raw: str) -> str:
+    """Half-width, with 10⁹ as 10^9."""
+    text = _POWERS.sub(lambda found: f"^{found[0].translate(_SUPERSCRIPT)}", raw)
+    return unicodedata.normalize("NFKC", text).replace("⩽", "≤").replace("⩾", "≥").strip()
+
+
+def _amount(text: str, unit: str) -> tuple[dict[str, Any] | None, str]:
+    """(Quantity, "") or (None, why a text with a number is none)."""
+    plain = number(text)
+    if plain is not None:
+        return with_unit({"value": plain}, unit), ""
+    if _SERIES.fullmatch(text):
+        return None, ""
+    compared = _COMPARED.fullmatch(text)
+    if compared is None or not re.search(r"\d", text):
+        return None, ""
+    found = _MEASURED.fullmatch(compared[2])
+    if found is None:
+        return None, "" if not unit else "it is not one number"
+    value = number(found["digits"].replace(",", ""))
+    own = (found["unit"] or "").strip()
+    if value is None or (own and not ucum(own)):
+        return None, "" if not unit else "it is not one number"
+    if own and unit and ucum(own) != ucum(unit):
+        return None, "its unit is another one than that of its own column"
+    if found["power"]:
+        value = Decimal(f"{value}E+{int(found['power'])}")
+    made: dict[str, Any] = {"value": value}
+    if comparator := _COMPARATORS[compared[1] or ""]:
+        made["comparator"] = comparator
+    return with_unit(made, unit or own), ""
+
+
+def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
+    """A result cell with the cell of its unit → value[x]. `1+`, `±`, `阴性(-)` are never numbers."""
+    text = clean(raw)
+    if not text:
+        return None
+    if _BROKEN.fullmatch(text):
+        context.doubt("an error of a spreadsheet, no result; it was left out")
+        return None
+    found = read(text, unit)
+    if found.amount is not None:
+        return "Quantity", found.amount
+    if found.cause:
+        context.doubt(f"{found.cause}; it was kept as text")
+    return worded(found.content)
+
+
+def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
+    kind, content = value
+    match kind:
+        case "Quantity":
+            return quantity_text(content, context), str(content.get("unit", ""))
+        case "CodeableConcept":
+            first: dict[str, Any] = next(iter(content.get("coding", ())), {})
+            return str(content.get("text") or first.get("display") or first.get("code", "")), ""
+        case _:
+            return str(content), ""
+
+
+# ------------------------------------------------------------------------------------------------ marks
+
+
+def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any] | None:
+    """The result with its abnormal mark, its critical mark and, where the line names them, its range and its unit →
+    interpretation.
+    The mark of the column comes before one in the result itself. In an export an empty mark means normal: a
+    qualitative result says so itself, a number is N unless its range says otherwise."""
+    *others, context = more
+    limits, unit, *_ = (*others, "", "")
+    found = read(value.strip(), unit)
+    own = _strongest(found.marks)
+    told = unicodedata.normalize("NFKC", mark).strip()
+    code = _marked(told)
+    if told and not code:
+        return {"text": told}
+    if code and own and {code, own} in ({"H", "L"}, {"H", "LL"}, {"HH", "L"}, {"HH", "LL"}):
+        context.doubt("the mark in the result is another one than in its own column, which was taken")
+    code = code or own or qualitative(found.content) or _unmarked(found, limits)
+    told = unicodedata.normalize("NFKC", critical).strip().upper()
+    if told in _YES:
+        code = {"H": "HH", "L": "LL"}.get(code, code if code in ("HH", "LL") else "AA")
+    elif told not in _NO:
+        context.doubt("its critical mark is none that is known; it was left out")
+    return {"coding": [{"system": INTERPRETATION, "code": code}]} if code else None
+
+
+def _marked(text: str) -> str:
+    """The code of a mark, alone or several together: ↑, H↑, (↑), ↑★."""
+    if not text or text in _MARKS:
+        return _MARKS.get(text, "")
+    bare = re.sub(r"[()\s]", "", text)
+    marks = _MARK.findall(bare)
+    return _strongest(tuple(_MARKS[each] for each in marks)) if marks and "".join(marks) == bare else ""
+
+
+def _strongest(marks: tuple[str, ...]) -> str:
+    """One code of several: ↑★ is a critically high one; ↑↓ is none."""
+    found = set(marks)
+    if {"H", "HH"} & found and {"L", "LL"} & found:
+        return ""
+    side = "H" if {"H", "HH"} & found else "L" if {"L", "LL"} & found else ""
+    if not side:
+        return next((each for each in ("AA", "A", *marks) if each in found), "")
+    return side * 2 if found & {"HH", "LL", "AA"} else side
+
+
+def _unmarked(found: Reading, limits: str) -> str:
+    """N for a number without a mark, unless its range says otherwise; nothing for other texts."""
+    if found.amount is None:
+        return ""
+    known = reference_range(limits, "") or {}
+    value, comparator = found.amount["value"], found.amount.get("comparator", "")
+    low, high = known.get("low", {}).get("value"), known.get("high", {}).get("value")
+    if not comparator.startswith(">") and low is not None and value < low:
+        return ""
+    return "" if not comparator.startswith("<") and high is not None and value > high else "N"
+
+
+def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
+    code = next((each.get("code", "") for each in value.get("coding", ())), "")
+    mark = _WRITTEN.get(code, value.get("text", "") if not code else "")
+    return "", mark, "是" if code in ("HH", "LL", "AA") else "", "", ""
+
+
+# ------------------------------------------------------------------------------------------------ ranges
+
+
+def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | None:
+    """The range with its text, always; its ends where the text is one range, its own unit behind it or not."""
+    made = reference_range(raw, unit.strip())
+    if made is None or len(made) > 1:
+        return made
+    text = _narrow(raw).strip("()[] ")
+    text, own = next(_parts(text, unit), (text, ""))
+    ends = reference_range(text, unit.strip() or own)
+    if ends and len(ends) > 1:
+        return {**ends, "text": made["text"]}
+    if (found := re.fullmatch(rf"({_NUMBER})\s*[-~]\s*({_NUMBER})", text)) and _above(found[1], found[2]):
+        context.doubt("its lower end is above its upper one; it was kept as text")
+    return made
+
+
+def _parts(text: str, unit: str) -> Iterator[tuple[str, str]]:
+    """(range, its own unit) where that is known and agrees with the unit of the result."""
+    for found in filter(None, (form.fullmatch(text) for form in _WITH_UNIT)):
+        if (own := ucum(found[2])) and own == (ucum(unit) or own):
+            yield found[1], found[2]
+
+
+def _above(low: str, high: str) -> bool:
+    first, second = number(low.replace(",", "")), number(high.replace(",", ""))
+    return first is not None and second is not None and first > second
+
+
+def cell_range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    return range_text(value, context), ""
+
+
+def ranges_into(raw: str, unit: str, context: Context) -> list[dict[str, Any]]:
+    """Several ranges in one cell, each with whom it is for: `男:3.9-6.1;女:3.5-5.5`. None where it is not made of
+    such parts wholly."""
+    text = _narrow(raw)
+    made = list(_parted(text, unit.strip(), context))
+    return made if len(made) > 1 and sum(map(len, _PARTED.split(text)[::3])) == 0 else []
+
+
+def _parted(text: str, unit: str, context: Context) -> Iterator[dict[str, Any]]:
+    for found in _PARTED.finditer(text):
+        ends = cell_range_into(found["range"], unit, context) if found["range"] else None
+        if ends is None:
+            continue
+        sex = _SEXES.get(found["whom"])
+        coding = {"coding": [{"system": _SEX_SYSTEM, "code": sex}]} if sex else {}
+        yield {**ends, "appliesTo": [{**coding, "text": found["whom"]}]}
+
+
+def ranges_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
+    return "", ""
+
+
+PAIRS = {
+    "result": Pair(result_into, result_back, fields=1),
+    "flag": Pair(flag_into, flag_back, fields=4, fits=("CodeableConcept",)),
+    "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",)),
+    "ranges": Pair(ranges_into, ranges_back, fields=1, fits=("BackboneElement",), several=True),
+}
