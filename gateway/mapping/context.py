@@ -15,6 +15,7 @@ from gateway.codec.hl7v2_escape import unescape
 from gateway.fhir import bundle as bundles
 from gateway.fhir.fragment import frozen
 from gateway.mapping import same_number
+from gateway.mapping.unread import Unread
 from gateway.model import Profile, Resource
 
 IDENTIFIER = "urn:hutong:id:"  # urn:hutong:id:{authority}[:{type}]: numbers of an assigning authority without an OID
@@ -102,8 +103,7 @@ class Context:
         self.memory = defaultdict(dict) if memory is None else memory  # what coded fields became (memory.py)
         self.made: list[tuple[Resource, Entry, bool]] | None = None  # what one field makes, while it is being learned
         self.named: set[Any] = set()  # the remembered ones that this message has named already (memory.py)
-        self.unread: list[tuple[str, str, str]] = []  # (column, cell, what is wrong with it) of a record
-        self.doubts: list[str] = []  # of the cell that is being read
+        self.unread = Unread()  # of the record of an export
         self.root: Any = None  # of the tree that the records stand in
         self._scratch: Context | None = None
         self._counts: dict[str, int] = {}
@@ -154,21 +154,6 @@ class Context:
         self.told += 1  # also what was told before: what gives a note is not remembered (memory.py)
         if text not in self.notes:
             self.notes.append(text)
-
-    def unreadable(self, column: str, cell: str, wanted: str) -> None:
-        """A cell that is not what its column says, and is left out."""
-        if cell.strip() and not self.doubts:
-            self.unread.append((column, cell, f"no {wanted}; the cell was left out"))
-
-    def doubt(self, cause: str) -> None:
-        """What a person should know of the cell that is being read."""
-        self.told += 1
-        self.doubts.append(cause)
-
-    def doubted(self, column: str, cell: str) -> None:
-        """The cell that was being read stands in this column."""
-        self.unread.extend((column, cell, cause) for cause in self.doubts)
-        self.doubts.clear()
 
     # ------------------------------------------------------------------------------- identifier systems
 

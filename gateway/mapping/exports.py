@@ -79,10 +79,9 @@ class ExportMap:
                 _forget(known, before[1])
                 value = self.cell(record, column) if column else ""
                 yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
-            for name, value, told in () if cause else dict.fromkeys(context.unread):
-                if not says_none(value):
+            for name, value, told in context.unread.taken():
+                if not cause and not says_none(value):
                     yield Reject(place=part.place, row=number, column=name, cause=told, value=value, cell=True)
-            context.unread.clear()
 
     def _record(self, record: Any, context: Context, known: _Known) -> tuple[str, str]:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""

@@ -239,9 +239,9 @@ class LineCode:
         write, names = self.writer, [each.name for each in line.sources]
         if path.leaf.type in READ_CLOSELY and line.datatype not in DERIVED:
             write.add("else:")
-            write.add(f"    context.unreadable({names[0]!r}, {value}, {path.leaf.type!r})")
-        write.add("if context.doubts:")
-        write.add(f"    context.doubted({names[0]!r}, {value})")
+            write.add(f"    context.unread.unreadable({names[0]!r}, {value}, {path.leaf.type!r})")
+        write.add("if context.unread.doubts:")
+        write.add(f"    context.unread.doubted({names[0]!r}, {value})")
 
     def _beside(self, path: paths.Path, pair: Pair, value: str, made: str, holder: str) -> None:
         """What stands beside a coded primitive (`_status`), by its raw text; a copy where a line adds to it."""

@@ -40,7 +40,7 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     if not value or value in _NONE:
         return None
     if rounded(value):
-        context.doubt("a spreadsheet has rounded the number; it was left out")
+        context.unread.doubt("a spreadsheet has rounded the number; it was left out")
         return None
     kind = _NAMES.get(kind, kind.zfill(2) if kind else _IDENTITY_CARD)
     if kind == _IDENTITY_CARD and (national := national_id(value)):
@@ -49,7 +49,7 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
         code, name = _KINDS[kind]
         return {"type": type_of(code) if code else {"text": name}, "system": f"{_SYSTEM}{kind}", "value": value}
     if kind == _IDENTITY_CARD:
-        context.doubt("no valid identity card number (GB 11643); it was kept as one that nobody has verified")
+        context.unread.doubt("no valid identity card number (GB 11643); it was kept as one that nobody has verified")
     return {"type": {"text": _UNVERIFIED}, "system": _own(context), "value": value}
 
 

@@ -139,13 +139,13 @@ def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None
     if not text:
         return None
     if _BROKEN.fullmatch(text):
-        context.doubt("an error of a spreadsheet, no result; it was left out")
+        context.unread.doubt("an error of a spreadsheet, no result; it was left out")
         return None
     found = read(text, unit)
     if found.amount is not None:
         return "Quantity", found.amount
     if found.cause:
-        context.doubt(f"{found.cause}; it was kept as text")
+        context.unread.doubt(f"{found.cause}; it was kept as text")
     return worded(found.content)
 
 
@@ -178,13 +178,13 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     if told and not code:
         return {"text": told}
     if code and own and {code, own} in ({"H", "L"}, {"H", "LL"}, {"HH", "L"}, {"HH", "LL"}):
-        context.doubt("the mark in the result is another one than in its own column, which was taken")
+        context.unread.doubt("the mark in the result is another one than in its own column, which was taken")
     code = code or own or qualitative(found.content) or _unmarked(found, limits)
     told = unicodedata.normalize("NFKC", critical).strip().upper()
     if told in _YES:
         code = {"H": "HH", "L": "LL"}.get(code, code if code in ("HH", "LL") else "AA")
     elif told not in _NO:
-        context.doubt("its critical mark is none that is known; it was left out")
+        context.unread.doubt("its critical mark is none that is known; it was left out")
     return {"coding": [{"system": INTERPRETATION, "code": code}]} if code else None
 
 
@@ -240,7 +240,7 @@ def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | N
     if ends and len(ends) > 1:
         return {**ends, "text": made["text"]}
     if (found := re.fullmatch(rf"({_NUMBER})\s*[-~]\s*({_NUMBER})", text)) and _above(found[1], found[2]):
-        context.doubt("its lower end is above its upper one; it was kept as text")
+        context.unread.doubt("its lower end is above its upper one; it was kept as text")
     return made
 
 

@@ -34,7 +34,7 @@ def test_a_rounded_number_names_nobody(number: str) -> None:
     """Two people whose numbers agree in 15 places would be one by it."""
     around = context()
     assert load()["paper"].into(number, "01", around) is None
-    assert around.doubts == ["a spreadsheet has rounded the number; it was left out"]
+    assert around.unread.doubts == ["a spreadsheet has rounded the number; it was left out"]
 
 
 @pytest.mark.parametrize(
