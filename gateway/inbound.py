@@ -229,7 +229,7 @@ class Processor:
         )
         self._note_local(transaction, entry, applied.references.values())
         for change in applied.changes:
-            self._owe(transaction, change, entry.member)
+            self.owe(transaction, change, entry.member)
         return Processed(applied.transaction, held)
 
     def _note_local(self, transaction: Transaction, entry: Entry, made: Iterable[str]) -> None:
@@ -278,7 +278,8 @@ class Processor:
 
     # ------------------------------------------------------------------------------------ who is owed what
 
-    def _owe(self, transaction: Transaction, change: Change, sender: str) -> None:
+    def owe(self, transaction: Transaction, change: Change, sender: str) -> None:
+        """A change is owed to every member that asked for it, but not to `sender` ("": a FHIR client)."""
         if change.type not in self.asked_for:
             return
         stored = self.record.vread(change.type, change.id, change.version, reader=transaction)

@@ -6,6 +6,7 @@ never a patient's data.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
@@ -17,16 +18,20 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.fhir import json, xml
+from gateway.store.stored import Missing, PreconditionFailed
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 FHIR_XML = "application/fhir+xml; charset=utf-8"
 RETRY_SECONDS = 2  # what Retry-After says on back-pressure
 
+_PATH = re.compile(r"[A-Z][A-Za-z]+(\.[A-Za-z_]+(\[\d+\])?)+")
 _JSON_NAMES = {"json", "application/json", "application/fhir+json", "application/json+fhir", "text/json"}
 _XML_NAMES = {"xml", "application/xml", "application/fhir+xml", "application/xml+fhir", "text/xml"}
 _ANY_NAMES = {"*/*", "application/*", "text/html", "text/*", "text/plain"}
 
-_STATUS: Mapping[type[errors.HutongError], tuple[int, str]] = {
+_STATUS: Mapping[type[errors.HutongError], tuple[int, str]] = {  # the first that fits
+    PreconditionFailed: (412, "conflict"),
+    Missing: (404, "not-found"),
     errors.Transient: (503, "transient"),
     errors.Ambiguous: (502, "incomplete"),
     errors.Configuration: (422, "processing"),
@@ -62,17 +67,32 @@ def outcome(text: str, *, code: str, severity: str = "error", place: str = "") -
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
+def said(status: int, text: str) -> dict[str, Any]:
+    """The OperationOutcome of a status of HTTP."""
+    return outcome(text, code=_CODES.get(status, "exception"))
+
+
 def refused(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error as an OperationOutcome, in the format that was asked for where that is possible."""
-    body = outcome(text, code=_CODES.get(status, "exception"))
-    return fhir(request, body, status=status, headers=headers, lenient=True)
+    return fhir(request, said(status, text), status=status, headers=headers, lenient=True)
 
 
 def of_error(request: Request, error: errors.HutongError) -> Response:
     """One of our errors, by what happens next: Transient 503, Ambiguous 502, Configuration 422, Permanent 400."""
-    status, code = next((pair for kind, pair in _STATUS.items() if isinstance(error, kind)), (500, "exception"))
+    status, body = failure(error)
     headers = {"retry-after": str(RETRY_SECONDS)} if status == 503 else None
-    return fhir(request, outcome(str(error), code=code), status=status, headers=headers, lenient=True)
+    return fhir(request, body, status=status, headers=headers, lenient=True)
+
+
+def failure(error: errors.HutongError) -> tuple[int, dict[str, Any]]:
+    """The status of one of our errors, and what is said."""
+    status, code = next((pair for kind, pair in _STATUS.items() if isinstance(error, kind)), (500, "exception"))
+    return status, outcome(str(error), code=code, place=error.place if _is_path(error.place) else "")
+
+
+def _is_path(place: str) -> bool:
+    """Is the place of an error an element: `Patient.name[0].given`?"""
+    return bool(_PATH.fullmatch(place))
 
 
 def wants_xml(request: Request, *, lenient: bool = False) -> bool:

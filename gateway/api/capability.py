@@ -16,6 +16,9 @@ from gateway.store import local, query
 
 FHIR_VERSION = "4.0.1"
 DATE = "2026-11-01"  # of this description; changes with the code
+INTERACTIONS = (
+    *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
+)
 KINDS = frozenset({"token", "string", "date", "reference", "quantity", "number", "uri"})
 
 _LOCAL = {
@@ -40,12 +43,19 @@ def statement(*, version: str, base: str) -> bytes:
             "implementation": {"description": "The shared record of a hospital community", "url": base},
             "fhirVersion": FHIR_VERSION,
             "format": ["application/fhir+json", "application/fhir+xml"],
+            "patchFormat": [
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/fhir+json",
+                "application/fhir+xml",
+            ],
             "rest": [
                 {
                     "mode": "server",
-                    "documentation": "Reading. What members send comes in at /intake/{channel}, MLLP and files.",
+                    "documentation": "Messages and files of members come in at /intake/{channel}, MLLP and folders.",
                     "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
                     "resource": [_resource(name) for name in sorted(definitions.resource_types())],
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 }
             ],
         }
@@ -57,12 +67,14 @@ def _resource(name: str) -> dict[str, Any]:
     known = [one for one in every if _searchable(name, one)]
     return {
         "type": name,
-        "interaction": [
-            {"code": code} for code in ("read", "vread", "history-instance", "history-type", "search-type")
-        ],
-        "versioning": "versioned",
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
         "readHistory": True,
-        "updateCreate": False,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
         "searchInclude": ["*", *(f"{name}:{one.name}" for one in known if one.kind == "reference")],
         "searchParam": [*({"name": one.name, "type": one.kind} for one in known), _LOCAL],
     }

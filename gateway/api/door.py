@@ -12,6 +12,7 @@ from gateway.api.intake import Intake
 from gateway.api.operations import Operations
 from gateway.api.rest import Rest
 from gateway.api.services import Services
+from gateway.api.writing import Writing
 
 
 def create(services: Services) -> FastAPI:
@@ -27,6 +28,7 @@ def create(services: Services) -> FastAPI:
         exception_handlers={HTTPException: http_error},
     )
     app.router.routes.extend(Rest(services).routes())
+    app.router.routes.extend(Writing(services).routes())
     intake = Intake(services)
     app.router.routes.append(Route("/intake/{channel}", intake.post, methods=["POST"]))
     app.router.routes.append(Route("/intake/{channel}/{name:path}", intake.post, methods=["PUT", "POST"]))

@@ -6,6 +6,7 @@ The stored bytes of each resource are put in as they are, so nothing is parsed o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,10 +40,11 @@ def search(request: Request, type_name: str, page: Page, included: Iterable[Stor
     return _bundle("searchset", page, _links(f"{base}/{type_name}", used, page.next), entries)
 
 
-def history(request: Request, page: Page, pairs: Pairs) -> bytes:
-    """A history: each version with the request that made it; a deletion has no resource."""
+def history(request: Request, page: Page, pairs: Pairs, *, path: str = "") -> bytes:
+    """A history: each version with the request that made it; a deletion has no resource. `path`: of an entry of a
+    batch."""
     base = base_url(request)
-    path = request.url.path.partition("/fhir/")[2]
+    path = path or request.url.path.partition("/fhir/")[2]
     entries = [_version(base, stored) for stored in page.matches]
     return _bundle("history", page, _links(f"{base}/{path}", pairs, page.next), entries)
 
@@ -58,12 +60,17 @@ def _version(base: str, stored: Stored) -> bytes:
     response = {
         "status": status,
         "etag": f'W/"{stored.version}"',
-        "lastModified": stored.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "lastModified": instant(stored.updated),
     }
     asked = {"method": method, "url": stored.type if method == "POST" else stored.reference}
     address, head, tail = (json.dumps(part) for part in (f"{base}/{stored.reference}", asked, response))
     resource = b"" if stored.deleted else b'"resource":%s,' % stored.body
     return b'{"fullUrl":%s,%s"request":%s,"response":%s}' % (address, resource, head, tail)
+
+
+def instant(moment: datetime) -> str:
+    """A time as FHIR writes it, with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _links(address: str, pairs: Pairs, next_cursor: str | None) -> list[dict[str, str]]:

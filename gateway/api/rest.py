@@ -1,6 +1,6 @@
-"""FHIR REST, the reading half: read, vread, history, search, metadata (R4 http.html, search.html).
+"""FHIR REST, the reading half (writing.py is the other): read, vread, history, search, metadata.
 
-One thread hop a request: everything that touches the database runs in one function there.
+R4 http.html, search.html. One thread hop a request: everything that touches the database runs in one function there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gateway import errors
 from gateway.api import answer, capability, listing
 from gateway.api.arriving import declared
 from gateway.api.guard import require
+from gateway.api.resource import type_of
 from gateway.api.services import Services
-from gateway.fhir import definitions
 from gateway.store import query
 from gateway.store.stored import Stored
 
@@ -58,14 +58,14 @@ class Rest:
 
     async def read(self, request: Request) -> Response:
         """`GET Type/id` (R4 http.html#read): 304 with If-None-Match, 404 never existed, 410 deleted."""
-        type_name, logical_id = _type(request), request.path_params["id"]
+        type_name, logical_id = type_of(request), request.path_params["id"]
         require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
         stored = await self._hop(lambda: self.services.record.read(type_name, logical_id))
         return _one(request, stored, type_name)
 
     async def vread(self, request: Request) -> Response:
         """`GET Type/id/_history/version` (R4 http.html#vread)."""
-        type_name, version = _type(request), request.path_params["version"]
+        type_name, version = type_of(request), request.path_params["version"]
         require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
         if not (version.isascii() and version.isdigit() and len(version) < 10):
             raise answer.Refusal(404, "there is no such version")
@@ -74,7 +74,7 @@ class Rest:
 
     async def history(self, request: Request) -> Response:
         """`GET Type/id/_history`, `GET Type/_history`, newest first (R4 http.html#history)."""
-        type_name, logical_id = _type(request), request.path_params.get("id")
+        type_name, logical_id = type_of(request), request.path_params.get("id")
         require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
         return await self._hop(lambda: self._history(request, type_name, logical_id))
 
@@ -88,7 +88,7 @@ class Rest:
 
     async def search(self, request: Request) -> Response:
         """`GET Type?…` and `POST Type/_search` (R4 http.html#search)."""
-        type_name = _type(request)
+        type_name = type_of(request)
         grant = require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
         pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
         if any("." in name or name.startswith("_has:") for name, _ in pairs):
@@ -108,13 +108,6 @@ class Rest:
             return await anyio.to_thread.run_sync(work, limiter=self.services.readers)
         except errors.Configuration as error:  # an unknown search parameter is the caller's mistake here
             raise answer.Refusal(400, str(error)) from error
-
-
-def _type(request: Request) -> str:
-    name: str = request.path_params["type"]
-    if name not in definitions.resource_types():
-        raise answer.Refusal(404, "there is no such resource type in FHIR R4; names are written as in `Patient`")
-    return name
 
 
 def _one(request: Request, stored: Stored | None, type_name: str) -> Response:

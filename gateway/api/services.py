@@ -10,12 +10,15 @@ import anyio
 
 from gateway.api.overview import Overview
 from gateway.api.security import Failures, Tokens
+from gateway.db.engine import Transaction
 from gateway.model import Community, Frame
+from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
 
 INTAKE_LIMIT = 100 * 1024 * 1024  # bytes of one message handed in over HTTP
 WAITING_LIMIT = 256 * 1024 * 1024  # bytes of all messages that are being received over HTTP at one time
+RESOURCE_LIMIT = 64 * 1024 * 1024  # bytes of one resource or Bundle that is written over HTTP
 READERS = 8  # threads that read the record at one time
 
 
@@ -33,6 +36,9 @@ class Services:
     tokens: Tokens
     metrics: Metrics
     receive: Callable[[Frame], Awaitable[bytes]]
+    write: Callable[
+        [Callable[[Transaction], Exchanged]], Exchanged
+    ]  # in one durable transaction, and owed to whom it concerns
     ready: Callable[[], bool]  # whether everything listens
     version: str
     settings: Callable[[], Mapping[str, object]] = dict  # the edition in use, and why a newer one was refused
@@ -40,4 +46,6 @@ class Services:
     intake_limit: int = INTAKE_LIMIT
     waiting_limit: int = WAITING_LIMIT
     failures: Failures = field(default_factory=Failures)
+    resource_limit: int = RESOURCE_LIMIT
+    writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READERS))

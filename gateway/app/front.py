@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import uvicorn
@@ -14,12 +15,14 @@ from gateway.api.security import Tokens
 from gateway.api.serving import configuration
 from gateway.app.editions import Edition
 from gateway.app.rooms import SHARED, Channels, Rooms, version
+from gateway.db.engine import Transaction
 from gateway.errors import Configuration
 from gateway.formats import Formats
-from gateway.inbound import Receiver
+from gateway.inbound import Processor, Receiver
 from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.model import Channel, Frame
+from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
@@ -41,6 +44,7 @@ class Front:
             channels=rooms.channels,
             inquiries=self._inquiries(rooms.formats),
         )
+        self.processor = self._processor(rooms.formats, rooms.channels)
         self.mllp = MllpListener(mllp, channel=SHARED.id)
         self.ready = False
         self.settings: dict[str, object] = {"edition": 1, "problem": ""}  # what /health says of them
@@ -62,6 +66,14 @@ class Front:
         """One frame, by the settings of this moment."""
         return await self.receiver.receive(frame)
 
+    def write(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
+        """What a FHIR client writes: in one durable transaction with what is owed for it."""
+        with self.rooms.record.transaction() as transaction:
+            made = work(transaction)
+            for change in made.changes:
+                self.processor.owe(transaction, change, "")
+        return made
+
     def take(self, edition: Edition) -> None:
         """Other settings and maps, from the next message on. Ports and folders stay as they were opened."""
         formats = edition.formats
@@ -69,6 +81,7 @@ class Front:
             self.receiver, community=formats.community, formats=formats, channels=edition.channels,
             inquiries=self._inquiries(formats),
         )  # fmt: skip
+        self.processor = self._processor(formats, edition.channels)
         self._services.community = formats.community
         listening, wanted = _doors(self.rooms.channels), _doors(edition.channels)
         restart = sorted(name for name in listening.keys() | wanted.keys() if listening.get(name) != wanted.get(name))
@@ -113,6 +126,10 @@ class Front:
             await self._serving
         await asyncio.to_thread(self.intake.close)
 
+    def _processor(self, formats: Formats, channels: Channels) -> Processor:
+        record = Record(self.rooms.record)
+        return Processor(community=formats.community, formats=formats, record=record, channels=channels)
+
     def _rooms_behind_the_door(self) -> Services:
         rooms = self.rooms
         return Services(
@@ -122,6 +139,7 @@ class Front:
             tokens=Tokens(rooms.record),
             metrics=rooms.metrics,
             receive=self.receive,
+            write=self.write,
             settings=lambda: self.settings,
             ready=lambda: self.ready,
             version=version(),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
 
 from gateway.db.engine import Engine, Reader, Transaction
 from gateway.model import Resource
-from gateway.store import index, read, search, transact
+from gateway.store import exchange, index, read, search, transact
+from gateway.store.exchange import Asked, Exchanged
 from gateway.store.query import Pairs
 from gateway.store.stored import Applied, Page, Stored
 
@@ -34,6 +35,12 @@ class Record:
         return transact.apply(
             transaction, bundle, at=at, search=search.find_ids, entry_id=entry_id, patients=patients, before=before
         )
+
+    def exchange(
+        self, transaction: Transaction, asked: Sequence[Asked], *, at: datetime, together: bool = False
+    ) -> Exchanged:
+        """Do what a FHIR client asks for inside the caller's database transaction; see exchange.apply."""
+        return exchange.apply(transaction, asked, at=at, search=search.find_ids, together=together)
 
     def read(self, type: str, id: str, *, reader: Reader | None = None) -> Stored | None:
         """The current version, also one that says "deleted"; None when there never was one."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from gateway.errors import Permanent
 from gateway.fhir import bundle, definitions
@@ -104,6 +104,11 @@ def read_condition(query: str) -> tuple[tuple[Pair, ...], tuple[tuple[str, str],
         else:
             others.append((unquote(name), unquote(value)))
     return tuple(identifiers), tuple(others)
+
+
+def pairs(query: str) -> tuple[tuple[str, str], ...]:
+    """The parameters of a condition as (name, value), in their order."""
+    return tuple(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
 
 
 def read_token(text: str) -> Pair:

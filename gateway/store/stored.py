@@ -17,6 +17,10 @@ class PreconditionFailed(Permanent):
     """If-Match named another version, or a condition matched several resources (HTTP 412)."""
 
 
+class Missing(Permanent):
+    """There is nothing at the id that is to be changed (HTTP 404)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """One version of one resource."""

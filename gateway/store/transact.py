@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import reference
 from gateway.model import Resource
-from gateway.store import matching, request, update
+from gateway.store import matching, pointers, request, update
+from gateway.store.pointers import GONE
 from gateway.store.request import Item
 from gateway.store.stored import Applied, Outcome, PreconditionFailed, milliseconds
 from gateway.store.workspace import Working, Workspace
 
 MAXIMUM_ENTRIES = 20_000
-_URLS = frozenset({"reference", "url", "uri", "valueUri", "valueUrl"})  # elements that may name an entry
-_GONE: Final = "\0"  # the reference of an entry that was ignored and has no resource
 
 # Finds the ids of a type by other criteria than identifiers; the store's own search.
 Search = Callable[[Transaction, str, list[tuple[str, str]]], list[str]]
@@ -69,7 +68,7 @@ class _Application:
         self._search = search
         self._patients = patients
         self._before = before
-        self._references: dict[str, str] = {}  # fullUrl, conditional reference → 'Type/id', or _GONE
+        self._references: dict[str, str] = {}  # fullUrl, conditional reference → 'Type/id', or GONE
         self._notes: list[str] = []
 
     def run(self, entry_id: int | None) -> Applied:
@@ -87,7 +86,7 @@ class _Application:
             changes=changes,
             outcomes=tuple(_outcome(outcomes[position], versions) for position in sorted(outcomes)),
             notes=tuple(dict.fromkeys(self._notes)),
-            references={url: target for url, target in self._references.items() if target != _GONE},
+            references={url: target for url, target in self._references.items() if target != GONE},
         )
 
     # ------------------------------------------------------------------------------------------ who is who
@@ -224,7 +223,7 @@ class _Application:
                 if member is not None and not member.late:
                     self._mark_late(member, by_url)
                     if not self._workspace.load(member.type, member.target).rid:
-                        self._references[member.full_url] = _GONE
+                        self._references[member.full_url] = GONE
 
     # ------------------------------------------------------------------------------------------ combining
 
@@ -239,7 +238,7 @@ class _Application:
             return item, working, "unchanged"
         if item.late and not working.rid:
             return item, None, "ignored"
-        arriving = self._rewritten(item.resource)
+        arriving = self._pointed(item.resource)
         if item.full_url in self._before:
             return self._amend(item, working, arriving)
         if item.type == "Provenance" and item.resource.get("target") and not arriving.get("target"):
@@ -264,38 +263,14 @@ class _Application:
         """A message that was applied before, and is understood better now."""
         if working.stored is not None:
             base = working.result if working.touched and working.result else working.stored
-            result = update.amended(base, self._rewritten(self._before[item.full_url]), arriving)
+            result = update.amended(base, self._pointed(self._before[item.full_url]), arriving)
             if result is not None:
                 working.result, working.touched = result, True
         return item, working if working.rid else None, "unchanged"
 
-    def _rewritten(self, value: Resource) -> Any:
-        """The same with references to entries and conditional references replaced by 'Type/id'; None for the reference
-        to an ignored one. What holds no such reference is not copied."""
-        changed: dict[str, Any] | None = None
-        for name, inner in value.items():
-            kind = type(inner)
-            if kind is dict:
-                made = self._rewritten(inner)
-            elif kind is list:
-                made = self._rewritten_list(inner)
-            elif kind is str and name in _URLS:
-                made = self._target(name, inner)
-                if made == _GONE:
-                    return None
-            else:
-                continue
-            if made is not inner:
-                changed = dict(value) if changed is None else changed
-                changed[name] = made
-        return value if changed is None else {name: inner for name, inner in changed.items() if inner is not None}
-
-    def _rewritten_list(self, values: list[Any]) -> list[Any] | None:
-        """None when nothing is left of it: every member referred to an ignored entry."""
-        made = [self._rewritten(each) if type(each) is dict else each for each in values]
-        if all(new is old for new, old in zip(made, values, strict=True)):
-            return values
-        return [each for each in made if each is not None] or None
+    def _pointed(self, resource: Resource) -> Any:
+        """The same with references to entries and conditional references as 'Type/id'."""
+        return pointers.rewritten(resource, self._target)
 
     def _target(self, name: str, text: str) -> str:
         return self._target_of(text) if name == "reference" else self._references.get(text, text)

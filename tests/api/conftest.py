@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,13 @@ import uvicorn
 from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
 from gateway.api.serving import configuration
+from gateway.db.engine import Transaction
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Transient
 from gateway.fhir import bundle
 from gateway.journal.intake import Intake, Verdict
-from gateway.model import Channel, Community, Frame, Member
+from gateway.model import Change, Channel, Community, Frame, Member
+from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
 
@@ -37,6 +39,7 @@ class Door:
     intake: Intake
     frames: list[Frame] = field(default_factory=list)
     reply: bytes = b""
+    changes: list[Change] = field(default_factory=list)
     broken: bool = False
     ready: bool = True
     minutes: int = 0
@@ -59,6 +62,13 @@ class Door:
         at = START + timedelta(minutes=self.minutes)
         with self.services.tokens.engine.transaction() as transaction:
             self.services.record.apply(transaction, bundle.transaction(entries), at=at)
+
+    def write_record(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
+        """What a client writes; its changes are kept for the test."""
+        with self.services.tokens.engine.transaction() as transaction:
+            made = work(transaction)
+        self.changes.extend(made.changes)
+        return made
 
     def token(self, scope: str = "system/*.*") -> str:
         return self.services.tokens.create(name=scope, scope=scope)
@@ -86,6 +96,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
         tokens=Tokens(record),
         metrics=Metrics(),
         receive=lambda frame: made.receive(frame),
+        write=lambda work: made.write_record(work),
         ready=lambda: made.ready,
         version="1.2.3",
         now=lambda: START,

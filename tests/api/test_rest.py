@@ -168,7 +168,7 @@ async def test_what_is_not_known_is_refused_and_named(client: httpx.AsyncClient)
     says(await client.get("/fhir/Patient/nobody/_history"), 404, "not-found")
     says(await client.get("/fhir/Patient?_cursor=x"), 400, "invalid")
     says(await client.get("/nothing"), 404, "not-found")
-    refused = await client.put("/fhir/Patient/1", json={})
+    refused = await client.post("/fhir/Patient/1", json={})
     says(refused, 405, "not-supported")
     assert "GET" in refused.headers["allow"]
 

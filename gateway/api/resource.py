@@ -1,0 +1,96 @@
+"""What a request brings: a resource as FHIR JSON or XML, or a patch, read by its media type and checked.
+
+R4 http.html#mime-type, #patch, json.html, xml.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+
+from gateway.api import answer
+from gateway.errors import Permanent
+from gateway.fhir import definitions, json, patch, validate, xml
+from gateway.model import Resource
+
+_JSON = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+_XML = frozenset({"application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml"})
+_MERGE = frozenset({"application/merge-patch+json", "application/json"})  # fhirpy sends the latter
+
+Patch = Callable[[Resource], Resource]
+
+
+def type_of(request: Request) -> str:
+    """The resource type in the address; 404 for none of R4's."""
+    name: str = request.path_params["type"]
+    if name not in definitions.resource_types():
+        raise answer.Refusal(404, "there is no such resource type in FHIR R4; names are written as in `Patient`")
+    return name
+
+
+def parsed(request: Request, body: bytes) -> Resource:
+    """The resource of a body, not checked yet. 415 for another format, 400 for what is no resource."""
+    kind = _media_type(request)
+    if kind in _XML:
+        return xml.from_xml(body)
+    if kind not in _JSON:
+        raise answer.Refusal(415, "send application/fhir+json or application/fhir+xml")
+    resource = json.loads(body)
+    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        raise answer.Refusal(400, "no FHIR resource: an object with resourceType")
+    return resource
+
+
+def resource_of(request: Request, body: bytes, type_name: str) -> Resource:
+    """The valid resource of a body. 400 for one of another type, Permanent for one that is not valid R4."""
+    resource = parsed(request, body)
+    if resource["resourceType"] != type_name:
+        raise answer.Refusal(400, f"the body is no {type_name}")
+    validate.check(resource)
+    return resource
+
+
+def patch_of(request: Request, body: bytes) -> Patch:
+    """The patch of a body: JSON Patch, JSON Merge Patch or FHIRPath Patch."""
+    kind = _media_type(request)
+    if kind == "application/json-patch+json":
+        return json_patch(json.loads(body))
+    if kind not in _MERGE | _JSON | _XML:
+        raise answer.Refusal(
+            415, "send application/json-patch+json, merge-patch+json, or Parameters as application/fhir+json"
+        )
+    content: Any = xml.from_xml(body) if kind in _XML else json.loads(body)
+    if isinstance(content, list):
+        return json_patch(content)
+    if isinstance(content, dict) and content.get("resourceType") == "Parameters":
+        validate.check(content)
+        return applied(patch.fhirpath_patch, content)
+    if isinstance(content, dict) and kind in _MERGE | _JSON:
+        return applied(patch.merge_patch, content)
+    raise answer.Refusal(400, "no patch: see R4 http.html#patch")
+
+
+def json_patch(operations: Any) -> Patch:
+    """RFC 6902; 400 for what is no list."""
+    if not isinstance(operations, list):
+        raise answer.Refusal(400, "a JSON Patch is a list of operations (RFC 6902)")
+    return applied(patch.json_patch, operations)
+
+
+def applied(how: Callable[[Resource, Any], Resource], content: Any) -> Patch:
+    """A patch that makes nothing but the same resource, and a valid one."""
+
+    def patched(stored: Resource) -> Resource:
+        made = how(stored, content)
+        if not isinstance(made, dict) or any(made.get(name) != stored.get(name) for name in ("resourceType", "id")):
+            raise Permanent("a patch changes neither the type nor the id", place="PATCH")
+        validate.check(made)
+        return made
+
+    return patched
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,140 @@
+"""FHIR REST, the writing half: create, update, patch, delete, each also conditional; batch and transaction.
+
+R4 http.html#create, #update, #patch, #delete, #transaction. One thread hop a request; what is answered with 2xx is on
+disk, and owed to every member that asked for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.api import answer, listing
+from gateway.api.arriving import Arriving, Waiting
+from gateway.api.bundles import Bundles
+from gateway.api.guard import require
+from gateway.api.resource import parsed, patch_of, resource_of, type_of
+from gateway.api.services import Services
+from gateway.store import request as asking
+from gateway.store.exchange import Asked, Done
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # R4 datatypes.html#id
+_VERBS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
+_PRESENTATION = frozenset({"_format", "_pretty"})
+
+
+@dataclass(slots=True, eq=False)
+class Writing:
+    """The handlers; each returns one whole answer."""
+
+    services: Services
+    waiting: Waiting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.waiting = Waiting(self.services.waiting_limit)
+
+    def routes(self) -> list[Route]:
+        """At the addresses of the reading half, with other methods."""
+        return [
+            Route("/fhir", self.bundle, methods=["POST"]),
+            Route("/fhir/", self.bundle, methods=["POST"]),
+            Route("/fhir/{type}", self.create, methods=["POST"]),
+            Route("/fhir/{type}", self.change, methods=["PUT", "PATCH", "DELETE"]),
+            Route("/fhir/{type}/{id}", self.change, methods=["PUT", "PATCH", "DELETE"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """`POST Type`; with If-None-Exist only where nothing fulfils the condition."""
+        type_name = self._allowed(request)
+        async with self._arrived(request) as body:
+            asked = Asked(
+                method="POST", type=type_name, resource=resource_of(request, body, type_name),
+                condition=_condition(asking.pairs(request.headers.get("if-none-exist", ""))),
+            )  # fmt: skip
+            return await self._answered(request, asked)
+
+    async def change(self, request: Request) -> Response:
+        """`PUT`, `PATCH` or `DELETE`, of `Type/id` or `Type?condition`."""
+        type_name = self._allowed(request)
+        key = request.path_params.get("id", "")
+        condition = () if key else _condition(tuple(request.query_params.multi_items()))
+        if not key and not condition:
+            raise answer.Refusal(400, "neither an id nor a condition: write Type/id or Type?identifier=…")
+        if key and not _ID.fullmatch(key):
+            raise answer.Refusal(400, "an id is 1 to 64 letters, digits, - and .")
+        asked = Asked(
+            method=request.method, type=type_name, id=key, condition=condition,
+            version=asking.read_etag(request.headers.get("if-match", "")),
+            fresh=request.headers.get("if-none-match", "").strip() == "*",
+        )  # fmt: skip
+        if request.method == "DELETE":
+            return await self._answered(request, asked)
+        async with self._arrived(request) as body:
+            if request.method == "PATCH":
+                asked.patch = patch_of(request, body)
+            else:
+                asked.resource = resource_of(request, body, type_name)
+                if key and asked.resource.get("id") != key:
+                    raise answer.Refusal(400, "the id in the body is not the id in the address")
+            return await self._answered(request, asked)
+
+    async def bundle(self, request: Request) -> Response:
+        """A batch or a transaction."""
+        async with self._arrived(request) as body:
+            work = partial(Bundles(self.services, request).run, parsed(request, body))
+            return answer.fhir(request, await anyio.to_thread.run_sync(work, limiter=self.services.writers))
+
+    @asynccontextmanager
+    async def _arrived(self, request: Request) -> AsyncIterator[bytes]:
+        """The body, counted as waiting while it is worked on."""
+        arriving = Arriving(self.waiting)
+        try:
+            yield await arriving.whole(request, self.services.resource_limit)
+        finally:
+            arriving.forget()
+
+    def _allowed(self, request: Request) -> str:
+        type_name = type_of(request)
+        verb = _VERBS[request.method]
+        require(request, request.state.grant.allows(type_name, verb), f"system/{type_name}.{verb}")
+        return type_name
+
+    async def _answered(self, request: Request, asked: Asked) -> Response:
+        done = await anyio.to_thread.run_sync(partial(self._do, asked), limiter=self.services.writers)
+        return told(request, done)
+
+    def _do(self, asked: Asked) -> Done:
+        services = self.services
+        made = services.write(lambda transaction: services.record.exchange(transaction, [asked], at=services.now()))
+        return made.done[0]
+
+
+def told(request: Request, done: Done) -> Response:
+    """The answer: Location and ETag of the version that is current now, the resource as far as it is wanted (R4
+    http.html#ops)."""
+    stored = done.stored
+    wanted = request.headers.get("prefer", "").replace(" ", "").lower()
+    headers: dict[str, str] = {}
+    if stored is not None:
+        headers = answer.version_headers(stored.version, stored.updated)
+        if done.status == 201:
+            headers["location"] = f"{listing.base_url(request)}/{stored.reference}/_history/{stored.version}"
+    if "return=operationoutcome" in wanted:
+        status, text = {200: (200, "done"), 201: (201, "created"), 204: (200, "deleted")}[done.status]
+        body = answer.outcome(text, code="informational", severity="information")
+        return answer.fhir(request, body, status=status, headers=headers)
+    if done.status == 204 or stored is None or "return=minimal" in wanted:
+        return Response(status_code=done.status, headers=headers)
+    return answer.fhir(request, stored.body, status=done.status, headers=headers)
+
+
+def _condition(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(pair for pair in pairs if pair[0] not in _PRESENTATION and pair[1])

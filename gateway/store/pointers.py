@@ -1,0 +1,43 @@
+"""What points at another resource: references and URLs are written anew while a Bundle enters the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gateway.model import Resource
+
+URLS: Final = frozenset({"reference", "url", "uri", "valueUri", "valueUrl"})  # elements that may name an entry
+GONE: Final = "\0"  # the target of what pointed at an entry that has no resource
+
+Target = Callable[[str, str], str]  # (name of the element, its text) → the text that it gets, or GONE
+
+
+def rewritten(value: Resource, target: Target) -> Any:
+    """The same with every pointer as `target` says; None for a reference to what is GONE. What holds no pointer that
+    changes is not copied."""
+    changed: dict[str, Any] | None = None
+    for name, inner in value.items():
+        kind = type(inner)
+        if kind is dict:
+            made = rewritten(inner, target)
+        elif kind is list:
+            made = _list(inner, target)
+        elif kind is str and name in URLS:
+            made = target(name, inner)
+            if made == GONE:
+                return None
+        else:
+            continue
+        if made is not inner:
+            changed = dict(value) if changed is None else changed
+            changed[name] = made
+    return value if changed is None else {name: inner for name, inner in changed.items() if inner is not None}
+
+
+def _list(values: list[Any], target: Target) -> list[Any] | None:
+    """None when nothing is left of it: every member pointed at what is GONE."""
+    made = [rewritten(each, target) if type(each) is dict else each for each in values]
+    if all(new is old for new, old in zip(made, values, strict=True)):
+        return values
+    return [each for each in made if each is not None] or None

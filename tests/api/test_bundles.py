@@ -1,0 +1,197 @@
+"""Batches and transactions over a real record: all or nothing, order, references between entries, answers."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.fhir import json, validate
+from tests.api.conftest import BASE, Door, observation, patient
+from tests.api.test_rest import found, says
+
+LAB = "urn:hutong:id:LAB"
+ONE, TWO = "urn:uuid:11111111-1111-4111-8111-111111111111", "urn:uuid:22222222-2222-4222-8222-222222222222"
+
+
+def entry(
+    method: str, url: str, resource: dict[str, Any] | None = None, full_url: str = "", **more: str
+) -> dict[str, Any]:
+    made: dict[str, Any] = {"request": {"method": method, "url": url, **more}}
+    if resource:
+        made["resource"] = resource
+    if full_url:
+        made["fullUrl"] = full_url
+    return made
+
+
+async def sent(client: httpx.AsyncClient, kind: str, *entries: dict[str, Any], **headers: str) -> httpx.Response:
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+    return await client.post(
+        "/fhir", content=json.dumps(bundle), headers={"content-type": "application/fhir+json", **headers}
+    )
+
+
+async def answers(
+    client: httpx.AsyncClient, kind: str, *entries: dict[str, Any], **headers: str
+) -> list[dict[str, Any]]:
+    answer = await sent(client, kind, *entries, **headers)
+    assert answer.status_code == 200, answer.text
+    bundle = json.loads(answer.content)
+    validate.check_bundle(bundle)
+    assert bundle["type"] == f"{kind}-response"
+    made: list[dict[str, Any]] = bundle["entry"]
+    return made
+
+
+async def test_a_transaction_points_its_entries_at_each_other(door: Door, client: httpx.AsyncClient) -> None:
+    result = observation("a", ONE)
+    made = await answers(
+        client, "transaction", entry("POST", "Observation", result, TWO), entry("POST", "Patient", patient("1"), ONE)
+    )  # fmt: skip
+    assert [each["response"]["status"] for each in made] == ["201 Created", "201 Created"]
+    assert [each["response"]["etag"] for each in made] == ['W/"1"', 'W/"1"']
+    assert not any("resource" in each for each in made)
+    observed, person = (each["response"]["location"].partition("/_history")[0] for each in made)
+    assert (await found(client, f"/fhir/{observed}"))["subject"] == {"reference": person}
+    assert {each.transaction for each in door.changes} == {1}
+
+
+async def test_relative_references_follow_a_restful_full_url(client: httpx.AsyncClient) -> None:
+    made = await answers(
+        client, "transaction",
+        entry("POST", "Patient", patient("1"), "http://example.org/fhir/Patient/77"),
+        entry("POST", "Observation", observation("a", "Patient/77"), "http://example.org/fhir/Observation/78"),
+    )  # fmt: skip
+    person, observed = (each["response"]["location"].partition("/_history")[0] for each in made)
+    assert (await found(client, f"/fhir/{observed}"))["subject"] == {"reference": person}
+
+
+async def test_a_transaction_is_all_or_nothing(door: Door, client: httpx.AsyncClient) -> None:
+    for bad in (
+        entry("PUT", "Patient/x", patient("2", id="x"), ifMatch='W/"3"'),
+        entry("PATCH", "Patient/never", {"resourceType": "Parameters"}),
+        entry("PUT", "Patient/x", patient("2", id="y")),
+        entry("POST", "Observation", observation("a", TWO)),
+        entry("POST", "Observation", observation("a", "Patient?identifier=nobody")),
+        entry("GET", "Patient/never"),
+        entry("POST", "Patient/x", patient("2")),
+        entry("DELETE", "Patient"),
+    ):
+        refused = await sent(client, "transaction", entry("POST", "Patient", patient("1"), ONE), bad)
+        assert 400 <= refused.status_code < 500, (bad, refused.text)
+        assert refused.json()["resourceType"] == "OperationOutcome"
+    assert (await found(client, "/fhir/Patient"))["total"] == 0
+    assert not door.changes
+
+
+async def test_the_order_of_methods_not_of_entries(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/old", json=patient("1", id="old"))
+    made = await answers(
+        client, "transaction",
+        entry("GET", f"Patient?identifier={LAB}|1"),
+        entry("PUT", "Patient/new", patient("1", id="new")),
+        entry("DELETE", "Patient/old"),
+    )  # fmt: skip
+    assert [each["response"]["status"] for each in made] == ["200 OK", "201 Created", "204 No Content"]
+    assert [each["resource"]["id"] for each in made[0]["resource"]["entry"]] == ["new"]
+
+
+async def test_two_entries_about_the_same_resource_are_refused(client: httpx.AsyncClient) -> None:
+    twice = [entry("PUT", "Patient/x", patient(number, id="x")) for number in "12"]
+    text = says(await sent(client, "transaction", *twice), 400, "invalid")
+    assert "the same Patient" in text
+
+
+async def test_two_creates_of_one_condition_are_one(client: httpx.AsyncClient) -> None:
+    condition = {"ifNoneExist": f"identifier={LAB}|1"}
+    made = await answers(
+        client, "transaction",
+        entry("POST", "Patient", patient("1"), ONE, **condition),
+        entry("POST", "Patient", patient("1"), TWO, **condition),
+        entry("POST", "Observation", observation("a", TWO)),
+    )  # fmt: skip
+    assert [each["response"]["status"] for each in made] == ["201 Created", "200 OK", "201 Created"]
+    assert made[0]["response"]["location"] == made[1]["response"]["location"]
+    assert (await found(client, "/fhir/Patient"))["total"] == 1
+
+
+async def test_a_conditional_reference_finds_what_is_stored(client: httpx.AsyncClient) -> None:
+    person = (await client.post("/fhir/Patient", json=patient("1"))).json()
+    reference = f"Patient?identifier={LAB}|1"
+    (made,) = await answers(client, "transaction", entry("POST", "Observation", observation("a", reference)))
+    stored = await found(client, f"/fhir/{made['response']['location'].partition('/_history')[0]}")
+    assert stored["subject"] == {"reference": f"Patient/{person['id']}"}
+
+
+async def test_each_entry_of_a_batch_stands_alone(door: Door, client: httpx.AsyncClient) -> None:
+    made = await answers(
+        client, "batch",
+        entry("POST", "Patient", patient("1")),
+        entry("POST", "Patient", patient("2", gender="m")),
+        entry("GET", "Patient/never"),
+        entry("PUT", "Patient/x", patient("3", id="x")),
+        entry("GET", "Patient/x"),
+        entry("SING", "Patient/x"),
+        {"resource": patient("4")},
+        entry("GET", f"Patient?identifier={LAB}|1&_elements=id"),
+        entry("GET", "Patient?colour=red"),
+    )  # fmt: skip
+    statuses = [int(each["response"]["status"][:3]) for each in made]
+    assert statuses == [201, 400, 404, 201, 200, 400, 400, 200, 400]
+    assert made[1]["response"]["outcome"]["issue"][0]["expression"] == ["Patient.gender"]
+    assert made[4]["resource"]["id"] == "x"
+    assert made[4]["fullUrl"] == f"{BASE}/fhir/Patient/x"
+    assert (await found(client, "/fhir/Patient"))["total"] == 2
+    assert len(door.changes) == 2
+
+
+async def test_the_resources_come_back_when_they_are_wanted(client: httpx.AsyncClient) -> None:
+    (made,) = await answers(client, "batch", entry("POST", "Patient", patient("1")), prefer="return=representation")
+    assert made["resource"]["name"] == patient("1")["name"]
+    assert made["fullUrl"] == f"{BASE}/fhir/Patient/{made['resource']['id']}"
+
+
+async def test_patches_in_bundles(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/x", json=patient("1", id="x"))
+    operations = json.dumps([{"op": "add", "path": "/gender", "value": "male"}])
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "application/json-patch+json",
+        "data": base64.b64encode(operations).decode(),
+    }
+    (made,) = await answers(client, "transaction", entry("PATCH", "Patient/x", binary))
+    assert made["response"]["status"] == "200 OK"
+    assert (await found(client, "/fhir/Patient/x"))["gender"] == "male"
+
+
+async def test_reads_in_bundles(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/x", json=patient("1", id="x"))
+    await client.put("/fhir/Patient/x", json=patient("1", id="x", gender="male"))
+    await client.put("/fhir/Patient/y", json=patient("2", id="y"))
+    await client.delete("/fhir/Patient/y")
+    made = await answers(
+        client, "batch",
+        entry("GET", "Patient/x/_history/1"), entry("GET", "Patient/x/_history"),
+        entry("GET", f"{BASE}/fhir/Patient/x"), entry("GET", "Patient/x", ifNoneMatch='W/"2"'),
+        entry("GET", "Patient/y"), entry("GET", "Patient/x/else"),
+    )  # fmt: skip
+    assert [int(each["response"]["status"][:3]) for each in made] == [200, 200, 200, 304, 410, 404]
+    assert made[1]["resource"]["total"] == 2
+
+
+@pytest.mark.parametrize("bundle", [{"type": "searchset"}, {"type": "transaction", "entry": [{}]}, {}])
+async def test_what_is_no_request_is_refused(client: httpx.AsyncClient, bundle: dict[str, Any]) -> None:
+    headers = {"content-type": "application/fhir+json"}
+    refused = await client.post("/fhir", content=json.dumps({"resourceType": "Bundle", **bundle}), headers=headers)
+    says(refused, 400, "invalid")
+
+
+async def test_a_token_covers_only_its_types(door: Door, anyone: httpx.AsyncClient) -> None:
+    anyone.headers["authorization"] = f"Bearer {door.token('system/Patient.cruds')}"
+    entries = [entry("POST", "Patient", patient("1"), ONE), entry("POST", "Observation", observation("a", ONE))]
+    says(await sent(anyone, "transaction", *entries), 403, "forbidden")
+    made = await answers(anyone, "batch", entries[0], entry("GET", "Observation?status=final"))
+    assert [each["response"]["status"][:3] for each in made] == ["201", "403"]
