@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ class Large:
         )
         if found is None:
             return False
+        gc.freeze()  # the maps stay for good: the collector need not look at them again and again
+        gc.set_threshold(50_000, 20, 50)
         with _target(self.out / f"{piece.name}.json" if self.out else None) as target:
             for each in found:
                 target.write(each)

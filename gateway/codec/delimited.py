@@ -70,8 +70,14 @@ def stream(source: Opened, *, charset: str = "", delimiter: str = "", header_row
         shape, records = _open(text.lines(), delimiter, header_row, STREAM_LIMIT)
         return fitted(records, shape)
 
+    def cells(names: Sequence[str]) -> Iterator[list[str]]:
+        places = [shape.columns.index(name) for name in names if name in shape.columns]
+        shown = Cleaned()
+        for _, found, _ in islice(_records(text.lines(), delimiter, STREAM_LIMIT, clean=False), shape.header_row, None):
+            yield [shown[found[place]] for place in places if place < len(found)]
+
     return TableStream(
-        kind="delimited", columns=shape.columns, items=items, notes=(*text.notes, *shape.notes),
+        kind="delimited", columns=shape.columns, items=items, cells=cells, notes=(*text.notes, *shape.notes),
         charset=text.charset, delimiter=delimiter, newline=_newline(start),
     )  # fmt: skip
 
@@ -135,7 +141,7 @@ def sniff_delimiter(text: str) -> str:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _records(lines: Iterable[str], delimiter: str, limit: int) -> Iterator[Record]:
+def _records(lines: Iterable[str], delimiter: str, limit: int, *, clean: bool = True) -> Iterator[Record]:
     """(row number, trimmed cells, cause of failure or ""). A row with a broken quote fails alone."""
     reader = csv.reader(_bounded(lines, delimiter), delimiter=delimiter, strict=True)
     shown = Cleaned()
@@ -151,7 +157,7 @@ def _records(lines: Iterable[str], delimiter: str, limit: int) -> Iterator[Recor
         except csv.Error as error:
             yield number, [], f"broken quotes: {error}"
             continue
-        yield number, [shown[cell] for cell in cells], ""
+        yield number, [shown[cell] for cell in cells] if clean else cells, ""
 
 
 def _bounded(lines: Iterable[str], delimiter: str) -> Iterator[str]:

@@ -67,6 +67,7 @@ class TableStream:
     kind: str  # delimited | workbook
     columns: tuple[str, ...]
     items: Callable[[], Iterator[Row | Reject]]
+    cells: Callable[[Sequence[str]], Iterator[list[str]]]  # of some columns alone, of what is no row, too
     notes: tuple[str, ...] = ()
     sheet: str = ""
     charset: str = ""

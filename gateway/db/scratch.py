@@ -51,6 +51,10 @@ class Scratch:
             raise translated(error, _PLACE) from None
         return int(found[0])
 
+    def forget(self) -> None:
+        """The numbers by key."""
+        self._run("DELETE FROM first", ())
+
     def add(self, place: int, number: int, text: str) -> None:
         """A text, to be read by place and number."""
         self._run("INSERT INTO line VALUES (?, ?, ?)", (place, number, text))

@@ -49,6 +49,7 @@ class Bulk:
         a turn. Raises Permanent for a limit that is passed."""
         apart = (yield from self._apart(scratch)) if self.batching.key else False
         if apart:
+            scratch.forget()
             yield from self._gather(scratch)
         items = self._gathered(scratch) if apart else self.table.items()
         yield from cut(items, self.batching.key_of, size=self.size)
@@ -56,11 +57,11 @@ class Bulk:
     def _apart(self, scratch: Scratch) -> Generator[list[Item], None, bool]:
         """Do the rows of any record stand in several places?"""
         last = ""
-        for count, item in enumerate(self.table.items()):
-            if count % BREATH == 0:
+        for number, cells in enumerate(self.table.cells(self.batching.key)):
+            if number % BREATH == 0:
                 yield []
-            if isinstance(item, Row) and (key := self._key(item)) != last:
-                if key and scratch.first(key, item.number) != item.number:
+            if (key := _APART.join(cells)) != last:
+                if any(cells) and scratch.first(key, number) != number:
                     return True
                 last = key
         return False

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
@@ -29,6 +29,11 @@ FORMS = -3  # that for the forms of texts (forms.py), by the facts of the messag
 _FACTS = 256
 OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 CREDIT_CODE = re.compile(r"[0-9A-HJ-NP-RTUWXY]{18}")
+
+
+@lru_cache(maxsize=1024)  # the names of authorities, facilities and code systems are few
+def _percent(name: str) -> str:
+    return quote(name, safe="")
 
 
 class Entry:
@@ -79,6 +84,7 @@ class Context:
         memory: dict[int, dict[Any, Any]] | None = None,
         hidden: frozenset[tuple[str, str]] = frozenset(),
         country: str = "",
+        counted: Mapping[str, int] | None = None,
     ) -> None:
         self.profile = profile
         self.facility = facility
@@ -106,7 +112,7 @@ class Context:
         self.unread = Unread()  # of the record of an export
         self.root: Any = None  # of the tree that the records stand in
         self._scratch: Context | None = None
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int] = dict(counted or ())  # after the batches before this one
         self._passing: set[str] = set()  # keys of this message alone
 
     @cached_property
@@ -180,7 +186,7 @@ class Context:
         known = self.profile.authorities.get(f"{name}:{kind}") or self.profile.authorities.get(name)
         if known:
             return known
-        return f"{IDENTIFIER}{quote(name, safe='')}{':' + quote(kind, safe='') if kind else ''}"
+        return f"{IDENTIFIER}{_percent(name)}{':' + _percent(kind) if kind else ''}"
 
     def authority(self, system: str) -> tuple[str, str, str]:
         """(namespace, universal id, universal id type) of an identifier system: the way back."""
@@ -207,14 +213,14 @@ class Context:
         if name.upper().startswith("HL7") and name[3:].isdigit():
             return f"http://terminology.hl7.org/CodeSystem/v2-{name[3:].zfill(4)}"
         if name.upper().startswith(("GB", "WS", "CV")):  # national standards mean the same at every member
-            return f"{CODE}{quote(name, safe='')}"
+            return f"{CODE}{_percent(name)}"
         if ("://" in name or name.startswith("urn:")) and not any(map(str.isspace, name)):
             return name
         return self.own_code_system(name)
 
     def own_code_system(self, name: str) -> str:
         """The sender's local code system of this name."""
-        return f"{CODE}{quote(self.facility, safe='')}:{quote(name, safe='')}"
+        return f"{CODE}{_percent(self.facility)}:{_percent(name)}"
 
     def code_system_name(self, system: str) -> str:
         """The way back: the shortest v2 name that reads as this system again."""
@@ -316,12 +322,8 @@ class Context:
 
     @property
     def counted(self) -> dict[str, int]:
-        """How many of each type have been made without a number of their own: the next batch of a file counts on."""
+        """By type how many have been made without a number of their own: the next batch of a file counts on."""
         return {name: count for name, count in self._counts.items() if name.isalpha()}
-
-    def count_on(self, counted: Mapping[str, int]) -> None:
-        """After the batches before this one."""
-        self._counts.update(counted)
 
     def spare(self, type_: str, parts: tuple[str, ...], content: Sequence[str] = ()) -> str:
         """The key of a resource without a number. Where a part of it is not said nothing could find it again without

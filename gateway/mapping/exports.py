@@ -19,7 +19,7 @@ from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.clocks import says_none
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
-from gateway.mapping.into_fhir import CompiledBlock, Made, compiled_block
+from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
@@ -32,6 +32,7 @@ from gateway.model import Profile, Reject, Resource
 TABLE, TREE = "table", "tree"  # what an export map reads
 _NOWHERE: Near = {}  # rows and nodes have no segments
 _Known = dict[tuple[int, tuple[str, ...]], "Entry | None"]  # by block and what rows agree in
+_Linked = dict[tuple[int, str], tuple[ListLink, "Entry", list["Entry"]]]  # by link and entry: to what it is linked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +70,11 @@ class ExportMap:
     def run(self, part: Part, context: Context) -> Iterator[Reject]:
         """Makes all resources of all records; the records that were set aside."""
         known: _Known = {}
+        linked: _Linked = {}
         context.root = part.root
         for index, record in enumerate(part.records):
             before = len(context.entries), len(known)
-            cause, column = self._record(record, context, known)
+            cause, column = self._record(record, context, known, linked)
             number = part.numbers[index] if part.numbers else index + 1
             if cause:
                 _forget(context.entries, before[0])  # all of it or nothing
@@ -82,38 +84,39 @@ class ExportMap:
             for name, value, told in context.unread.taken():
                 if not cause and not says_none(value):
                     yield Reject(place=part.place, row=number, column=name, cause=told, value=value, cell=True)
+        for link, entry, made in linked.values():
+            link.set(entry, {link.type: made}, context)
 
-    def _record(self, record: Any, context: Context, known: _Known) -> tuple[str, str]:
+    def _record(self, record: Any, context: Context, known: _Known, linked: _Linked) -> tuple[str, str]:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""
-        missing = next((name for name in self.needed if not self.cell(record, name)), "")
-        if missing:  # such a row belongs to nobody
-            return f"{missing} is empty", missing
+        cell = self.cell
+        for name in self.needed:
+            if not cell(record, name):  # such a row belongs to nobody
+                return f"{name} is empty", name
         scope: dict[str, Entry] = {}
-        made: Made = {}
-        linked: list[tuple[CompiledBlock, Entry]] = []
+        made: list[tuple[CompiledBlock, Entry]] = []
         try:
-            for compiled, entry in self._entries(record, context, scope, known):
-                scope[compiled.block.type] = entry
-                made.setdefault(compiled.block.type, []).append(entry)
-                if compiled.links:
-                    linked.append((compiled, entry))
+            self._entries(record, context, scope, known, made)
         except HutongError as error:
             return error.cause, ""
-        for compiled, entry in linked:
-            for each in compiled.links:
-                each.set(entry, made, context)
+        for compiled, entry in made:
+            for link in compiled.links:
+                others = linked.setdefault((id(link), entry.full_url), (link, entry, []))[2]
+                others.extend(other for each, other in made if each.block.type == link.type)
         return "", ""
 
     def _entries(
-        self, record: Any, context: Context, scope: dict[str, Entry], known: _Known
-    ) -> Iterator[tuple[CompiledBlock, Entry]]:
+        self, record: Any, context: Context, scope: dict[str, Entry], known: _Known,
+        made: list[tuple[CompiledBlock, Entry]],
+    ) -> None:  # fmt: skip
         """What each block makes. Blocks of the same nodes take turns, so that they see what the others made of one."""
         for path, blocks in self.steps:
             for child in runtime.nodes(record, path) if path else (record,):
                 for compiled in blocks:
-                    made = self._made(compiled, record, child, context, scope, known)
-                    if made is not None:
-                        yield compiled, made
+                    entry = self._made(compiled, record, child, context, scope, known)
+                    if entry is not None:
+                        scope[compiled.block.type] = entry
+                        made.append((compiled, entry))
 
     def _made(
         self, compiled: CompiledBlock, record: Any, child: Any, context: Context, scope: dict[str, Entry], known: _Known
@@ -121,9 +124,11 @@ class ExportMap:
         columns = compiled.block.rows_by
         if not columns:
             return compiled.function(record, _NOWHERE, context, scope, child)
-        key = (id(compiled), tuple(self.cell(record, name) for name in columns))
+        cell = self.cell
+        cells = (cell(record, columns[0]),) if len(columns) == 1 else tuple([cell(record, name) for name in columns])
+        key = (id(compiled), cells)
         if key not in known:
-            known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(key[1]) else None
+            known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(cells) else None
         return known[key]
 
 
@@ -185,12 +190,11 @@ class Exports:
     ) -> Translation:
         """The transaction Bundle of all records. `hidden`: (table, code) to be taken as unknown; `carried`: what the
         batches before these rows hand on, and these to the next."""
+        carried = carried or Carried()
         context = Context(
             profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
-            memory=None if hidden else self._memory.of(profile, facility), hidden=hidden,
+            memory=None if hidden else self._memory.of(profile, facility), hidden=hidden, counted=carried.counted,
         )  # fmt: skip
-        carried = carried or Carried()
-        context.count_on(carried.counted)
         rejects = [reject for part in self._ordered(parts) for reject in self._map(part.name).run(part, context)]
         provenance(context, "", when, batch=carried.batch)
         carried.batch, carried.counted = carried.batch + 1, context.counted

@@ -63,7 +63,7 @@ def learned(table: Table, key: Any, into: Into, inside: str, context: Context) -
     """What the pair makes of a text met for the first time. `inside`: the FHIR type there, "" for a primitive."""
     told = context.told, len(context.unknown)
     made = into(*key, context) if isinstance(key, tuple) else into(key, context)
-    if told != (context.told, len(context.unknown)) or not _plain(key):
+    if told != (context.told, len(context.unknown)) or context.unread.doubts or not _plain(key):
         return made
     if isinstance(made, dict):
         plain = thawed(made)

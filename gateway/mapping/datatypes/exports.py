@@ -292,7 +292,7 @@ PAIRS = {
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
     "own": Pair(number_into, number_back, fits=("Identifier",)),
     "given": Pair(number_into, given_back, fits=("Identifier",)),
-    "coded": Pair(coded_into, coded_back, fields=1, fits=("CodeableConcept",)),
+    "coded": Pair(coded_into, coded_back, fields=1, fits=("CodeableConcept",), coded=True),
     "words": Pair(concept_text_into, concept_text_back, fits=("CodeableConcept",)),
     "person": Pair(person_into, person_back, fits=("Reference",)),
     "staff": Pair(staff_into, staff_back, fields=1, makes="Practitioner", fits=("Reference",)),

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.mapping.context import Context
@@ -212,12 +213,17 @@ def _unmarked(found: Reading, limits: str) -> str:
     """N for a number without a mark, unless its range says otherwise; nothing for other texts."""
     if found.amount is None:
         return ""
-    known = reference_range(limits, "") or {}
     value, comparator = found.amount["value"], found.amount.get("comparator", "")
-    low, high = known.get("low", {}).get("value"), known.get("high", {}).get("value")
+    low, high = _ends(limits)
     if not comparator.startswith(">") and low is not None and value < low:
         return ""
     return "" if not comparator.startswith("<") and high is not None and value > high else "N"
+
+
+@lru_cache(maxsize=4096)  # a laboratory's ranges are few
+def _ends(limits: str) -> tuple[Any, Any]:
+    known = reference_range(limits, "") or {}
+    return known.get("low", {}).get("value"), known.get("high", {}).get("value")
 
 
 def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
@@ -285,6 +291,6 @@ def ranges_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 PAIRS = {
     "result": Pair(result_into, result_back, fields=1),
     "flag": Pair(flag_into, flag_back, fields=4, fits=("CodeableConcept",)),
-    "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",)),
+    "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",), coded=True),
     "ranges": Pair(ranges_into, ranges_back, fields=1, fits=("BackboneElement",), several=True),
 }

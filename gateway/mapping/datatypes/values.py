@@ -62,7 +62,7 @@ _LONG = 200  # ST holds up to 199 characters (v2.5.1 §2.A.73)
 
 def qualitative(text: str) -> str:
     """POS, NEG, IND or "" for a result written in words or signs."""
-    if len(text) > _LONGEST_WORD:
+    if len(text) > _LONGEST_WORD or (text.isascii() and text[:1].isdecimal() and text[-1:].isdecimal()):  # a number
         return ""
     text = unicodedata.normalize("NFKC", text).strip()
     return next((code for pattern, code in _QUALITATIVE if pattern.fullmatch(text)), "")
