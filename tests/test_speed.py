@@ -41,6 +41,15 @@ def test_long_reports_and_large_documents() -> None:
     assert re.search(r"a document of 2 MB: \d\.\d\d s .* times its base64 decoding; memory", printed)
 
 
+def test_rows_of_exports() -> None:
+    printed = speed("exports", "--alone", "--rounds", "1", "--rows", "300", "--growth", "50,4000")
+    for tool in ("csv → FHIR", "xlsx → FHIR", "openpyxl"):
+        assert re.search(rf"^{tool} +[\d.]+ +\d+", printed, re.MULTILINE)
+    assert re.search(r"^xlsx → FHIR / openpyxl: [\d.]+ times its time", printed, re.MULTILINE)
+    assert len(re.findall(r"^ +\d+ +[\d.]+ +[\d.]+ +\d+ +\d+$", printed, re.MULTILINE)) == 2
+    assert "memory, the last / the first: " in printed
+
+
 def calls(results: int) -> tuple[int, int]:
     """How many functions are called for a report of so many results: into FHIR, checked, and back."""
     formats, profile = translation.shipped()

@@ -133,15 +133,16 @@ def _run(live: dict[str, Live], rounds: int, count: int) -> None:
     print(f"\n{'tool':16}{'CPU µs':>10}{'a second':>10}{'of split':>10}")
     for name, found in cost.items():
         middle = statistics.median(found)
-        print(f"{name:16}{middle:10.0f}{1e6 / middle:10.0f}{_ratios(found, cost['split'])[1]:10.1f}")
+        print(f"{name:16}{middle:10.0f}{1e6 / middle:10.0f}{ratios(found, cost['split'])[1]:10.1f}")
     print()
     for what, slower, faster, goal in RATIOS:
         if slower in cost and faster in cost:
-            least, middle, most = _ratios(cost[slower], cost[faster])
+            least, middle, most = ratios(cost[slower], cost[faster])
             print(f"{what:40}{middle:8.2f}   [{least:.2f} to {most:.2f}]   {goal and f'goal {goal}'}")
 
 
-def _ratios(slower: list[float], faster: list[float]) -> tuple[float, float, float]:
+def ratios(slower: list[float], faster: list[float]) -> tuple[float, float, float]:
+    """(least, median, most) of what the first takes beside the second, round by round."""
     found = [one / other for one, other in zip(slower, faster, strict=True)]
     return min(found), statistics.median(found), max(found)
 
