@@ -10,10 +10,11 @@
     config/             community.yaml + members → checked settings; every mistake with file and line
     api/                the web door: FHIR, intake, operations, security
     inbound             bytes → FHIR: receive (write down, then acknowledge), process       ← read first
+    polling/            views of a member's database → entries, with the position in one transaction
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
     formats/            bytes → document → Bundle, one row a format
     worker              the one loop that drains a queue, and the table error → next state
-    transport/          one file a wire: mllp http files sftp views memory
+    transport/          one file a wire: mllp http files sftp database memory
     journal/            what came in, what is owed, what was answered, what died; replay
     mapping/            the mapping language: grammar, compilers both ways, data types
     identity/           who is who: match (pure rules), index

@@ -170,18 +170,39 @@ class Server(Settings, frozen=True):
     password: str = ""
 
 
+class View(Settings, frozen=True):
+    """One view of a member's database, polled by its watermark."""
+
+    view: str  # its name, SCHEMA.NAME where it lies in one
+    watermark: str  # the column that grows with every row that is written or changed: a time, or a number
+    key: tuple[str, ...] = ()  # columns that name a record; () = those of its map
+    overlap: int = 900  # looked at again each time, for late rows: seconds of a time, steps of a number
+    map: str = ""  # export map ("" = found by the columns)
+    without: tuple[str, ...] = ()  # columns that are not read
+
+
+class Database(Settings, frozen=True):
+    """A member's database that we may read."""
+
+    url: str  # postgresql://… or where that stands: env:NAME, file:PATH; a password is never written here
+    views: tuple[View, ...]
+    every: float = 60.0  # seconds between two looks
+    stored: str = ""  # charset of text in its latin1 or binary columns ("" = it knows its own)
+
+
 class Channel(Settings, frozen=True):
     """One line on which one member sends one format."""
 
     id: str
-    transport: str  # mllp | http | files | sftp
-    format: str  # hl7v2 | delimited | workbook | json | xml | fhir
+    transport: str  # mllp | http | files | sftp | database
+    format: str  # hl7v2 | delimited | workbook | json | xml | fhir | rows
     listen: str = ""  # mllp: HOST:PORT of its own ("" = the shared MLLP port, the sender is known by MSH-4)
     folder: str = ""  # files: the drop folder, relative to the data directory unless absolute; sftp: on the server
     pattern: str = "*"  # files, sftp: which names are taken
     server: Server | None = None  # sftp: where it is, and who we are there
     leave: bool = False  # sftp: files stay where they are, on a server that lets us only read
     map: str = ""  # export map ("" = found by the columns)
+    database: Database | None = None  # database: where it is, and which views are polled
 
     @property
     def of_files(self) -> bool:

@@ -22,6 +22,7 @@ from gateway.inbound import Processor, Receiver
 from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.model import Channel, Frame
+from gateway.polling import Poller
 from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.transport import Listener, listener
@@ -51,6 +52,7 @@ class Front:
         self._services = self._rooms_behind_the_door()
         self._http = host_and_port(http, place="--http")
         self._listeners: list[Listener] = []  # those that listen
+        self._pollers: list[Poller] = []
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -98,6 +100,7 @@ class Front:
             await each.listen(self.receive)
             self._listeners.append(each)
         await self._open_web_door()
+        self._poll()
         self.ready = True
 
     def _listener(self, channel: Channel) -> Listener:
@@ -105,6 +108,17 @@ class Front:
         if isinstance(made, Pickup):
             made.told = lambda outcome: self.rooms.metrics.filed(channel.id, outcome)
         return made
+
+    def _poll(self) -> None:
+        """The databases of members; one that is away keeps nobody waiting."""
+        for member, channel in self.rooms.channels.values():
+            if member is not None and channel.database is not None:
+                poller = Poller(
+                    member=member, channel=channel, settings=channel.database, formats=lambda: self.receiver.formats,
+                    journal=self.rooms.journal, metrics=self.rooms.metrics,
+                )  # fmt: skip
+                poller.start()
+                self._pollers.append(poller)
 
     async def _open_web_door(self) -> None:
         host, port = self._http
@@ -121,7 +135,8 @@ class Front:
         self.ready = False
         if self._server is not None:
             self._server.should_exit = True
-        await asyncio.gather(*(each.close() for each in self._listeners))
+        polled = (asyncio.to_thread(each.close) for each in self._pollers)
+        await asyncio.gather(*(each.close() for each in self._listeners), *polled)
         if self._serving is not None:
             await self._serving
         await asyncio.to_thread(self.intake.close)
@@ -152,8 +167,10 @@ def _listens(channel: Channel) -> bool:
 
 
 def _doors(channels: Channels) -> dict[str, Channel]:
-    """The channels that listen at a port or folder of their own."""
-    return {name: channel for name, (_, channel) in channels.items() if _listens(channel)}
+    """The channels with a port, a folder or a database of their own."""
+    return {
+        name: channel for name, (_, channel) in channels.items() if _listens(channel) or channel.transport == "database"
+    }
 
 
 async def _quietly(server: uvicorn.Server) -> None:

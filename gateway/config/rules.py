@@ -21,8 +21,8 @@ from gateway.config.shape import Lines
 from gateway.model import Channel, FileForm, Member, Profile, Subscription
 from gateway.routing import criteria
 
-TRANSPORTS = frozenset({"mllp", "http", "files", "sftp"})
-FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir"})
+TRANSPORTS = frozenset({"mllp", "http", "files", "sftp", "database"})
+FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir", "rows"})
 EXPORTED = frozenset({"delimited", "workbook", "json", "xml"})  # written by an export map
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(

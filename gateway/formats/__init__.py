@@ -2,7 +2,7 @@
 
 hl7v2       HL7 v2 messages                         delimited   CSV and its kin, by an export map
 fhir        FHIR R4 resources and Bundles           workbook    Excel files, by an export map
-                                                    json, xml   forms and records, by an export map
+rows        rows of database views                  json, xml   forms and records, by an export map
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.codec import hl7v2_xml, workbook, xml_tree
+from gateway.codec import hl7v2_xml, rows, workbook, xml_tree
 from gateway.errors import Permanent
 from gateway.fhir import validate
 from gateway.formats import exports, messages, resources
@@ -94,10 +94,12 @@ def _sniffed(body: bytes) -> str:
         return "workbook"
     if xml_tree.is_xml(body):
         return "xml"
-    return "fhir" if start.startswith(b"{") else "delimited"
+    if start.startswith(b"{"):
+        return "rows" if rows.is_rows(start) else "fhir"
+    return "delimited"
 
 
-_EXPORTS = ("delimited", "workbook", "json", "xml")
+_EXPORTS = ("delimited", "workbook", "json", "xml", "rows")
 _LOOKS: Mapping[str, Callable[[Formats, Frame, Channel | None, Member | None], Look]] = {
     "hl7v2": messages.look,
     "fhir": resources.look,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.codec import delimited, workbook, xml_tree
+from gateway.codec import delimited, rows, workbook, xml_tree
 from gateway.codec import json as json_tree
 from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Table
@@ -21,6 +21,7 @@ from gateway.model import Channel, Entry, Frame, Member, Reject
 if TYPE_CHECKING:
     from gateway.formats import Formats
 
+_NONE: Mapping[str, tuple[str, ...]] = {}
 FOLDED = frozenset({"view"})  # tables whose columns have no case: PostgreSQL says 病人id, Oracle JZLSH
 
 
@@ -94,12 +95,18 @@ def _read(formats: Formats, body: bytes, channel: Channel | None, member: Member
         return _Export(
             parts=[formats.maps.exports.of_tree(tree.root, wanted=wanted)], charset=tree.charset, notes=tree.notes
         )
+    if format == "rows":
+        sheets = rows.decode(body)
+        maps = {sheet.name: (sheet.map,) for sheet in sheets if sheet.map}
+        return _of_tables(formats, [rows.table(sheet) for sheet in sheets], wanted, maps=maps)
     tables = workbook.decode(body) if format == "workbook" else [delimited.decode(body, charset=charset)]
     return _of_tables(formats, tables, wanted)
 
 
-def _of_tables(formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...]) -> _Export:
-    """The tables that a map knows. Raises Configuration where none does."""
+def _of_tables(
+    formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...], *, maps: Mapping[str, tuple[str, ...]] = _NONE
+) -> _Export:
+    """The tables that a map knows; `maps`: of sheets that name theirs. Raises Configuration where none does."""
     parts: list[Part] = []
     notes: list[str] = []
     rejects: list[Reject] = []
@@ -107,7 +114,8 @@ def _of_tables(formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...
     for table in tables:
         told = f"{table.sheet}: " if table.sheet else ""
         try:
-            name = formats.maps.exports.of_columns(table.columns, wanted=wanted, folded=table.kind in FOLDED)
+            asked = maps.get(table.sheet, wanted)
+            name = formats.maps.exports.of_columns(table.columns, wanted=asked, folded=table.kind in FOLDED)
         except Configuration as error:
             unknown.append(error)
             notes.append(f"{told}no map knows a sheet with these columns; it was left out")

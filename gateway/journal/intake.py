@@ -169,15 +169,24 @@ class Intake:
 
 
 def _store(transaction: Transaction, batch: Sequence[Waiting]) -> None:
+    outcomes = add(transaction, [(waiting.frame, waiting.verdict) for waiting in batch])
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        waiting.outcome = outcome
+
+
+def add(transaction: Transaction, frames: Sequence[tuple[Frame, Verdict]]) -> list[Written]:
+    """Inside the caller's transaction: what is written beside them is there when they are, and only then."""
+    outcomes: list[Written] = []
     added: dict[tuple[str, bool], int] = {}
-    for waiting in batch:
-        written = _written(transaction, waiting.frame, waiting.verdict)
-        waiting.outcome = written
+    for frame, verdict in frames:
+        written = _written(transaction, frame, verdict)
+        outcomes.append(written)
         if not written.duplicate:
-            line = (waiting.frame.channel, waiting.verdict.accepted)
+            line = (frame.channel, verdict.accepted)
             added[line] = added.get(line, 0) + 1
     for (channel, accepted), count in added.items():
         transaction.execute(COUNT, (channel, accepted, count))
+    return outcomes
 
 
 def _written(transaction: Transaction, frame: Frame, verdict: Verdict) -> Written:
