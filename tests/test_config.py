@@ -68,7 +68,7 @@ def test_what_init_writes_in_comments_is_without_mistakes_too(tmp_path: Path) ->
     lines = path.read_text("utf-8").splitlines()
     path.write_text("\n".join(re.sub(r"^(\s*)# (?=( *)(- )?[a-zA-Z_]+: ?)", r"\1", line) for line in lines), "utf-8")
     member = config.load(tmp_path).members["example-township"]
-    ids = ["example-hl7", "example-web", "example-files", "example-sftp"]
+    ids = ["example-hl7", "example-web", "example-files", "example-sftp", "example-views"]
     assert [channel.id for channel in member.channels] == ids
     assert member.profile.codes["sex"] == {"1": "M", "2": "F"}
     assert [subscription.id for subscription in member.subscriptions] == ["example-results", "example-fhir"]
@@ -352,6 +352,56 @@ def test_a_subscription_by_sftp(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def database_channel(**changes: str) -> str:
+    said = {"url": "env:HIS", "views": "[{view: V, watermark: t}]"} | changes
+    inside = ", ".join(f"{name}: {value}" for name, value in said.items())
+    line = f"{{id: x, transport: database, format: rows, database: {{{inside}}}}}"
+    return f"id: a\nname: n\nchannels:\n  - {line}\n"
+
+
+@pytest.mark.parametrize("url", ["env:HIS", "file:/run/secrets/his", "postgresql://his@10.1.2.3/his", "sqlite:///x.db"])
+def test_a_database_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    (channel,) = config.load(write(tmp_path, a=database_channel(url=url))).members["a"].channels
+    assert channel.database is not None
+    assert (channel.database.views[0].overlap, channel.database.every) == (900, 60.0)
+
+
+@pytest.mark.parametrize(("changes", "cause"), [
+    ({"url": "postgresql://his:hunter2@10.1.2.3/his"}, "the password stands in the file"),
+    ({"url": "'oracle://10.1.2.3/his?user=x&password=hunter2'"}, "the password stands in the file"),
+    ({"url": "10.1.2.3"}, "no address of a database"),
+    ({"url": "mongodb://10.1.2.3/his"}, "no address of a database"),
+    ({"every": "0"}, "'every' must be from 1"),
+    ({"stored": "GBX"}, "unknown charset"),
+    ({"views": "[]"}, "no view is named"),
+    ({"views": "[{view: V, watermark: t}, {view: v, watermark: t}]"}, "is named twice"),
+    ({"views": "[{view: V}]"}, "'watermark' is missing"),
+    ({"views": "[{view: V, watermark: t, overlap: -1}]"}, "'overlap' must be"),
+    ({"views": "[{view: V, watermark: T, without: [t]}]"}, "the watermark is read"),
+])  # fmt: skip
+def test_mistakes_of_a_database(tmp_path: Path, changes: dict[str, str], cause: str) -> None:
+    (found,) = member_mistakes(tmp_path, database_channel(**changes))
+    assert found.startswith("4: ")
+    assert cause in found
+    assert "hunter2" not in found
+
+
+def test_words_of_a_database_elsewhere_and_a_channel_without_it(tmp_path: Path) -> None:
+    channels = [
+        "{id: w, transport: database, format: rows}",
+        "{id: x, transport: database, format: json, database: {url: env:X, views: [{view: V, watermark: t}]}}",
+        "{id: y, transport: http, format: json, database: {url: env:X, views: [{view: V, watermark: t}]}}",
+        "{id: z, transport: http, format: rows}",
+    ]
+    found = member_mistakes(tmp_path, "id: a\nname: n\nchannels:\n" + "".join(f"  - {each}\n" for each in channels))
+    assert [line.partition(";")[0] for line in found] == [
+        "4: a channel of a database needs its address and views",
+        "5: a database gives rows, not json",
+        "6: 'database' means nothing for http",
+        "7: rows come from a database",
+    ]
+
+
 def test_a_file_that_is_not_utf8_or_too_big(tmp_path: Path) -> None:
     path = write(tmp_path, a="id: a\nname: n\n")
     path.write_bytes("id: c\nname: 县\n".encode("gbk"))
@@ -365,8 +415,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_transports_are_those_of_the_registry() -> None:
-    assert set(transport.senders) - {"memory"} == rules.TRANSPORTS
-    assert set(transport.listeners) - {"memory"} | {"http"} == rules.TRANSPORTS
+    assert set(transport.senders) - {"memory"} == rules.TRANSPORTS - rules.POLLED
+    assert set(transport.listeners) - {"memory"} | {"http"} == rules.TRANSPORTS - rules.POLLED
 
 
 def test_maps_are_compiled_and_their_names_checked(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from gateway import errors
-from gateway.config import servers
+from gateway.config import databases, servers
 from gateway.config.codes import Row
 from gateway.config.page import Mistakes, nearest
 from gateway.config.shape import Lines
@@ -22,6 +22,7 @@ from gateway.model import Channel, FileForm, Member, Profile, Subscription
 from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files", "sftp", "database"})
+POLLED = frozenset({"database"})
 FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir", "rows"})
 EXPORTED = frozenset({"delimited", "workbook", "json", "xml"})  # written by an export map
 ONLY = frozenset({"all", "placed-here", "known-here"})
@@ -204,6 +205,7 @@ def _channel(channel: Channel, note: Note, claims: _Claims) -> None:
     _channel_listen(channel, note, claims)
     _channel_folder(channel, note, claims)
     servers.check_channel(channel, note, note.below)
+    databases.check_channel(channel, note, note.below)
     if channel.map and channel.format in {"hl7v2", "fhir"}:
         note(
             f"'map' means nothing for {channel.format}",
@@ -259,7 +261,7 @@ def _folder(folder: str, note: Note, at: str) -> bool:
 
 def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> None:
     _identifier("subscription id", subscription.id, note, claims)
-    _one_of(subscription.transport, TRANSPORTS, "transport", note, "transport")
+    _one_of(subscription.transport, TRANSPORTS - POLLED, "transport", note, "transport")
     _one_of(subscription.format, FORMATS, "format", note, "format")
     _one_of(subscription.only, ONLY, "rule", note, "only")
     _criteria(subscription, note)

@@ -85,6 +85,15 @@ channels:
   #     host_keys: ["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
   #     key: file:/etc/hutong/id_ed25519     # 私钥 · our private key; its passphrase: env:NAME
   #     # password: env:EXAMPLE_SFTP          # 或口令，只写出处 · or a password: only where it is, never itself
+  # - id: example-views           # 定时读取对方数据库的只读视图 · read-only views of the member's database, polled
+  #   transport: database         # 需要 · needs:  pip install 'hutong[db]'
+  #   format: rows
+  #   database:
+  #     url: env:EXAMPLE_DATABASE  # postgresql://USER:PASSWORD@HOST/NAME，mysql、mssql、oracle、sqlite 亦可
+  #     every: 60                  # 秒 · seconds between two looks
+  #     # stored: GB18030          # latin1 或二进制列里存的是 GBK 时 · GBK in latin1 or binary columns
+  #     # 每个视图一个随修改增长的列 · each view with a column that grows with every change
+  #     views: [{view: V_检验结果, watermark: 修改时间, overlap: 900}]
 
 # 它要收到的 · what it asked to receive
 subscriptions:

@@ -124,10 +124,10 @@ def orphans(reader: Reader, view: int) -> dict[Number, float]:
     return {tuple(json.loads(number)): since / 1000 for number, since in reader.execute(ORPHANS, (view,))}
 
 
-def wait(transaction: Transaction, view: int, numbers: Iterable[Number]) -> None:
+def wait(transaction: Transaction, view: int, numbers: Iterable[Number], *, now: datetime) -> None:
     """These wait for others, since now where they did not before."""
-    now = int(time.time() * 1000)
-    transaction.executemany(ORPHAN, ((view, _told(each), now) for each in numbers))
+    since = int(now.timestamp() * 1000)
+    transaction.executemany(ORPHAN, ((view, _told(each), since) for each in numbers))
 
 
 def gone(transaction: Transaction, view: int, numbers: Iterable[Number]) -> None:

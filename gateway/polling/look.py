@@ -33,12 +33,14 @@ class Look:
     views: Mapping[str, View]
 
     def rows(self, view: str, numbers: Sequence[Number]) -> dict[polled.Number, Rows]:
-        """The rows of these numbers by what their cells say, in an order that is always the same."""
-        plan = self.plans[view]
-        found = _by(self.readers[view], plan.key, self.readers[view].records(plan.key, numbers))
+        """The rows of these numbers by what their cells say; the records as the numbers are, the rows of each in an
+        order that is always the same."""
+        reader, key = self.readers[view], self.plans[view].key
+        found = _by(reader, key, reader.records(key, numbers))
         for each in found.values():
             each.sort(key=lambda cells: self._order(view, cells))
-        return found
+        asked = dict.fromkeys(map(reader.text, numbers))
+        return {number: found[number] for number in (*asked, *found) if number in found}
 
     def digest(self, view: str, found: Rows, *, orphan: bool = False) -> bytes:
         """Of the cells that the map reads: a watermark that was only touched is no change."""

@@ -240,7 +240,7 @@ class Poller:
             add(transaction, frames)
             digests = {each.number: each.digest for each in records}
             polled.take(transaction, standing.id, digests, sequence=standing.sequence + len(records))
-            polled.wait(transaction, standing.id, orphans)
+            polled.wait(transaction, standing.id, orphans, now=self.now())
             polled.gone(transaction, standing.id, [*absent, *(each.number for each in records if not each.orphan)])
         for _ in records:
             self.metrics.received(self.channel.id)

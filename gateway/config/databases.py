@@ -1,0 +1,77 @@
+"""What settings of a member's database must mean: an address without a password, views each with its watermark.
+
+Nothing is connected to here. Every rule tells its mistakes to `note` and goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gateway.codec.charset import codec_of
+from gateway.model import Channel, Database, View
+
+Note = Callable[..., None]
+
+SCHEMES = ("postgresql", "mysql", "mariadb", "mssql", "oracle", "sqlite")
+_NAMED = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*")
+_SCHEME = re.compile(r"([a-z]+)(?:\+[a-z]+)?://")
+_PASSWORD = re.compile(r"[a-z+]+://[^/@]*:[^/@]*@|[?&]password=")
+
+
+def check_channel(channel: Channel, note: Note, below: Callable[..., Note]) -> None:
+    """The database of a channel that is polled."""
+    if channel.transport != "database":
+        if channel.database is not None:
+            note(f"'database' means nothing for {channel.transport}", "remove it", at=("database",))
+        if channel.format == "rows":
+            note(
+                "rows come from a database",
+                "add `transport: database`, or name the format of the files",
+                at=("format",),
+            )
+        return
+    if channel.format != "rows":
+        note(f"a database gives rows, not {channel.format}", "write `format: rows`", at=("format",))
+    if channel.database is None:
+        remedy = "add `database: {url: env:NAME, views: [{view: V_检验结果, watermark: 修改时间}]}`"
+        note("a channel of a database needs its address and views", remedy, at=("transport",))
+        return
+    _database(channel.database, below)
+
+
+def url_problem(url: str) -> tuple[str, str]:
+    """(cause, remedy) where this is no address of a database, or one that holds a password; ("", "") where it is."""
+    remedy = "write `env:NAME` or `file:PATH` and put postgresql://USER:PASSWORD@HOST/NAME there"
+    if _NAMED.fullmatch(url):
+        return "", ""
+    scheme = _SCHEME.match(url)
+    if scheme is None or scheme[1] not in SCHEMES:
+        return "this is no address of a database", f"{remedy}; known are {', '.join(SCHEMES)}"
+    return ("the password stands in the file", remedy) if _PASSWORD.search(url) else ("", "")
+
+
+def _database(found: Database, below: Callable[..., Note]) -> None:
+    note = below("database")
+    cause, remedy = url_problem(found.url)
+    if found.url and cause:
+        note(cause, remedy, at=("url",))
+    if not 1 <= found.every <= 86_400:
+        note("'every' must be from 1 to 86400 seconds", "60 is usual", at=("every",))
+    if found.stored and not codec_of(found.stored):
+        note(f"unknown charset {found.stored!r}", "such as GB18030", at=("stored",))
+    if not found.views:
+        note("no view is named", "add `views: [{view: V_检验结果, watermark: 修改时间}]`", at=("views",))
+    seen: set[str] = set()
+    for index, view in enumerate(found.views):
+        _view(view, below("database", "views", index), seen)
+
+
+def _view(view: View, note: Note, seen: set[str]) -> None:
+    if view.view and view.view.casefold() in seen:
+        note(f"{view.view} is named twice", "name it once", at=("view",))
+    seen.add(view.view.casefold())
+    if not 0 <= view.overlap <= 31 * 86_400:
+        note("'overlap' must be from 0 to 2678400 (31 days)", "900 is usual", at=("overlap",))
+    if view.watermark.casefold() in {each.casefold() for each in view.without}:
+        note("the watermark is read, and stands in `without`", "remove it there", at=("without",))
