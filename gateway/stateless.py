@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway import config
 from gateway.codec import hl7v2, hl7v2_xml, hl7v2_xml_writer, workbook, xml_tree
 from gateway.codec.text_stream import Opened
+from gateway.config import learned
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
@@ -60,11 +61,14 @@ def translate(
     xml: bool = False,
     sender: str = "",
     channel: str = "",
+    map_folder: Path | None = None,
 ) -> Translated:
     """One document. `name` is its file name, for the format where the bytes do not tell; `message` ('OML^O21') what to
     write to HL7 v2, where the Bundle shall not decide; `xml`: write that as HL7 v2.xml; `sender`: who sends a message
-    that does not say so itself (BHS-4); `channel`: the channel of the member that it comes by. Raises HutongError."""
-    formats = formats_of(config, member)
+    that does not say so itself (BHS-4); `channel`: the channel of the member that it comes by; `map_folder`: maps (and
+    a member.yaml) that are tried on it (`hutong learn`). Raises HutongError."""
+    formats = formats_of(config, member, map_folder)
+    member = member or (list(formats.community.members)[-1] if map_folder else None)  # the one that the folder adds
     if to == "hl7v2":
         written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
         return _as_xml(written) if xml else written
@@ -165,8 +169,20 @@ def timed(bundle: Resource) -> Resource:
     return bundle
 
 
-def formats_of(path: Path | None, member: str | None = None) -> Formats:
-    return _read(path, sample=path is None and member in _sample().members)
+def formats_of(path: Path | None, member: str | None = None, folder: Path | None = None) -> Formats:
+    sample = path is None and member in _sample().members
+    return _tried(path, folder, member, sample=sample) if folder else _read(path, sample=sample)
+
+
+@lru_cache(maxsize=4)
+def _tried(path: Path | None, folder: Path, member: str | None, *, sample: bool) -> Formats:
+    """With the maps of one more folder, as a member that uses them."""
+    if not folder.is_dir():
+        raise Configuration("there is no such folder", place=str(folder), remedy="give the folder of a map")
+    known = _read(path, sample=sample).community
+    loaded = maps.load([maps.shipped(), *map(Path, known.map_folders), folder])
+    own = [name for name, each in loaded.library.exports.items() if each.place.file.startswith(f"{folder.name}/")]
+    return Formats(learned.with_folder(known, folder, member, own), loaded)
 
 
 @lru_cache(maxsize=1)

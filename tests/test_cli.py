@@ -168,6 +168,7 @@ def test_translate_prints_the_bundle_alone(fake: FakeTranslation, tmp_path: Path
             "xml": False,
             "sender": "",
             "channel": "",
+            "map_folder": None,
         }
     ]
 

@@ -12,7 +12,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import check_message, codes, maps, messages, operations, roundtrip, service, settings, sniff, tokens
+from gateway.cli import (
+    check_message,
+    codes,
+    learn,
+    maps,
+    messages,
+    operations,
+    roundtrip,
+    service,
+    settings,
+    sniff,
+    tokens,
+)
 from gateway.errors import HutongError
 
 DEBUG = "HUTONG_DEBUG"  # in the environment: show where an error inside the program came from
@@ -80,6 +92,7 @@ service.add_to(app)
 messages.add_to(app)
 roundtrip.add_to(app)
 sniff.add_to(app)
+learn.add_to(app)
 check_message.add_to(app)
 operations.add_to(app)
 app.add_typer(maps.app, name="map")

@@ -67,6 +67,10 @@ def translate(
     channel: Annotated[
         str, typer.Option("--channel", metavar="ID", help="The member's channel that it comes by; else by the bytes.")
     ] = "",
+    map_folder: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="DIR", help="Maps to try, as `hutong learn` wrote them; --member may be new."),
+    ] = None,
     to: Annotated[Target, typer.Option("--to", help="What to make.")] = Target.FHIR,
     message: Annotated[
         str, typer.Option("--message", metavar="CODE^EVENT", help="With --to hl7v2: OML^O21; else as the Bundle tells.")
@@ -119,7 +123,7 @@ def translate(
             made = stateless.translate(
                 piece.body, name=piece.source, member=member, to=to.value, config=config, explain=explain,
                 loss=loss or report is not None, message=message, xml=xml, sender=piece.sender,
-                channel=channel,
+                channel=channel, map_folder=map_folder,
             )  # fmt: skip
             if batch:
                 together.append(made.output)

@@ -78,6 +78,16 @@ def survey(path: Path) -> Survey:
     return Survey(community, mistakes, tuple(sources))
 
 
+def one_member(folder: Path) -> Member:
+    """The member that a folder describes. Raises errors.Configuration with every mistake."""
+    mistakes = Mistakes()
+    source = _member(folder, mistakes)
+    check([source] if source else [], mistakes)
+    mistakes.finish()
+    assert source is not None  # noqa: S101 - else there was a mistake
+    return source.member
+
+
 def starter() -> Community:
     """What is served without a configuration: open, any sending facility becomes a member by its MSH-4."""
     return Community(id="starter", name="Open starter community 开放试用社区", open=True)

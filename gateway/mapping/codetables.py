@@ -48,7 +48,11 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
                 )
             return _named(line, _BY_TYPE[path.leaf.type])
     found = _named(line, line.datatype)
-    return simple.with_time(found) if path.leaf.type == "instant" and line.datatype in ("dtm", "moment") else found
+    return (
+        simple.with_time(found)
+        if path.leaf.type == "instant" and line.datatype in ("dtm", "moment", "daytime")
+        else found
+    )
 
 
 def _named(line: Line, name: str) -> Pair:

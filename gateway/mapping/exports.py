@@ -253,4 +253,6 @@ def _is_of(root: Any, export: Export) -> bool:
 
 
 def _records(export: Export, root: Any) -> list[Any]:
-    return runtime.nodes(root, export.each) if export.each else [root]
+    if export.each:
+        return runtime.nodes(root, export.each)
+    return root if isinstance(root, list) else [root]

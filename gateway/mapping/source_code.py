@@ -101,6 +101,8 @@ class SourceCode:
         if self.source == "node":
             if found.name.startswith("/"):  # from the root of the document
                 return f"node(context.root, {self.writer.object(found.name[1:])})"
+            if found.name.startswith("../"):  # in the record, of a node inside it
+                return f"node(g, {self.writer.object(found.name[3:])})"
             return f"node(item, {self.writer.object(found.name)})"
         return f"item.get({self.writer.object(found.name)}, '')"
 

@@ -45,6 +45,7 @@ def load() -> dict[str, Pair]:
     from gateway.mapping.datatypes import (
         answers,
         attachments,
+        cells,
         codes,
         exports,
         headers,
@@ -73,7 +74,7 @@ def load() -> dict[str, Pair]:
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
     more = (results, moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things)
-    for module in (*kinds, *more, laboratory, headers):
+    for module in (*kinds, *more, laboratory, headers, cells):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:
             raise ValueError(f"two data types are called {sorted(doubled)[0]}")

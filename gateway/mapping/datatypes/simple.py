@@ -6,6 +6,7 @@ import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.codec.hl7v2_escape import escape
@@ -209,11 +210,11 @@ def timed_into(raw: str, context: Context) -> str | None:
 def with_time(pair: Pair) -> Pair:
     """A dateTime pair for an `instant` element: only where at least the minute is known."""
 
-    def timed_into(raw: str, context: Context) -> str | None:
-        made: str | None = pair.into(raw, context)
-        return _timed(made, context)
+    def timed_into(raw: str, *cells: Any) -> str | None:
+        made: str | None = pair.into(raw, *cells)
+        return _timed(made, cells[-1])
 
-    return Pair(timed_into, pair.back, fits=("instant",), coded=pair.coded)
+    return Pair(timed_into, pair.back, fields=pair.fields, fits=("instant",), coded=pair.coded)
 
 
 def _timed(made: str | None, context: Context) -> str | None:

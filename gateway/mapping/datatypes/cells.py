@@ -1,0 +1,55 @@
+"""What exports divide over several cells: a day and a time of day, the two ends of a range."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.simple import fhir_time, number
+from gateway.mapping.datatypes.values import reference_range, unit_back, with_unit
+
+_CLOCK = re.compile(r"(?:.*[ T])?(\d{1,2}:\d{2}(?::\d{2})?|\d{4}|\d{6})(?:\.\d+)?")
+
+
+def daytime_into(raw: str, clock: str, context: Context) -> str | None:
+    """A day with the cell of its time of day (CollectDate, CollectTime): the day alone where that is empty. A database
+    writes the first as a time at midnight and the second as a time of the year 1900: neither is believed."""
+    day = fhir_time(raw, context.zone)
+    found = _CLOCK.fullmatch(clock.strip())
+    if day is None or not found:
+        return day
+    return fhir_time(f"{day[:10]} {found[1]}", context.zone) or day
+
+
+def daytime_back(value: str, context: Context) -> tuple[str, str]:
+    day, _, rest = str(value).partition("T")
+    return day, rest[:8]
+
+
+def limits_into(raw: str, low: str, high: str, unit: str, context: Context) -> dict[str, Any] | None:
+    """The lower and the upper limit in cells of their own → one reference range."""
+    least, most = number(low), number(high)
+    if least is None and most is None:
+        return reference_range("-".join(filter(None, (low.strip(), high.strip()))), unit.strip())
+    made: dict[str, Any] = {}
+    if least is not None:
+        made["low"] = with_unit({"value": least}, unit.strip())
+    if most is not None:
+        made["high"] = with_unit({"value": most}, unit.strip())
+    return made
+
+
+def limits_back(value: dict[str, Any], context: Context) -> tuple[str, str, str, str]:
+    ends = [value[each] for each in ("low", "high") if each in value]
+    if not ends:
+        return "", str(value.get("text", "")), "", ""
+    low, high = (str(value.get(each, {}).get("value", "")) for each in ("low", "high"))
+    return "", low, high, unit_back(ends[0])
+
+
+PAIRS = {
+    "daytime": Pair(daytime_into, daytime_back, fields=1, fits=("dateTime",)),
+    "limits": Pair(limits_into, limits_back, fields=3, fits=("BackboneElement",)),
+}
