@@ -68,7 +68,7 @@ def translate(
     that does not say so itself (BHS-4); `channel`: the channel of the member that it comes by; `map_folder`: maps (and
     a member.yaml) that are tried on it (`hutong learn`). Raises HutongError."""
     formats = formats_of(config, member, map_folder)
-    member = member or (list(formats.community.members)[-1] if map_folder else None)  # the one that the folder adds
+    member = asked(formats, member, map_folder)
     if to == "hl7v2":
         written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
         return _as_xml(written) if xml else written
@@ -172,6 +172,11 @@ def timed(bundle: Resource) -> Resource:
 def formats_of(path: Path | None, member: str | None = None, folder: Path | None = None) -> Formats:
     sample = path is None and member in _sample().members
     return _tried(path, folder, member, sample=sample) if folder else _read(path, sample=sample)
+
+
+def asked(formats: Formats, member: str | None, folder: Path | None) -> str | None:
+    """Whose the files are: where nobody is named, the member that the folder of a map adds (the last one)."""
+    return member or (list(formats.community.members)[-1] if folder else None)
 
 
 @lru_cache(maxsize=4)

@@ -20,7 +20,7 @@ from gateway.formats.bulk import LARGE, Bulk, bulk
 from gateway.mapping.exports import Carried
 from gateway.mapping.same_number import unite
 from gateway.model import Reject, Resource
-from gateway.stateless import NEVER, channel_of, digest_of, formats_of, owner_of, timed, told_of, way_of
+from gateway.stateless import NEVER, asked, channel_of, digest_of, formats_of, owner_of, timed, told_of, way_of
 
 _SEEN = 256 * 1024  # bytes by which a format is known
 _REMEMBERED = 1000  # notes
@@ -54,11 +54,12 @@ def is_large(path: Path) -> bool:
 
 
 def translate(
-    path: Path, *, name: str, member: str | None, config: Path | None, channel: str, told: Told
-) -> Iterator[bytes] | None:
+    path: Path, *, name: str, member: str | None, config: Path | None, channel: str, told: Told,
+    map_folder: Path | None = None,
+) -> Iterator[bytes] | None:  # fmt: skip
     """The pieces of the Bundle of a file; None for one that is read as a whole. Raises HutongError."""
-    formats = formats_of(config, member)
-    owner = owner_of(formats, member)
+    formats = formats_of(config, member, map_folder)
+    owner = owner_of(formats, asked(formats, member, map_folder))
     source = file(path)
     with source() as opened:
         start = opened.read(_SEEN)

@@ -26,6 +26,7 @@ class Large:
     member: str | None
     config: Path | None
     channel: str
+    map_folder: Path | None
     out: Path | None
     rejected: Callable[[str, Reject], None]
     failed: int = 0
@@ -54,8 +55,9 @@ class Large:
             reject=lambda reject: self.rejected(piece.source, reject),
         )
         found = streaming.translate(
-            file, name=piece.source, member=self.member, config=self.config, channel=self.channel, told=told
-        )
+            file, name=piece.source, member=self.member, config=self.config, channel=self.channel, told=told,
+            map_folder=self.map_folder,
+        )  # fmt: skip
         if found is None:
             return False
         gc.freeze()  # the maps stay for good: the collector need not look at them again and again

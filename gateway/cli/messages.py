@@ -115,7 +115,7 @@ def translate(
         _tell("views", made)
         for each in made.rejects:
             aside.add("views", each)
-    large = Large(member=member, config=config, channel=channel, out=out, rejected=aside.add)
+    large = Large(member=member, config=config, channel=channel, map_folder=map_folder, out=out, rejected=aside.add)
     for piece in large.others(pieces(files or [], whole=whole)):
         for line in piece.notes:
             typer.echo(f"{piece.source}: {line}", err=True)

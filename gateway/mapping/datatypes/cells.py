@@ -7,7 +7,8 @@ from typing import Any
 
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.simple import fhir_time, number
+from gateway.mapping.datatypes.clocks import cell_time
+from gateway.mapping.datatypes.simple import number
 from gateway.mapping.datatypes.values import reference_range, unit_back, with_unit
 
 _CLOCK = re.compile(r"(?:.*[ T])?(\d{1,2}:\d{2}(?::\d{2})?|\d{4}|\d{6})(?:\.\d+)?")
@@ -16,11 +17,11 @@ _CLOCK = re.compile(r"(?:.*[ T])?(\d{1,2}:\d{2}(?::\d{2})?|\d{4}|\d{6})(?:\.\d+)
 def daytime_into(raw: str, clock: str, context: Context) -> str | None:
     """A day with the cell of its time of day (CollectDate, CollectTime): the day alone where that is empty. A database
     writes the first as a time at midnight and the second as a time of the year 1900: neither is believed."""
-    day = fhir_time(raw, context.zone)
+    day = cell_time(raw, context.zone)
     found = _CLOCK.fullmatch(clock.strip())
     if day is None or not found:
         return day
-    return fhir_time(f"{day[:10]} {found[1]}", context.zone) or day
+    return cell_time(f"{day[:10]} {found[1]}", context.zone) or day
 
 
 def daytime_back(value: str, context: Context) -> tuple[str, str]:

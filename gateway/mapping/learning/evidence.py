@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.codec.chinese_numbers import is_credit_code, national_id
 from gateway.codec.table import PLAIN_NUMBER
+from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.codes import loinc_valid
-from gateway.mapping.datatypes.simple import fhir_time
 
 _ZONE: Final = ZoneInfo("Asia/Shanghai")  # only the form of times is looked at
 _SURNAMES: Final = frozenset(
@@ -182,4 +182,4 @@ def _timed(text: str) -> str:
         return ""
     if text.isdecimal() and (len(text) not in (8, 12, 14) or not text.startswith(("19", "20"))):
         return ""
-    return fhir_time(text, _ZONE) or ""
+    return cell_time(text, _ZONE) or ""
