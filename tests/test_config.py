@@ -71,7 +71,8 @@ def test_what_init_writes_in_comments_is_without_mistakes_too(tmp_path: Path) ->
     ids = ["example-hl7", "example-web", "example-files", "example-sftp", "example-views"]
     assert [channel.id for channel in member.channels] == ids
     assert member.profile.codes["sex"] == {"1": "M", "2": "F"}
-    assert [subscription.id for subscription in member.subscriptions] == ["example-results", "example-fhir"]
+    ids = [subscription.id for subscription in member.subscriptions]
+    assert ids == ["example-results", "example-fhir", "example-tables"]
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:

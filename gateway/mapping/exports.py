@@ -11,12 +11,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from gateway.errors import Configuration, HutongError
+from gateway.errors import Configuration, HutongError, Permanent
 from gateway.mapping import columns as columns_of
 from gateway.mapping import envelope, runtime
 from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.export_writer import ExportWriter
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
@@ -24,7 +25,6 @@ from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
 from gateway.mapping.syntax import Block, Export
-from gateway.mapping.table_writer import TableWriter
 from gateway.mapping.translation import Address, Translation
 from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Reject, Resource
@@ -243,8 +243,13 @@ class Exports:
             )
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
-        rows = list(TableWriter(export, self.library).run([own[each] for each in leads], Graph(own), context))
-        return WrittenFile(name=name, columns=export.order or export.columns, rows=rows, each=export.each)
+        writer, about, graph = ExportWriter(export, self.library), [own[each] for each in leads], Graph(own)
+        if export.format == TABLE:
+            rows = list(writer.rows(about, graph, context))
+            return WrittenFile(name=name, columns=export.order or export.columns, rows=rows, each=export.each)
+        if not export.each and len(leads) > 1:
+            raise Permanent(f"a file of {name} holds one {export.lead}", place=name, remedy="write one file for each")
+        return WrittenFile(name=name, each=export.each, root=writer.tree(about, graph, context))
 
 
 def _is_of(root: Any, export: Export) -> bool:

@@ -145,11 +145,14 @@ def node(tree: Any, path: str) -> str:
 
 
 def _step(tree: Any, name: str) -> Any:
-    """What stands there by a name: `转出`, `流转记录[状态=已拒收]` (the last of these), `流转记录[-1]` (the last)."""
+    """What stands there by a name: `转出`, `流转记录[状态=已拒收]` (the last of these), `流转记录[-1]` (the last),
+    `目前用药[]` (texts, all of them)."""
     if not isinstance(tree, dict):
         return None
     if not name.endswith("]"):
         return tree.get(name)
+    if name.endswith("[]"):
+        return tree.get(name[:-2])
     name, _, wanted = name[:-1].partition("[")
     element, sign, value = wanted.partition("=")
     there = tree.get(name)

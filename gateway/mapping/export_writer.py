@@ -1,0 +1,171 @@
+"""Compiled maps, backward: resources of the record → the rows of a table, or the nodes of a tree.
+
+What an earlier line wrote stays. A line with a condition is written when all others are: the condition is asked of the
+record as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from gateway.mapping import runtime
+from gateway.mapping.context import Context
+from gateway.mapping.export_parts import Found, Parts
+from gateway.mapping.graph import Graph
+from gateway.mapping.library import Library
+from gateway.mapping.syntax import Condition, Export
+from gateway.mapping.tree_paths import merged, ordered, placed, put
+from gateway.mapping.written_blocks import Target
+from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, written_texts
+from gateway.model import Resource
+
+Record = dict[str, Any]
+_Late = list[tuple[Target, Resource, Claims]]  # blocks whose lines with conditions are still to be written
+
+
+class ExportWriter:
+    """One export: a lead resource and its parts → records."""
+
+    def __init__(self, export: Export, library: Library) -> None:
+        self.export = export
+        self.parts = Parts(export, library)
+        targets = self.parts.targets
+        self.row = next((index for index in self.parts.making if targets[index].block.rows_by == ()), None)
+        numbered = list(enumerate(targets))
+        self.steps = [
+            (path, [index for index, _ in found]) for path, found in groupby(numbered, lambda each: each[1].block.each)
+        ]
+
+    def rows(self, leads: Sequence[Resource], graph: Graph, context: Context) -> Iterator[dict[str, str]]:
+        """Of a table: a row for each resource of the block over `row`, or of the block that has the most; in the order
+        of the lead's own list."""
+        page = _Page(graph, context, runtime.cell, _put_cell)
+        for lead in leads:
+            found = self.parts.around(lead, graph)
+            index = self.row if self.row is not None else max(found, key=lambda each: len(found[each]))
+            items = [self.parts.around(lead, graph, (index, item)) for item in found.get(index, ())]
+            for around in items or [found]:  # a report without results is a row too
+                row: Record = {}
+                page.write(row, [(self.parts.targets[each], around[each][0]) for each in sorted(around)])
+                yield row
+
+    def tree(self, leads: Sequence[Resource], graph: Graph, context: Context) -> Record:
+        """Of a tree: its root, with a node for each lead."""
+        root: Record = {}
+        page = _Page(
+            graph,
+            context,
+            lambda node, name: runtime.node(*_from(root, node, name)),
+            lambda node, name, text: put(*_from(root, node, name), text),
+        )
+        records = [self._node(self.parts.around(lead, graph), page) for lead in leads]
+        made = [ordered(each, self.export.order) for each in records]
+        if not self.export.each:
+            return merged(root, made[0]) if made else root
+        placed(root, self.export.each, made)
+        return root
+
+    def _node(self, found: Found, page: _Page) -> Record:
+        record: Record = {}
+        late: _Late = []
+        for path, indices in self.steps:
+            if path:
+                self._children(record, path, indices, found, page)
+            else:
+                for index in indices:
+                    for resource in found.get(index, ())[:1]:
+                        page.lines(record, self.parts.targets[index], resource, late)
+        page.rest(record, late)
+        return record
+
+    def _children(self, record: Record, path: str, indices: list[int], found: Found, page: _Page) -> None:
+        """The nodes at a path: one for each resource, and the elements that say more of it or stand alone."""
+        nodes: dict[int, Record] = {}
+        for index in indices:
+            if index in self.parts.several:
+                for resource in found.get(index, ()):
+                    nodes[id(resource)] = page.write({}, [(self.parts.targets[index], resource)])
+                continue
+            for element in self.parts.elements(index, found):
+                beside = [id(each) for each in self.parts.beside(index, element, page.graph)]
+                node = next((nodes[each] for each in beside if each in nodes), None)
+                if node is None and not self._is_written(element, found, page.graph):
+                    node = nodes[id(element)] = {}
+                if node is not None:
+                    page.write(node, [(self.parts.targets[index], element)])
+        several = all(self.parts.several.get(index, True) for index in indices)
+        made = [node for node in nodes.values() if node]
+        if made:
+            placed(record, path, made if several else made[0])
+
+    def _is_written(self, element: Any, found: Found, graph: Graph) -> bool:
+        """Does an element only refer to what another block writes?"""
+        resource = graph.resolve(element)
+        return resource is not None and any(each is resource for several in found.values() for each in several)
+
+
+class _Page:
+    """What records are written with."""
+
+    def __init__(
+        self, graph: Graph, context: Context, read: Callable[[Any, str], str], put: Callable[[Any, str, str], None]
+    ) -> None:
+        self.graph = graph
+        self.context = context
+        self.read = read
+        self.put = put
+
+    def write(self, record: Record, blocks: list[tuple[Target, Resource]]) -> Record:
+        """All lines of blocks, those with conditions last."""
+        late: _Late = []
+        for target, resource in blocks:
+            self.lines(record, target, resource, late)
+        self.rest(record, late)
+        return record
+
+    def lines(self, record: Record, target: Target, resource: Resource, late: _Late) -> None:
+        claims = Claims()
+        for written in target.lines:
+            if written.line.condition is None:
+                self._line(record, written, resource, claims)
+        late.append((target, resource, claims))
+
+    def rest(self, record: Record, late: _Late) -> None:
+        """The lines whose condition holds now."""
+        for target, resource, claims in late:
+            for written in target.lines:
+                if written.line.condition and self._holds(written.line.condition, record):
+                    self._line(record, written, resource, claims)
+
+    def _line(self, record: Record, written: WrittenLine, resource: Resource, claims: Claims) -> None:
+        line = written.line
+        names = [line.sources[0].name, *(each.name for each in line.arguments[: written.pair.fields])]
+        if all(self.read(record, name) for name in names):
+            return
+        values = leaf_values(resource, written, claims)
+        for _, made in written_texts(values, written, self.context, self.graph, claims):
+            for name, text in zip(names, made, strict=False):
+                if text and not self.read(record, name):
+                    self.put(record, name, text)
+        if written.entered:
+            claims.enter(resource, written)
+
+    def _holds(self, condition: Condition, record: Record) -> bool:
+        def known(each: Condition) -> bool | None:
+            if each.field is None:
+                return None
+            text = self.read(record, each.field.name)
+            return bool(text) if each.operator == "valued" else text in each.values
+
+        return runtime.judged(condition, known) is not False
+
+
+def _put_cell(row: Record, name: str, text: str) -> None:
+    row[name] = text
+
+
+def _from(root: Record, node: Record, name: str) -> tuple[Record, str]:
+    """A name that begins with / stands above the records."""
+    return (root, name[1:]) if name.startswith("/") else (node, name)
