@@ -2,7 +2,7 @@
 
     NAME.hl7         a message            NAME.json    its Bundle    NAME.back.hl7    the Bundle as a message again
     NAME.csv         a table              NAME.json    its Bundle    NAME.back.csv    the Bundle as rows again
-    NAME.form.json   a form, .form.xml    NAME.json    its Bundle
+    NAME.form.json   a form, .form.xml    NAME.json    its Bundle    NAME.back.json   the Bundle as a form again
 
 `python -m gateway.mapping.examples [FOLDER]` tells what differs; with `--accept` it writes the answers anew, when a
 person has looked at the difference: a changed mapping is a changed example in the same commit.
@@ -19,13 +19,14 @@ from itertools import zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.codec import delimited, hl7v2, xml_tree
+from gateway.codec import delimited, hl7v2, xml_tree, xml_writer
 from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
 from gateway.mapping.exports import Part
 from gateway.mapping.leads import leads_of
 from gateway.mapping.maps import Address, Maps, Translation, load, shipped
+from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Resource
 
 FOLDER = "examples"
@@ -94,8 +95,7 @@ def _answers(path: Path, maps: Maps, shown: Callable[[Resource], bytes]) -> Iter
         made = into(path.read_bytes(), maps)
         validate.check_bundle(made.bundle)
         yield target, shown(made.bundle) + b"\n"
-        if back is not None:
-            yield _stem(path).with_suffix(f".back{path.suffix}"), back(made, path.read_bytes(), maps)
+        yield _stem(path).with_suffix(f".back{path.suffix}"), back(made, path.read_bytes(), maps)
     except HutongError as error:
         yield target, f"cannot be made: {error}"
 
@@ -123,11 +123,16 @@ def _table(body: bytes, maps: Maps) -> Translation:
 
 
 def _table_back(made: Translation, body: bytes, maps: Maps) -> bytes:
+    written = _written(made, maps)
+    return delimited.encode(written.columns, written.rows, charset=delimited.decode(body).charset)
+
+
+def _written(made: Translation, maps: Maps) -> WrittenFile:
+    """The resources as the export that they came from."""
     lead = maps.library.exports[made.structure].lead
     resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
     to = Address(profile=PROFILE, facility=FACILITY, control_id="BACK", when=WHEN)
-    written = maps.exports.from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
-    return delimited.encode(written.columns, written.rows, charset=delimited.decode(body).charset)
+    return maps.exports.from_fhir(resources, leads_of(resources, lead), name=made.structure, to=to)
 
 
 def _form(body: bytes, maps: Maps) -> Translation:
@@ -136,13 +141,19 @@ def _form(body: bytes, maps: Maps) -> Translation:
     return maps.exports.to_fhir([part], profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
 
 
+def _form_back(made: Translation, body: bytes, maps: Maps) -> bytes:
+    """A tree in the form that it came in."""
+    tree = _written(made, maps).tree()
+    return xml_writer.encode(tree) if xml_tree.is_xml(body) else json_tree.encode(tree)
+
+
 Into = Callable[[bytes, Maps], Translation]
 Back = Callable[[Translation, bytes, Maps], bytes]
-_KINDS: dict[str, tuple[Into, Back | None]] = {
+_KINDS: dict[str, tuple[Into, Back]] = {
     ".hl7": (_message, _message_back),
     ".csv": (_table, _table_back),
-    ".json": (_form, None),
-    ".xml": (_form, None),
+    ".json": (_form, _form_back),
+    ".xml": (_form, _form_back),
 }
 
 

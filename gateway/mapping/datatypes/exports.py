@@ -55,7 +55,10 @@ def number_back(value: dict[str, Any], context: Context, system: str = "", code:
 def given_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> str:
     """A number of a paper (order, report, tube), whoever gave it: the receiver asks for it by this number. Its own
     stands first (envelope.own_first); a patient's number at another member is never written like this."""
-    return "" if value.get("system") == KEY else str(value.get("value", ""))
+    found = str(value.get("system", ""))
+    kinds = found[len(IDENTIFIER) :].partition(":")[2] if found.startswith(IDENTIFIER) else "", system
+    other = ":" not in system and kinds[0] and kinds[0] != kinds[1]  # the number of a report is none of an order
+    return "" if found == KEY or other else str(value.get("value", ""))
 
 
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
@@ -250,7 +253,7 @@ def address_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
 def followed_into(raw: str, other: str, context: Context, sign: str = " ") -> str | None:
     """Two cells that are one text: `林海@青岚县人民医院`, `已接收：床位已留`."""
     first, second = clean(raw), clean(other)
-    return f"{first}{sign}{second}" if first and second else first or second
+    return f"{first or ''}{sign}{second}" if second else first
 
 
 def followed_back(value: str, context: Context, sign: str = " ") -> tuple[str, str]:
