@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from gateway.codec.chinese_numbers import birth_date_of
 from gateway.errors import Permanent
@@ -56,8 +57,8 @@ def given_back(value: dict[str, Any], context: Context, system: str = "", code: 
     """A number of a paper (order, report, tube), whoever gave it: the receiver asks for it by this number. Its own
     stands first (envelope.own_first); a patient's number at another member is never written like this."""
     found = str(value.get("system", ""))
-    kinds = found[len(IDENTIFIER) :].partition(":")[2] if found.startswith(IDENTIFIER) else "", system
-    other = ":" not in system and kinds[0] and kinds[0] != kinds[1]  # the number of a report is none of an order
+    kind = unquote(found[len(IDENTIFIER) :].partition(":")[2]) if found.startswith(IDENTIFIER) else ""
+    other = kind and ":" not in system and kind != system  # the number of a report is none of an order
     return "" if found == KEY or other else str(value.get("value", ""))
 
 
