@@ -8,7 +8,7 @@
     app/                composition root: two halves, front and back; the only room that knows all others
     stateless           `hutong translate`: the same translation without a store
     config/             community.yaml + members → checked settings; every mistake with file and line
-    api/                the web door: FHIR, intake, operations, security
+    api/                the web door: FHIR, intake, SOAP, operations, security
     inbound             bytes → FHIR: receive (write down, then acknowledge), process       ← read first
     polling/            views of a member's database → entries, with the position in one transaction
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second

@@ -433,3 +433,14 @@ async def test_a_problem_that_was_taken_back_and_is_stated_again_is_a_problem(ho
     assert states_of_it() == ("", "entered-in-error")
     await house.walk(told("PC1", "AD", "20260314080000"))
     assert states_of_it() == ("active", "")
+
+
+async def test_messages_of_a_soap_string_are_read_by_their_mark(house: House) -> None:
+    """What an envelope carried is UTF-8 with a byte order mark, whatever MSH-18 or the member's rule say; XML made LF
+    of its line ends (XML 1.0 §2.11)."""
+    body = community.registration().decode("gb18030").replace("\r", "\n").encode("utf-8-sig")
+    assert code(await house.receive(body)) == "AA"
+    house.process()
+    assert states(house.entries()) == ["done"]
+    (patient,) = house.search("Patient")
+    assert patient["name"][0]["text"] == "周小䶮"

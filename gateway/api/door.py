@@ -12,6 +12,7 @@ from gateway.api.intake import Intake
 from gateway.api.operations import Operations
 from gateway.api.rest import Rest
 from gateway.api.services import Services
+from gateway.api.soap import Soap
 from gateway.api.writing import Writing
 
 
@@ -32,5 +33,8 @@ def create(services: Services) -> FastAPI:
     intake = Intake(services)
     app.router.routes.append(Route("/intake/{channel}", intake.post, methods=["POST"]))
     app.router.routes.append(Route("/intake/{channel}/{name:path}", intake.post, methods=["PUT", "POST"]))
+    soap = Soap(intake)
+    app.router.routes.append(Route("/soap/{channel}", soap.describe, methods=["GET"]))
+    app.router.routes.append(Route("/soap/{channel}", soap.post, methods=["POST"]))
     Operations(services).add_to(app)
     return app

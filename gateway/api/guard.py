@@ -5,6 +5,8 @@ Pure ASGI, so that bodies stream through. A handler finds the caller's Grant in 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from gateway.api.security import Grant
 from gateway.api.services import Services
 
 PUBLIC = frozenset({"/health"})
+OWN = "/soap/"  # asks by itself: the token may stand in the body, and a refusal must be a Fault
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -68,12 +71,12 @@ class Guard:
     async def _request(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         start = self._clock()
         request = Request(scope, receive)
-        name = error = None
+        error = None
         try:
-            if request.url.path not in PUBLIC:
-                grant = self._grant(request)
-                name = grant.name
-                scope.setdefault("state", {})["grant"] = grant
+            state = scope.setdefault("state", {})
+            path = str(scope["path"])  # not of request.url, which is put together with what the Host header says
+            if path not in PUBLIC and not path.startswith(OWN):
+                state["grant"] = known(self._services, request, now=self._clock())
             await self._app(scope, receive, exchange)
         except answer.Refusal as refusal:
             await self._refuse(request, receive, exchange, refusal)
@@ -87,26 +90,13 @@ class Guard:
                 response = answer.refused(request, 500, "an error inside the gateway; see its log at this time")
                 await response(scope, receive, exchange)
         finally:
-            self._note(scope, exchange.status, self._clock() - start, token=name, error=error)
+            grant = scope["state"].get("grant")
+            self._note(scope, exchange.status, self._clock() - start, token=grant and grant.name, error=error)
 
     async def _refuse(self, request: Request, receive: Receive, exchange: _Exchange, refusal: answer.Refusal) -> None:
         if not exchange.status:
             response = answer.refused(request, refusal.status_code, refusal.detail, refusal.headers)
             await response(request.scope, receive, exchange)
-
-    def _grant(self, request: Request) -> Grant:
-        """Who calls; Refusal 401 without a valid token, 429 after too many wrong ones from one client."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if not token:
-            challenge = {"www-authenticate": 'Bearer realm="hutong"'}
-            raise answer.Refusal(401, "a token is needed: send `Authorization: Bearer …`", headers=challenge)
-        grant = self._services.tokens.find(token.strip()) if kind.lower() == "bearer" else None
-        if grant:
-            return grant
-        if self._services.failures.too_many(_client(request.scope), self._clock()):
-            raise answer.Refusal(429, "too many wrong tokens; wait a minute", headers={"retry-after": "60"})
-        challenge = {"www-authenticate": 'Bearer realm="hutong", error="invalid_token"'}
-        raise answer.Refusal(401, "this token is not valid; see `hutong token list`", headers=challenge)
 
     def _note(self, scope: Scope, status: int, seconds: float, *, token: str | None, error: str | None) -> None:
         route = self._pattern(scope)
@@ -130,6 +120,31 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def _client(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+def known(services: Services, request: Request, *, token: str = "", now: float | None = None) -> Grant:
+    """Who calls, by the token of the header (Bearer, or the password of Basic) or this one; Refusal 401 without a valid
+    token, 429 after too many wrong ones from one client."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    given = token or (_password(given) if kind.lower() == "basic" else given.strip())
+    if not given:
+        challenge = {"www-authenticate": 'Bearer realm="hutong"'}
+        raise answer.Refusal(401, "a token is needed: send `Authorization: Bearer …`", headers=challenge)
+    grant = services.tokens.find(given) if token or kind.lower() in ("bearer", "basic") else None
+    if grant:
+        return grant
+    if services.failures.too_many(_client(request.scope), time.monotonic() if now is None else now):
+        raise answer.Refusal(429, "too many wrong tokens; wait a minute", headers={"retry-after": "60"})
+    challenge = {"www-authenticate": 'Bearer realm="hutong", error="invalid_token"'}
+    raise answer.Refusal(401, "this token is not valid; see `hutong token list`", headers=challenge)
+
+
+def _password(credentials: str) -> str:
+    """Of HTTP Basic (RFC 7617): whatever the name, the token stands where the password does. "" for what is none."""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 def require(request: Request, allowed: bool, what: str) -> Grant:

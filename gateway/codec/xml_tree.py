@@ -14,11 +14,11 @@ from lxml import etree
 
 from gateway.codec import charset as charsets
 from gateway.codec.json import DEPTH_LIMIT, NODES_LIMIT, Tree
+from gateway.codec.xml_prolog import has_doctype
 from gateway.errors import Permanent
 
 _DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*?\?>")
 _DECLARED: Final = re.compile(rb"""\A[\s\xef\xbb\xbf]*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_DOCTYPE: Final = re.compile(r"\A\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*<!DOCTYPE", re.DOTALL)
 _INNER: Final = re.compile(r"<[A-Za-z_\u4e00-\u9fff]")
 _INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
 
@@ -57,7 +57,7 @@ def _refuse(cause: str) -> NoReturn:
 
 
 def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
-    if _DOCTYPE.match(text):
+    if has_doctype(text):
         _refuse("it has a DOCTYPE")
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, encoding="utf-8"

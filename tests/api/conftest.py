@@ -43,6 +43,7 @@ class Door:
     broken: bool = False
     ready: bool = True
     minutes: int = 0
+    tokens: dict[str, str] = field(default_factory=dict)  # scope → token
 
     async def receive(self, frame: Frame) -> bytes:
         if self.broken:
@@ -71,7 +72,9 @@ class Door:
         return made
 
     def token(self, scope: str = "system/*.*") -> str:
-        return self.services.tokens.create(name=scope, scope=scope)
+        if scope not in self.tokens:
+            self.tokens[scope] = self.services.tokens.create(name=scope, scope=scope)
+        return self.tokens[scope]
 
     def write(self, body: bytes, **verdict: Any) -> int:
         """Put a message into the journal."""
