@@ -64,7 +64,7 @@ channels:
     transport: mllp
     format: hl7v2
     # listen: 127.0.0.1:2576      # 专用端口 · a port of its own
-  # - id: example-web             # POST /intake/example-web，PUT /intake/example-web/FILE.csv，SOAP /soap/example-web?wsdl
+  # - id: example-web             # POST /intake/example-web，PUT …/example-web/FILE.csv，SOAP /soap/example-web?wsdl
   #   transport: http
   #   format: hl7v2
   # - id: example-files           # 投递文件夹（数据目录下）· a drop folder inside the data directory
