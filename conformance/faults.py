@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conformance import polled
 from conformance.gateway import Gateway
 from conformance.message import Message
 from conformance.receivers import Hospital, WebAddress, acknowledgement
@@ -314,9 +315,17 @@ def failing_disk(fault: Fault) -> Result:
         return figures, f"{len(wrong)} lost or doubled" if wrong else ""
 
 
+def killed_while_polling(fault: Fault) -> Result:
+    """kill -9 while a member's views are polled and written to: every report as it is at last, none of them twice."""
+    return polled.killed_while_polling(fault.home, fault.command)
+
+
 FAULTS = {
-    each.__name__: each for each in (killed_while_delivering, receiver_in_trouble, poison, disk_full, failing_disk)
-}
+    each.__name__: each
+    for each in (
+        killed_while_delivering, killed_while_polling, receiver_in_trouble, poison, disk_full, failing_disk
+    )
+}  # fmt: skip
 
 
 def main() -> int:
