@@ -275,13 +275,15 @@ def _changes_ascii(codec: str) -> bool:
 
 
 def _utf16_without_mark(body: bytes) -> str:
-    """Every second of the first bytes is NUL: UTF-16 of a Latin beginning, such as MSH."""
-    start = body[:8]
+    """NUL stands at every second place, and often: UTF-16 with Latin signs between other characters (開 has one at the
+    other place)."""
+    start = body[: 4096 if len(body) > 4096 else len(body) // 2 * 2]
     if len(body) % 2 or len(start) < 8:
         return ""
-    if not any(start[1::2]) and all(start[0::2]):
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    if odd > 16 * even and odd * 16 >= len(start):
         return "utf-16-le"
-    return "utf-16-be" if not any(start[0::2]) and all(start[1::2]) else ""
+    return "utf-16-be" if even > 16 * odd and even * 16 >= len(start) else ""
 
 
 def _damage_notes(text: str) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Final, Literal
 
-from gateway.codec import charset as charsets
-from gateway.codec import held
+from gateway.codec import damaged, held
+from gateway.codec.quoted_rows import cut
 from gateway.codec.table import (
     FORMULA,
     PLAIN_NUMBER,
@@ -46,10 +46,8 @@ csv.field_size_limit(CELL_LIMIT)  # the module's own limit (131,072) is one for 
 def decode(body: bytes, *, charset: str = "", delimiter: str = "", header_row: int | None = None) -> Table:
     """The table in `body`. `charset`, `delimiter` and `header_row` (from 1) are the member's rules; what is not given
     is found. Raises Permanent when no header is found, a limit is passed, or no charset explains the bytes."""
-    decoded = charsets.decode(body, charset)
-    text, notes = decoded.text.translate(charsets.CONTROLS), decoded.notes
-    if removed := len(decoded.text) - len(text):
-        notes = (*notes, f"{removed} control characters removed")
+    decoded = damaged.decode(body, charset)
+    text, notes = decoded.text, decoded.notes
     delimiter = delimiter or sniff_delimiter(text)
     shape, records = _open(io.StringIO(text, newline=""), delimiter, header_row)
     return table_of(
@@ -142,22 +140,13 @@ def sniff_delimiter(text: str) -> str:
 
 
 def _records(lines: Iterable[str], delimiter: str, limit: int, *, clean: bool = True) -> Iterator[Record]:
-    """(row number, trimmed cells, cause of failure or ""). A row with a broken quote fails alone."""
-    reader = csv.reader(_bounded(lines, delimiter), delimiter=delimiter, strict=True)
+    """(row number, trimmed cells, cause of failure or ""). A row with a broken quote or damaged characters fails
+    alone."""
     shown = Cleaned()
-    number = 0
-    while True:
-        number += 1
+    for number, (cells, cause) in enumerate(cut(_bounded(lines, delimiter), delimiter), 1):
         if number > limit:
             raise Permanent(f"more than {limit} rows", place="row", remedy="send the file in parts")
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield number, [], f"broken quotes: {error}"
-            continue
-        yield number, [shown[cell] for cell in cells] if clean else cells, ""
+        yield number, [shown[cell] for cell in cells] if clean else cells, cause
 
 
 def _bounded(lines: Iterable[str], delimiter: str) -> Iterator[str]:

@@ -167,18 +167,19 @@ def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
     for number, cells, cause in records:
         if not cause and not any(cells):
             continue
-        cause = cause or _misfit(cells, shape.width)
+        cause = cause or _misfit(cells, shape)
         if cause:
             yield Reject(number, cause, tuple(cells))
         else:
             yield Row(number, dict(zip(shape.columns, cells, strict=False)))
 
 
-def _misfit(cells: Sequence[str], width: int) -> str:
+def _misfit(cells: Sequence[str], shape: Shape) -> str:
     """Empty cells after the last column are harmless; anything else may have shifted."""
+    width = shape.width
     if len(cells) != width and (len(cells) < width or width_of(cells) > width):
         return f"{len(cells)} cells, the header has {width}"
-    return ""
+    return "the header stands here again" if tuple(cells[:width]) == shape.columns else ""
 
 
 def table_of(records: Iterable[Record], shape: Shape, *, kind: str, notes: Sequence[str] = (), **said: str) -> Table:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from gateway.codec import charset as charsets
+from gateway.codec import damaged
 from gateway.errors import Permanent
 
 Opened = Callable[[], IO[bytes]]  # begins at the first byte each time
@@ -23,6 +24,7 @@ LINE_LIMIT: Final = 17 * 1024 * 1024  # characters: a cell of 16 M and what stan
 BLOCK: Final = 1 << 20  # bytes
 _BYTES_LIMIT: Final = 4 * LINE_LIMIT  # of a line, whatever the charset
 _CONTROLS: Final = bytes(charsets.CONTROLS)
+_DAMAGED: Final = 0.5  # of the lines may be
 _MARKED: Final = ("utf-16", "utf-32")
 
 
@@ -33,6 +35,7 @@ class Text:
     opened: Opened
     charset: str
     notes: tuple[str, ...]
+    errors: str = "strict"  # what becomes of bytes that are no characters
 
     def lines(self) -> Iterator[str]:
         """Its lines with their ends, without a byte order mark and control characters. Raises Permanent for a line over
@@ -40,13 +43,13 @@ class Text:
         plain = _keeps_ascii(self.charset)
         with self.opened() as raw:
             clean = io.BufferedReader(_Cleaned(raw), BLOCK) if plain else raw
-            reader = io.TextIOWrapper(clean, self.charset, newline="")
+            reader = io.TextIOWrapper(clean, self.charset, self.errors, newline="")
             for number, line in enumerate(iter(partial(reader.readline, LINE_LIMIT + 1), ""), 1):
                 if len(line) > LINE_LIMIT:
                     raise _too_long(number)
                 if number == 1:
                     line = line.removeprefix("\ufeff")
-                yield line if plain else line.translate(charsets.CONTROLS)
+                yield line if plain or self.errors != "strict" else line.translate(charsets.CONTROLS)
 
 
 def opened(body: bytes) -> Opened:
@@ -67,7 +70,7 @@ def text_of(source: Opened, rule: str = "") -> Text:
     """The text with the charset that explains all its bytes; `rule` is the member's. Raises Permanent when none does,
     or a line is too long; Configuration for an unknown rule."""
     first = _beginning(source)
-    found = charsets.decode(first, rule)
+    found = damaged.decode(first, rule)
     tried: dict[str, None] = dict.fromkeys((found.charset, "utf-8", "gb18030"))
     if first.startswith(charsets.MARK) or found.charset.startswith(_MARKED):
         tried = {found.charset: None}
@@ -76,8 +79,12 @@ def text_of(source: Opened, rule: str = "") -> Text:
         if read.failed is None:
             return Text(source, codec, _notes(found, codec, rule, read))
         if codec == "utf-8" and found.charset == "utf-8":  # damaged UTF-8 is often valid, but senseless, GB18030
-            found = charsets.decode(read.failed)
-    raise _unexplained()
+            found = damaged.decode(read.failed)
+    read = _read(source, found.charset, damaged.ERRORS)
+    if not read.damaged or read.damaged > read.lines * _DAMAGED or not _keeps_ascii(found.charset):
+        raise _unexplained()
+    told = f"bytes that are no characters of {found.charset}, in {read.damaged} places"
+    return Text(source, found.charset, (*_notes(found, found.charset, "", read), told), damaged.ERRORS)
 
 
 @dataclass(slots=True)
@@ -87,6 +94,8 @@ class _Reading:
     failed: bytes | None = None  # the lines that it does not fit
     controls: int = 0
     lost: bool = False  # U+FFFD stands in it
+    lines: int = 0
+    damaged: int = 0  # places that are no characters
 
 
 def _beginning(source: Opened) -> bytes:
@@ -106,10 +115,10 @@ def _beginning(source: Opened) -> bytes:
     return block[: end + 1]
 
 
-def _read(source: Opened, codec: str) -> _Reading:
+def _read(source: Opened, codec: str, errors: str = "strict") -> _Reading:
     """All of it, decoded and forgotten."""
     reading = _Reading()
-    decoder = codecs.getincrementaldecoder(codec)("strict")
+    decoder = codecs.getincrementaldecoder(codec)(errors)
     line = open_since = 0
     with source() as file:
         while True:
@@ -119,7 +128,11 @@ def _read(source: Opened, codec: str) -> _Reading:
             except UnicodeDecodeError:
                 reading.failed = _whole_lines(block)
                 return reading
+            if errors != "strict":
+                own = block.count(damaged.MARK.encode())
+                reading.damaged += text.count(damaged.MARK) - own
             if not block:
+                reading.lines = line
                 return reading
             reading.controls += len(block) - len(block.translate(None, _CONTROLS))
             reading.lost = reading.lost or "\ufffd" in text

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.codec import delimited, table
+from gateway.codec.table import Reject
+from gateway.codec.text_stream import opened
 from gateway.errors import HutongError, Permanent
 
 TABLE = "申请单号,姓名,结果\r\nA1,欧阳建国,13.6\r\nA2,张晋,阴性(-)\r\n"
@@ -57,10 +59,25 @@ def test_ragged_and_broken_rows_are_rejects_with_their_number() -> None:
     ]
 
 
-def test_an_open_quote_swallows_nothing_in_silence() -> None:
+def test_an_open_quote_costs_its_own_row() -> None:
     table = delimited.decode(b'a,b\n1,2\n3,"4\n5,6\n')
-    assert table.numbers == [2]
-    assert table.rejects[0].number == 3
+    assert table.numbers == [2, 4]
+    assert [(each.number, each.cells) for each in table.rejects] == [(3, ("3", '"4'))]
+
+
+def test_damaged_lines_and_lines_in_another_charset() -> None:
+    lines = ["姓名,结果", "张伟,1", "李秀英,2", "王小明,3", "赵桂兰,4"]
+    body = [line.encode("gb18030") for line in lines]
+    body[2] = lines[2].encode()
+    body[3] = body[3].replace(b",", b"\xff,")
+    table = delimited.decode(b"\n".join(body))
+    assert [row["姓名"] for row in table.rows] == ["张伟", "李秀英", "赵桂兰"]
+    assert [(each.number, each.cells[0][-4:]) for each in table.rejects] == [(4, "\\xff")]
+    assert table.notes[0] == "lines in utf-8, the others in gb18030: 3"
+    body = [line.encode() for line in lines]
+    body[3] = body[3].replace(b",", b"\xff,")
+    table = delimited.decode(b"\n".join(body))
+    assert (table.charset, table.numbers) == ("utf-8", [2, 3, 5])
 
 
 def test_line_breaks_and_separators_inside_quotes() -> None:
@@ -158,3 +175,13 @@ def test_anything_is_a_table_or_our_error(body: bytes, text: str) -> None:
         except HutongError:
             continue
         assert all(tuple(row) == table.columns for row in table.rows)
+
+
+def test_a_damaged_line_of_a_long_file_costs_itself_alone() -> None:
+    lines = ["姓名,结果", *(f"张伟,{number}" for number in range(2, 1000))]
+    body = [line.encode("gb18030") for line in lines]
+    body[700] = body[700].replace(b",", b"\xff,")
+    table = delimited.stream(opened(b"\n".join(body)))
+    items = list(table.items())
+    assert [item.number for item in items if isinstance(item, Reject)] == [701]
+    assert len(items) == 998
