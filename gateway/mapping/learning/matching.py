@@ -11,6 +11,7 @@ from gateway.mapping.learning.vocabulary import Guess, Vocabulary
 
 LEAST = 0.42  # confidence below which a column stays unmapped
 _FOREIGN = 0.8  # of the confidence, for a meaning that the kind has no use for
+_INSIDE = 0.05  # surer, where the node around says what is meant
 _NO_NAME = 0.5  # the share of values of a pattern that names a meaning by itself must be above this, half as much again
 
 
@@ -76,17 +77,12 @@ def _named(column: Column, vocabulary: Vocabulary) -> Iterator[Guess]:
     guesses = vocabulary.guesses(column.label)
     around = [guess.meaning for step in reversed(column.around[-2:]) for guess in vocabulary.guesses(step)[:6]]
     for guess in guesses:
-        meant = next(
-            (vocabulary.inside[each, guess.meaning] for each in around if (each, guess.meaning) in vocabulary.inside),
-            "",
-        )
-        if meant:
-            yield replace(
-                guess, meaning=meant, confidence=min(1.0, guess.confidence + 0.05), why=f"{guess.why}, inside"
-            )
-            yield replace(guess, confidence=guess.confidence * 0.7)
-        else:
-            yield guess
+        inside = [(each, guess.meaning) for each in dict.fromkeys(around)]
+        meant = dict.fromkeys(vocabulary.inside[each] for each in inside if each in vocabulary.inside)
+        for meaning in meant:
+            sure = min(1.0, guess.confidence + _INSIDE)
+            yield Guess(meaning, sure, f"{guess.why}, inside {column.around[-1]}")
+        yield replace(guess, confidence=guess.confidence * 0.7) if meant else guess
     if column.around and not column.each:  # orgCode in `from` may be written in one word elsewhere
         for guess in vocabulary.guesses("_".join((*column.around[-1:], column.label))):
             yield replace(guess, confidence=guess.confidence * 0.95)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.codec import delimited, workbook, xml_tree
+from gateway.codec import json as json_tree
 from gateway.mapping import maps, runtime
 from gateway.mapping.exports import Part
 from gateway.mapping.learning.columns import Sample, of_table, of_tree
@@ -82,15 +83,26 @@ def test_a_table_with_other_names_says_the_same(kind: str, variant: str, tmp_pat
     assert {each.column.name for each in draft.unmapped} >= JUNK.keys()
 
 
-@pytest.mark.parametrize("variant", VARIANTS["visits"])
-def test_a_tree_with_other_names_says_the_same(variant: str, tmp_path: Path) -> None:
-    root = xml_tree.decode((FIXTURES / "encounters_liuhe_202603.xml").read_bytes()).root
-    wanted = said(shipped(), "encounters", root["JZXXLB"]["JZXX"], root)
-    other = renamed_tree(root, VARIANTS["visits"][variant], random.Random(7))
+TREES = {
+    "encounters_liuhe_202603.xml": ("visits", "encounters"),
+    "referral_up.json": ("referrals", "referral-form"),
+    "referral_down.json": ("referrals", "referral-form"),
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "variant"), [(file, variant) for file, (kind, _) in TREES.items() for variant in VARIANTS[kind]]
+)
+def test_a_tree_with_other_names_says_the_same(file: str, variant: str, tmp_path: Path) -> None:
+    kind, export = TREES[file]
+    codec = xml_tree if file.endswith(".xml") else json_tree
+    root = codec.decode((FIXTURES / file).read_bytes()).root
+    wanted = said(shipped(), export, runtime.nodes(root, shipped().library.exports[export].each), root)
+    other = renamed_tree(root, VARIANTS[kind][variant], random.Random(7))
     sample = of_tree(other)
     draft, known = drafted(sample, tmp_path)
     assert draft.kind is not None
-    assert draft.kind.name == "visits"
+    assert draft.kind.name == kind
     assert agreement(wanted, said(known, "drafted", runtime.nodes(other, sample.each), other)) >= LEAST
 
 
