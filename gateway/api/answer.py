@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -161,7 +161,13 @@ def _is_utc(time: datetime) -> bool:
     return time.tzname() == "UTC"
 
 
-def unchanged(request: Request, version: int) -> bool:
-    """Whether If-None-Match names this version (or is *)."""
-    tags = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
-    return any(tag in {"*", f'W/"{version}"', f'"{version}"'} for tag in tags)
+def unchanged(request: Request, version: int, updated: datetime) -> bool:
+    """Whether the caller has this version already: If-None-Match names it (or is *), or it is not younger than
+    If-Modified-Since, which counts where there is no If-None-Match (RFC 9110 §13.1.3)."""
+    if tags := [tag.strip() for tag in request.headers.get("if-none-match", "").split(",") if tag.strip()]:
+        return any(tag in {"*", f'W/"{version}"', f'"{version}"'} for tag in tags)
+    try:
+        since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
+    except ValueError:
+        return False
+    return since.tzinfo is not None and updated.replace(microsecond=0) <= since

@@ -55,7 +55,7 @@ def statement(*, version: str, base: str) -> bytes:
                     "documentation": "Messages and files of members come in at /intake/{channel}, MLLP and folders.",
                     "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
                     "resource": [_resource(name) for name in sorted(definitions.resource_types())],
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
                 }
             ],
         }
@@ -72,7 +72,7 @@ def _resource(name: str) -> dict[str, Any]:
         "readHistory": True,
         "updateCreate": True,
         "conditionalCreate": True,
-        "conditionalRead": "not-match",
+        "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "searchInclude": ["*", *(f"{name}:{one.name}" for one in known if one.kind == "reference")],

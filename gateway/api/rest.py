@@ -21,7 +21,8 @@ from gateway.api.arriving import declared
 from gateway.api.guard import require
 from gateway.api.resource import type_of
 from gateway.api.services import Services
-from gateway.store import query
+from gateway.fhir import dates
+from gateway.store import query, subset
 from gateway.store.stored import Stored
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ Pairs = list[tuple[str, str]]
 HISTORY_COUNT = 100
 FORM_LIMIT = 64 * 1024  # bytes of a POST _search
 PRESENTATION = frozenset({"_format", "_pretty"})  # about the answer, not the search
+_PARTS = frozenset({"_summary", "_elements"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,7 @@ class Rest:
         """Plain Starlette routes: twice as fast as FastAPI's."""
         return [
             Route("/fhir/metadata", self.metadata, methods=["GET"]),
+            Route("/fhir/_history", self.history, methods=["GET"]),
             Route("/fhir/{type}", self.search, methods=["GET"]),
             Route("/fhir/{type}/_search", self.search, methods=["GET", "POST"]),
             Route("/fhir/{type}/_history", self.history, methods=["GET"]),
@@ -73,17 +76,22 @@ class Rest:
         return _one(request, stored, type_name)
 
     async def history(self, request: Request) -> Response:
-        """`GET Type/id/_history`, `GET Type/_history`, newest first (R4 http.html#history)."""
-        type_name, logical_id = type_of(request), request.path_params.get("id")
-        require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
+        """`GET Type/id/_history`, `Type/_history`, `/_history`, newest first (R4 http.html#history)."""
+        type_name = type_of(request) if "type" in request.path_params else None
+        logical_id = request.path_params.get("id")
+        require(request, request.state.grant.allows(type_name or "*", "r"), f"system/{type_name or '*'}.r")
         return await self._hop(lambda: self._history(request, type_name, logical_id))
 
-    def _history(self, request: Request, type_name: str, logical_id: str | None) -> Response:
+    def _history(self, request: Request, type_name: str | None, logical_id: str | None) -> Response:
         pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in PRESENTATION]
-        count, cursor = _paging(pairs)
-        page = self.services.record.history(type_name, logical_id, count=count, cursor=cursor)
-        if logical_id is not None and not page.matches:
-            raise answer.Refusal(404, f"there is no {type_name} with this id")
+        count, cursor, since = _paging(pairs)
+        record = self.services.record
+        if type_name and logical_id:
+            page = record.history(type_name, logical_id, count=count, cursor=cursor, since=since)
+            if not page.matches and record.read(type_name, logical_id) is None:
+                raise answer.Refusal(404, f"there is no {type_name} with this id")
+        else:
+            page = record.versions(type_name, count=count, cursor=cursor, since=since)
         return answer.fhir(request, listing.history(request, page, pairs))
 
     async def search(self, request: Request) -> Response:
@@ -116,21 +124,35 @@ def _one(request: Request, stored: Stored | None, type_name: str) -> Response:
     headers = answer.version_headers(stored.version, stored.updated)
     if stored.deleted:
         raise answer.Refusal(410, f"this {type_name} was deleted", headers=headers)
-    if answer.unchanged(request, stored.version):
+    if answer.unchanged(request, stored.version, stored.updated):
         return Response(status_code=304, headers=headers)
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] in _PARTS]
+    if pairs:
+        asked = query.read(type_name, pairs)
+        stored = subset.cut(stored, summary=asked.summary, elements=asked.elements)
     return answer.fhir(request, stored.body, headers=headers)
 
 
-def _paging(pairs: Pairs) -> tuple[int, str]:
-    """(_count, _cursor) of a history; 400 for anything else, so that nobody believes a filter was applied."""
+def _paging(pairs: Pairs) -> tuple[int, str, int]:
+    """(_count, _cursor, _since in milliseconds since 1970) of a history; 400 for anything else, so that nobody believes
+    a filter was applied."""
     asked = dict(pairs)
-    unknown = asked.keys() - {"_count", listing.CURSOR}
-    if unknown:
-        raise answer.Refusal(400, "a history takes _count, _format and _pretty only")
+    if asked.keys() - {"_count", "_since", listing.CURSOR}:
+        raise answer.Refusal(400, "a history takes _count, _since, _format and _pretty only")
     count = asked.get("_count", str(HISTORY_COUNT))
     if not (count.isascii() and count.isdigit() and len(count) < 10 and int(count)):
         raise answer.Refusal(400, "_count is a number from 1 on")
-    return min(int(count), query.MAXIMUM_COUNT), asked.get(listing.CURSOR, "")
+    return min(int(count), query.MAXIMUM_COUNT), asked.get(listing.CURSOR, ""), _since(asked.get("_since", ""))
+
+
+def _since(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        start, _ = dates.interval(text.replace(" ", "+"), query.zone())
+    except (ValueError, OverflowError):
+        raise answer.Refusal(400, "_since is a time such as 2026-03-05T10:00:00+08:00") from None
+    return max(0, -(-start // 1000))
 
 
 async def _asked(request: Request) -> Pairs:

@@ -11,7 +11,7 @@ from gateway.db.engine import Reader
 from gateway.errors import Permanent
 from gateway.fhir import reference
 from gateway.model import Resource
-from gateway.store.stored import Page, Stored, moment
+from gateway.store.stored import Page, Stored, milliseconds, moment
 
 COLUMNS = "r.type, r.id, r.version, r.updated, r.deleted, r.body, r.committed"
 CURRENT = f"SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND r.id = ?"
@@ -19,17 +19,26 @@ _OLD_COLUMNS = "r.type, r.id, h.version, h.updated, h.deleted, h.body, h.committ
 OLD = f"SELECT {_OLD_COLUMNS} FROM resource r JOIN history h ON h.rid = r.rid WHERE r.type = ? AND r.id = ?"
 ONE_OLD = f"{OLD} AND h.version = ?"
 AS_OF = f"{OLD} AND h.committed <= ? ORDER BY h.version DESC LIMIT 1"
-HISTORY = f"{CURRENT} UNION ALL {OLD} ORDER BY 3 DESC"
-# One page of all versions of a type: before the instant and id given, newest first.
+_EVERY = f"({CURRENT} UNION ALL {OLD}) AS every"
+HISTORY = f"SELECT * FROM {_EVERY} WHERE version < ? AND updated >= ? ORDER BY version DESC LIMIT ?"
+VERSIONS = f"SELECT count(*) FROM {_EVERY} WHERE updated >= ?"
+# Versions of a type: before the instant and id given and not before an instant, newest first.
 TYPE_HISTORY = (
     f"SELECT * FROM (SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND (r.updated, r.id) < (?, ?) "
-    "ORDER BY r.updated DESC, r.id DESC LIMIT ?) AS current UNION ALL "
+    "AND r.updated >= ? ORDER BY r.updated DESC, r.id DESC LIMIT ?) AS current UNION ALL "
     f"SELECT * FROM (SELECT {_OLD_COLUMNS} FROM history h JOIN resource r ON r.rid = h.rid "
-    "WHERE h.type = ? AND (h.updated, r.id) < (?, ?) ORDER BY h.updated DESC, r.id DESC LIMIT ?) AS old "
-    "ORDER BY 4 DESC, 2 DESC LIMIT ?"
+    "WHERE h.type = ? AND (h.updated, r.id) < (?, ?) AND h.updated >= ? "
+    "ORDER BY h.updated DESC, r.id DESC LIMIT ?) AS old ORDER BY 4 DESC, 2 DESC LIMIT ?"
+)
+# The types that there are, each found from the one before by the index.
+TYPES = (
+    "WITH RECURSIVE there (type) AS (SELECT min(type) FROM resource UNION ALL "
+    "SELECT (SELECT min(type) FROM resource WHERE type > there.type) FROM there WHERE there.type IS NOT NULL) "
+    "SELECT type FROM there WHERE type IS NOT NULL"
 )
 STATISTICS = "SELECT type, count(*) FROM resource WHERE deleted = 0 GROUP BY type ORDER BY type"
 _FOREVER = 1 << 62
+_LAST = "\U0010ffff"  # behind every id
 
 # What a receiver needs besides the resource itself: references worth following, from any type.
 FOLLOWED = (
@@ -71,21 +80,56 @@ def vread(reader: Reader, type: str, id: str, version: int) -> Stored | None:
     return stored(rows[0]) if rows else None
 
 
-def history(reader: Reader, type: str, id: str) -> list[Stored]:
-    """All versions of one resource, newest first."""
-    return [stored(row) for row in reader.execute(HISTORY, (type, id, type, id))]
+def history(reader: Reader, type: str, id: str, *, count: int = 100, cursor: str = "", since: int = 0) -> Page:
+    """A page of the versions of one resource, newest first, none from before `since` (milliseconds since 1970)."""
+    if cursor and not (cursor.isdecimal() and len(cursor) < 10):
+        raise _no_cursor()
+    before = int(cursor) if cursor else _FOREVER
+    rows = reader.execute(HISTORY, (type, id, type, id, before, since, count + 1))
+    total = reader.execute(VERSIONS, (type, id, type, id, since))[0][0]
+    following = str(rows[count - 1][2]) if len(rows) > count else None
+    return Page(total=total, matches=[stored(row) for row in rows[:count]], included=[], next=following)
 
 
-def type_history(reader: Reader, type: str, *, count: int = 100, cursor: str = "") -> Page:
-    """A page of all versions of a type, newest first. A resource has one version per transaction, hence per instant."""
-    before, _, key = cursor.partition(".")
-    try:
-        edge = (int(before), key) if cursor else (_FOREVER, "")
-    except ValueError:
-        raise Permanent("not a cursor of this server", place="_cursor", remedy="start with the first page") from None
-    rows = reader.execute(TYPE_HISTORY, (type, *edge, count + 1, type, *edge, count + 1, count + 1))
-    following = f"{rows[count - 1][3]}.{rows[count - 1][1]}" if len(rows) > count else None
-    return Page(total=None, matches=[stored(row) for row in rows[:count]], included=[], next=following)
+def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str = "", since: int = 0) -> Page:
+    """A page of all versions of a type, or of all types (None), newest first, none from before `since` (milliseconds
+    since 1970). A resource has one version per transaction, hence per instant."""
+    edge = _edge(cursor)
+    found: list[Stored] = []
+    for each in [type] if type else [row[0] for row in reader.execute(TYPES)]:
+        found += _of_type(reader, each, edge, since, count + 1)
+    found.sort(key=_newest, reverse=True)
+    following = found[count - 1] if len(found) > count else None
+    return Page(
+        total=None, matches=found[:count], included=[],
+        next=f"{milliseconds(following.updated)}.{following.type}.{following.id}" if following else None,
+    )  # fmt: skip
+
+
+def _newest(version: Stored) -> tuple[int, str, str]:
+    return milliseconds(version.updated), version.type, version.id
+
+
+def _edge(cursor: str) -> tuple[int, str, str]:
+    """(instant, type, id) that the page begins behind."""
+    if not cursor:
+        return _FOREVER, "", ""
+    before, _, rest = cursor.partition(".")
+    type_name, dot, key = rest.partition(".")
+    if not before.isdecimal() or len(before) > 15 or not dot:
+        raise _no_cursor()
+    return int(before), type_name, key
+
+
+def _no_cursor() -> Permanent:
+    return Permanent("not a cursor of this server", place="_cursor", remedy="start with the first page")
+
+
+def _of_type(reader: Reader, type: str, edge: tuple[int, str, str], since: int, limit: int) -> list[Stored]:
+    instant, type_name, key = edge
+    behind = key if type == type_name else _LAST if type < type_name else ""
+    place = (instant, behind, since, limit)
+    return [stored(row) for row in reader.execute(TYPE_HISTORY, (type, *place, type, *place, limit))]
 
 
 def as_of(reader: Reader, type: str, id: str, transaction: int) -> Stored | None:

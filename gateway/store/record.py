@@ -53,14 +53,18 @@ class Record:
             return read.vread(snapshot, type, id, version)
 
     def history(
-        self, type: str, id: str | None = None, *, count: int = 100, cursor: str = "", reader: Reader | None = None
+        self, type: str, id: str, *, count: int = 100, cursor: str = "", since: int = 0, reader: Reader | None = None
     ) -> Page:
-        """Versions, newest first: all of one resource, or a page of those of a type."""
+        """A page of the versions of one resource; see read.history."""
         with self._reading(reader) as snapshot:
-            if id is None:
-                return read.type_history(snapshot, type, count=count, cursor=cursor)
-            versions = read.history(snapshot, type, id)
-            return Page(total=len(versions), matches=versions, included=[], next=None)
+            return read.history(snapshot, type, id, count=count, cursor=cursor, since=since)
+
+    def versions(
+        self, type: str | None, *, count: int = 100, cursor: str = "", since: int = 0, reader: Reader | None = None
+    ) -> Page:
+        """A page of the versions of all resources of a type, or of all; see read.versions."""
+        with self._reading(reader) as snapshot:
+            return read.versions(snapshot, type, count=count, cursor=cursor, since=since)
 
     def as_of(self, reader: Reader, type: str, id: str, transaction: int) -> Stored | None:
         """The version that was current when a record transaction had been committed."""

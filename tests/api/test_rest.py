@@ -95,9 +95,46 @@ async def test_the_history_of_a_type_has_pages(filled: Door, client: httpx.Async
         versions += [entry["resource"]["meta"]["versionId"] for entry in page["entry"]]
         address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
     assert versions == ["2", "1", "1", "1"]
-    says(await client.get("/fhir/Observation/_history?_since=2026"), 400, "invalid")
+    since = await found(client, "/fhir/Observation/_history?_since=2026-03-05T10:03:00%2B08:00")
+    assert [entry["resource"]["meta"]["versionId"] for entry in since["entry"]] == ["2", "1", "1"]
+    says(await client.get("/fhir/Observation/_history?_since=yesterday"), 400, "invalid")
+    says(await client.get("/fhir/Observation/_history?_at=2026"), 400, "invalid")
     says(await client.get("/fhir/Observation/_history?_count=0"), 400, "invalid")
     says(await client.get("/fhir/Observation/_history?_cursor=x"), 400, "invalid")
+
+
+async def test_the_history_of_everything_and_of_one_have_pages(filled: Door, client: httpx.AsyncClient) -> None:
+    person = await one(client, "/fhir/Patient?identifier=urn:hutong:id:LAB|2")
+    result = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    for start, expected in (("/fhir/_history?_count=2", 6), (f"/fhir/Observation/{result['id']}/_history?_count=1", 2)):
+        address, versions = start, []
+        while address:
+            page = await found(client, address)
+            versions += [(entry["fullUrl"], entry["response"]["etag"]) for entry in page["entry"]]
+            address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        assert len(versions) == len(set(versions)) == expected
+    await client.delete(f"/fhir/Patient/{person['id']}")
+    newest = (await found(client, "/fhir/_history?_count=1"))["entry"][0]
+    assert newest["request"] == {"method": "DELETE", "url": f"Patient/{person['id']}"}
+    future = await found(client, f"/fhir/Patient/{person['id']}/_history?_since=2030")
+    assert (future["total"], "entry" in future) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [("Thu, 05 Mar 2026 02:05:00 GMT", 304), ("Thu, 05 Mar 2026 02:04:59 GMT", 200), ("yesterday", 200)],
+)
+async def test_if_modified_since(filled: Door, client: httpx.AsyncClient, since: str, status: int) -> None:
+    resource = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    answer = await client.get(f"/fhir/Observation/{resource['id']}", headers={"if-modified-since": since})
+    assert answer.status_code == status
+
+
+async def test_a_part_of_one_resource(filled: Door, client: httpx.AsyncClient) -> None:
+    resource = await one(client, "/fhir/Patient?identifier=urn:hutong:id:LAB|1")
+    part = await found(client, f"/fhir/Patient/{resource['id']}?_elements=birthDate")
+    assert part.keys() == {"resourceType", "id", "meta", "birthDate"}
+    assert part["meta"]["tag"][0]["code"] == "SUBSETTED"
 
 
 async def test_search_pages_with_next_until_all_were_seen(filled: Door, client: httpx.AsyncClient) -> None:

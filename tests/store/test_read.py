@@ -58,13 +58,13 @@ def test_the_history_of_a_type_in_pages(ward: Ward) -> None:
     seen: list[tuple[str, int]] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = ward.record.history("Patient", count=4, cursor=cursor)
+        page = ward.record.versions("Patient", count=4, cursor=cursor)
         seen += [(each.id, each.version) for each in page.matches]
         cursor = page.next
     assert len(seen) == len(set(seen)) == 15
     assert [version for _, version in seen] == [3] * 5 + [2] * 5 + [1] * 5
     with pytest.raises(Permanent, match="cursor"):
-        ward.record.history("Patient", cursor="x.y")
+        ward.record.versions("Patient", cursor="x.y")
 
 
 def test_what_a_report_needs(ward: Ward) -> None:
