@@ -17,7 +17,7 @@ from gateway.codec.text_stream import Opened
 from gateway.config import learned
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
-from gateway.formats import STRANGER, Formats
+from gateway.formats import STRANGER, Formats, again
 from gateway.formats.exports import translate_tables
 from gateway.mapping import choice, maps
 from gateway.mapping.accounting.account import Account, account_of_message
@@ -130,7 +130,7 @@ def _answer(made: Translation) -> Translated:
 
 
 def roundtrip(body: bytes, *, name: str, member: str | None, config: Path | None) -> Comparison:
-    """A message → FHIR → the message again, or a Bundle → a message → the Bundle again. Raises HutongError."""
+    """A message or a file → FHIR → the same again, or a Bundle → a message → the Bundle again. Raises HutongError."""
     formats = formats_of(config, member)
     if channel_of(body, name).format == "fhir":
         return compare_resources(_writing(body, formats, member))
@@ -140,7 +140,7 @@ def roundtrip(body: bytes, *, name: str, member: str | None, config: Path | None
     if look.error:
         raise look.error
     if look.format != "hl7v2":
-        raise Configuration("tables and forms go one way here", place=name, remedy="give HL7 v2 messages or Bundles")
+        return again.compare(formats, body, channel, look.member, NEVER)
     return compare_message(_trial(body, formats, look.member))
 
 

@@ -32,8 +32,8 @@ def roundtrip(
         ),
     ] = None,
 ) -> None:
-    """Translate HL7 v2 → FHIR → HL7 v2 (Bundles the other way) and compare every mapped value. Exit 1 when one is lost
-    or a document cannot be translated."""
+    """Translate messages and files → FHIR → the same again (Bundles the other way) and compare every mapped value or cell.
+    Exit 1 when one is lost or a document cannot be translated."""
     from gateway import stateless
     from gateway.mapping.accounting.roundtrip import Came, told
 

@@ -26,7 +26,7 @@ FOLDED = frozenset({"view"})  # tables whose columns have no case: PostgreSQL sa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Export:
+class Export:
     """What a file holds: for each table or tree its map and its records."""
 
     parts: list[Part]
@@ -40,7 +40,7 @@ def look(formats: Formats, frame: Frame, channel: Channel | None, owner: Member 
     member = formats.sender("", owner) or STRANGER
     seen = Look(member=member, format=format)
     try:
-        found = _read(formats, frame.body, channel, member, format)
+        found = read(formats, frame.body, channel, member, format)
     except HutongError as error:
         return replace(seen, error=error)
     seen = replace(seen, charset=found.charset, kind=" ".join(dict.fromkeys(part.name for part in found.parts)))
@@ -53,7 +53,7 @@ def translate(
     formats: Formats, entry: Entry, channel: Channel | None, member: Member, hidden: Hidden, format: str
 ) -> Translation:
     """All its records in one Bundle."""
-    found = _read(formats, entry.frame.body, channel, member, format)
+    found = read(formats, entry.frame.body, channel, member, format)
     made = formats.maps.of(member.profile).exports.to_fhir(
         found.parts,
         profile=member.profile,
@@ -87,12 +87,13 @@ def digest(entry: Entry) -> str:
     return entry.control_id or hashlib.sha256(entry.frame.body).hexdigest()[:32]
 
 
-def _read(formats: Formats, body: bytes, channel: Channel | None, member: Member, format: str) -> _Export:
+def read(formats: Formats, body: bytes, channel: Channel | None, member: Member, format: str) -> Export:
+    """The tables or the tree of a file, with the maps that know them. Raises HutongError where none does."""
     wanted = (channel.map,) if channel and channel.map else member.profile.maps
     charset = member.profile.charset
     if format in ("json", "xml"):
         tree = xml_tree.decode(body, charset) if format == "xml" else json_tree.decode(body, charset)
-        return _Export(
+        return Export(
             parts=[formats.maps.exports.of_tree(tree.root, wanted=wanted)], charset=tree.charset, notes=tree.notes
         )
     if format == "rows":
@@ -105,7 +106,7 @@ def _read(formats: Formats, body: bytes, channel: Channel | None, member: Member
 
 def _of_tables(
     formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...], *, maps: Mapping[str, tuple[str, ...]] = _NONE
-) -> _Export:
+) -> Export:
     """The tables that a map knows; `maps`: of sheets that name theirs. Raises Configuration where none does."""
     parts: list[Part] = []
     notes: list[str] = []
@@ -126,7 +127,7 @@ def _of_tables(
         rejects.extend(_ragged(table))
     if not parts:
         raise unknown[0]
-    return _Export(parts=parts, charset=tables[0].charset, notes=tuple(notes), rejects=tuple(rejects))
+    return Export(parts=parts, charset=tables[0].charset, notes=tuple(notes), rejects=tuple(rejects))
 
 
 def _spelt(formats: Formats, name: str, table: Table) -> list[dict[str, str]]:

@@ -39,7 +39,7 @@ class Parts:
         rivals = self._lines(library, index)
         return [
             (path, wanted)
-            for path, wanted in _said(library, self.targets[index].block)
+            for path, wanted in constants(library, self.targets[index].block)
             if any(path.text == other and wanted != said for other, said in rivals)
         ]
 
@@ -54,7 +54,7 @@ class Parts:
             for line in block.lines
             if line.sources and line.into
         ]
-        return [*sourced, *((path.text, value) for block in alike for path, value in _said(library, block))]
+        return [*sourced, *((path.text, value) for block in alike for path, value in constants(library, block))]
 
     def around(self, lead: Resource, graph: Graph, item: tuple[int, Resource] | None = None) -> Found:
         """What belongs to a lead; where a row of it is meant, to the `item` (its block, its resource) first."""
@@ -151,7 +151,8 @@ def _links(library: Library, block: Block) -> Iterator[WrittenLink]:
             yield WrittenLink(line.link.type, line.link.every, path, line.condition)
 
 
-def _said(library: Library, block: Block) -> Iterator[tuple[paths.Path, Any]]:
+def constants(library: Library, block: Block) -> Iterator[tuple[paths.Path, Any]]:
+    """What a block says of all that it makes."""
     for line in block.lines:
         if line.constant and line.constant.text and line.into and not (line.sources or line.condition):
             path = paths.resolve(block.path, line, library.systems)

@@ -27,9 +27,14 @@ TOGETHER = frozenset({"switch", "kind", "range", "attachment"})  # their value d
 @cache
 def declared(folder: Path | None = None) -> dict[str, str]:
     """'PID-3' → what is written there."""
-    path = (folder or shipped()) / "hl7v2" / FILE
-    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#")
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in rows_of("hl7v2", folder)}
+
+
+def rows_of(kind: str, folder: Path | None = None) -> list[list[str]]:
+    """The rows of the table of `hl7v2` or of `exports`."""
+    path = (folder or shipped()) / kind / FILE
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines if line and line[0] != "#"]
 
 
 def mapped_fields(library: Library, structure: str) -> dict[str, list[tuple[str, Line]]]:
