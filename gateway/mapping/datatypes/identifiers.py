@@ -211,7 +211,8 @@ def uid_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def uid_back(value: dict[str, Any], context: Context) -> str:
-    return str(value.get("value", "")).removeprefix("urn:oid:")
+    is_uid = value.get("system", DICOM_UID) == DICOM_UID  # an accession number stands beside it
+    return str(value.get("value", "")).removeprefix("urn:oid:") if is_uid else ""
 
 
 def organization_number_into(raw: str, context: Context) -> dict[str, Any] | None:
