@@ -32,7 +32,7 @@ def roundtrip(
         ),
     ] = None,
 ) -> None:
-    """Translate messages and files → FHIR → the same again (Bundles the other way) and compare every mapped value or cell.
+    """Translate messages and files → FHIR → the same again (Bundles the other way), and compare every mapped value.
     Exit 1 when one is lost or a document cannot be translated."""
     from gateway import stateless
     from gateway.mapping.accounting.roundtrip import Came, told
