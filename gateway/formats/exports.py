@@ -70,7 +70,7 @@ def translate_tables(
     formats: Formats, tables: Sequence[Table], member: Member, *, control_id: str, when: datetime
 ) -> Translation:
     """The Bundle of tables that came otherwise than in a file."""
-    found = _of_tables(formats, tables, member.profile.maps)
+    found = of_tables(formats, tables, member.profile.maps)
     made = formats.maps.of(member.profile).exports.to_fhir(
         found.parts, profile=member.profile, facility=facility(member), control_id=control_id, when=when
     )
@@ -99,12 +99,12 @@ def read(formats: Formats, body: bytes, channel: Channel | None, member: Member,
     if format == "rows":
         sheets = rows.decode(body)
         maps = {sheet.name: (sheet.map,) for sheet in sheets if sheet.map}
-        return _of_tables(formats, [rows.table(sheet) for sheet in sheets], wanted, maps=maps)
+        return of_tables(formats, [rows.table(sheet) for sheet in sheets], wanted, maps=maps)
     tables = workbook.decode(body) if format == "workbook" else [delimited.decode(body, charset=charset)]
-    return _of_tables(formats, tables, wanted)
+    return of_tables(formats, tables, wanted)
 
 
-def _of_tables(
+def of_tables(
     formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...], *, maps: Mapping[str, tuple[str, ...]] = _NONE
 ) -> Export:
     """The tables that a map knows; `maps`: of sheets that name theirs. Raises Configuration where none does."""

@@ -142,13 +142,15 @@ class _Page:
     def _line(self, record: Record, written: WrittenLine, resource: Resource, claims: Claims) -> None:
         line = written.line
         names = [line.sources[0].name, *(each.name for each in line.arguments[: written.pair.fields])]
-        if all(self.read(record, name) for name in names):
+        adds = written.pair.adds
+        if not adds and all(self.read(record, name) for name in names):
             return
         values = leaf_values(resource, written, claims)
         for _, made in written_texts(values, written, self.context, self.graph, claims):
             for name, text in zip(names, made, strict=False):
-                if text and not self.read(record, name):
-                    self.put(record, name, text)
+                there = self.read(record, name) if text else ""
+                if text and (adds or not there):
+                    self.put(record, name, f"{there}{adds}{text}" if there else text)
         if written.entered:
             claims.enter(resource, written)
 

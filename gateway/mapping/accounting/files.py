@@ -75,7 +75,10 @@ class Files:
 
     def _record(self, sent: Any, written: Any, place: str) -> Iterator[Value]:
         """The cells of one record, and of the nodes in it."""
-        for name in (each for each in self.mapped.get("", ()) if not each.startswith("/")):
+        table = self.export.format == "table"
+        for name in self.mapped.get("", ()):
+            if name.startswith("/") or (table and name not in sent):
+                continue
             yield from self._cell("", name, sent, written, f"{place}{name}")
         for around in filter(None, self.mapped):
             several = runtime.nodes(sent, around)

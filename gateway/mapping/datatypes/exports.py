@@ -282,12 +282,12 @@ def diagnosis_into(raw: str, names: str, context: Context, system: str = "") -> 
 
 def others_into(raw: str, context: Context) -> str | None:
     """The names behind the first."""
-    return "；".join(filter(None, map(clean, _NAMES.split(raw)[1:]))) or None
+    return ";".join(filter(None, map(clean, _NAMES.split(raw)[1:]))) or None
 
 
 PAIRS = {
     "diagnosis": Pair(diagnosis_into, coded_back, fields=1, fits=("CodeableConcept",)),
-    "others": Pair(others_into, cell_back, fits=("string", "markdown")),
+    "others": Pair(others_into, cell_back, fits=("string", "markdown"), adds=";"),
     "base64": Pair(base64_into, cell_back, fits=("base64Binary",)),
     "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
