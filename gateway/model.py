@@ -210,6 +210,19 @@ class Channel(Settings, frozen=True):
         return self.transport in ("files", "sftp")
 
 
+class Table(Settings, frozen=True):
+    """A middle table in a member's database, into which a subscription writes the rows of an export map."""
+
+    name: str  # SCHEMA.NAME where it lies in one
+    columns: Mapping[str, str] = msgspec.field(default_factory=dict)  # of the map → of the table; {} = the same names
+    delivery: str = ""  # column for the number of the delivery: what is there already is not written again
+    number: str = ""  # column for the number of a row in its delivery, from 1
+    key: tuple[str, ...] = ()  # columns of the table that name a row: one that is there is written over
+    withdrawn: str = ""  # column that says whether it was cancelled (撤销标志)
+    marks: tuple[str, ...] = ("1", "0")  # what it says then, and else
+    constants: Mapping[str, str] = msgspec.field(default_factory=dict)  # columns that always say the same
+
+
 class Subscription(Settings, frozen=True):
     """A member's standing request: what we send it, in which format, by which transport."""
 
@@ -218,13 +231,14 @@ class Subscription(Settings, frozen=True):
     only: str = (
         "all"  # all | placed-here (results of this member's own orders) | known-here (patients with a number here)
     )
-    format: str = "fhir"  # hl7v2 | fhir | delimited | workbook | xml | json
+    format: str = "fhir"  # hl7v2 | fhir | delimited | workbook | xml | json | rows
     message: str = (
         ""  # hl7v2: the structure, such as ORU_R01 or ADT_A01; exports: the map's name; fhir: bundle | resource
     )
     event: str = ""  # hl7v2: the trigger event when the structure serves several (A01, A08)
-    transport: str = "http"  # mllp | http | files | sftp
-    address: str = ""  # mllp HOST:PORT, http URL, files folder, sftp folder on the server
+    transport: str = "http"  # mllp | http | files | sftp | database
+    address: str = ""  # mllp HOST:PORT, http URL, files folder, sftp folder on the server, database env:NAME or URL
+    table: Table | None = None  # database: where the rows go
     server: Server | None = None  # sftp: where it is, and who we are there
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)  # http: as "Authorization": "env:NAME"
     profile: Profile | None = None  # deviations of this line from the member's profile

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.codec import rows
 from gateway.db.engine import Engine, Reader
 from gateway.errors import Configuration
 from gateway.fhir import bundle as bundles
@@ -22,6 +23,8 @@ from gateway.mapping.maps import Address, Maps
 from gateway.model import Change, Community, Delivery, Member, Receipt, Resource, Subscription
 from gateway.store.record import Record
 from gateway.transport import Sender
+
+WITHDRAWN_AS = frozenset({"entered-in-error", "cancelled", "revoked", "rejected", "nullified"})  # statuses of R4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,18 @@ def _file(self: Dispatcher, resources: Mapping[str, Resource], delivery: Deliver
     return files.encode(written, self.subscription.format, to.profile)
 
 
+def _rows(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
+    """Rows for a middle table, each with whether what it tells of was withdrawn."""
+    to, lead = self.address(delivery, at), delivery.change.reference
+    written = self.maps.of(to.profile).exports.from_fhir(resources, [lead], name=self.subscription.message, to=to)
+    if written.root is not None:
+        raise Configuration(f"{written.name} is a tree, and a table takes rows", place="format", remedy="take json")
+    columns = (*dict.fromkeys((*written.columns, *(name for row in written.rows for name in row))), rows.WITHDRAWN)
+    mark = "1" if resources[lead].get("status") in WITHDRAWN_AS else ""
+    cells = tuple((*(row.get(name, "") for name in columns[:-1]), mark) for row in written.rows)
+    return rows.encode([rows.Sheet(name=written.name, columns=columns, cells=cells)])
+
+
 def _fhir(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     if self.subscription.message == "resource":
         return json.dumps(resources[delivery.change.reference])
@@ -153,4 +168,4 @@ def _request(resource: Resource) -> dict[str, str]:
     return {"method": "PUT", "url": f"{type_}/{resource['id']}"}
 
 
-_FORMATS = {"hl7v2": _hl7v2, "fhir": _fhir, **dict.fromkeys(files.WRITTEN, _file)}
+_FORMATS = {"hl7v2": _hl7v2, "fhir": _fhir, "rows": _rows, **dict.fromkeys(files.WRITTEN, _file)}

@@ -72,7 +72,7 @@ def test_what_init_writes_in_comments_is_without_mistakes_too(tmp_path: Path) ->
     assert [channel.id for channel in member.channels] == ids
     assert member.profile.codes["sex"] == {"1": "M", "2": "F"}
     ids = [subscription.id for subscription in member.subscriptions]
-    assert ids == ["example-results", "example-fhir", "example-tables"]
+    assert ids == ["example-results", "example-fhir", "example-tables", "example-middle-table"]
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
@@ -403,6 +403,36 @@ def test_words_of_a_database_elsewhere_and_a_channel_without_it(tmp_path: Path) 
     ]
 
 
+def table_subscription(**changes: str) -> str:
+    said = {"format": "rows", "address": "env:MIDDLE", "table": "{name: JYJG, delivery: jhlsh}"} | changes
+    inside = ", ".join(f"{name}: {value}" for name, value in said.items() if value)
+    wish = "id: s, criteria: [DiagnosticReport], transport: database, message: laboratory-results"
+    return f"id: a\nname: n\nsubscriptions:\n  - {{{wish}, {inside}}}\n"
+
+
+def test_a_middle_table(tmp_path: Path) -> None:
+    (wish,) = config.load(write(tmp_path, a=table_subscription())).members["a"].subscriptions
+    assert wish.table is not None
+    assert (wish.table.name, wish.table.delivery, wish.table.marks) == ("JYJG", "jhlsh", ("1", "0"))
+
+
+@pytest.mark.parametrize(("changes", "cause"), [
+    ({"format": "json"}, "a table takes rows, not json"),
+    ({"address": ""}, "no database to write to"),
+    ({"address": "mysql://root:hunter2@h/d"}, "the password stands in the file"),
+    ({"table": ""}, "a database needs the table"),
+    ({"table": "{name: T}"}, "nothing tells whether a row is there already"),
+    ({"table": "{name: T, delivery: d, marks: ['1']}"}, "'marks' must be two"),
+    ({"table": "{name: T, delivery: d, number: D}"}, "the column 'd' is written twice"),
+    ({"table": "{name: T, key: [bgdh], columns: {结果: jg}}"}, "the key column 'bgdh' is not written"),
+])  # fmt: skip
+def test_mistakes_of_a_middle_table(tmp_path: Path, changes: dict[str, str], cause: str) -> None:
+    (found,) = member_mistakes(tmp_path, table_subscription(**changes))
+    assert found.startswith("4: ")
+    assert cause in found
+    assert "hunter2" not in found
+
+
 def test_a_file_that_is_not_utf8_or_too_big(tmp_path: Path) -> None:
     path = write(tmp_path, a="id: a\nname: n\n")
     path.write_bytes("id: c\nname: 县\n".encode("gbk"))
@@ -416,8 +446,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_transports_are_those_of_the_registry() -> None:
-    assert set(transport.senders) - {"memory"} == rules.TRANSPORTS - rules.POLLED
-    assert set(transport.listeners) - {"memory"} | {"http"} == rules.TRANSPORTS - rules.POLLED
+    assert set(transport.senders) - {"memory"} == rules.TRANSPORTS
+    assert set(transport.listeners) - {"memory"} | {"http", "database"} == rules.TRANSPORTS  # databases are polled
 
 
 def test_maps_are_compiled_and_their_names_checked(tmp_path: Path) -> None:

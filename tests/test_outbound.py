@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from gateway.codec import json as json_tree
 from gateway.errors import Configuration, HutongError
 from gateway.fhir import json as fhir_json
 from gateway.fhir import validate
-from gateway.model import Change, Delivery, FileForm, Member, Resource, Subscription
+from gateway.model import Change, Delivery, FileForm, Member, Resource, Subscription, Table
 from gateway.outbound import Dispatcher, transaction
+from gateway.transport import sender
 from gateway.transport.memory import MemorySender
 from tests import community
 from tests.rooms import House
@@ -162,6 +164,34 @@ async def test_a_table_in_the_receivers_charset(house: House) -> None:
     header, row = text.splitlines()
     cells = dict(zip(header.split(","), row.split(","), strict=True))
     assert (cells["姓名"], cells["项目名称"], cells["结果"]) == ("赵六", "钾", "6.80")
+
+
+async def test_rows_for_a_middle_table_and_what_was_withdrawn(house: House, tmp_path: Path) -> None:
+    """The whole way: a result, then the same withdrawn, each a row in the receiver's own columns."""
+    wrong = community.result("L2", report="F1", value="6.80").replace(b"|LAB|F\r", b"|LAB|X\r")
+    await house.walk(community.result("L1", report="F1", value="6.80"), wrong)
+    (first,) = owed(house, "county-laboratory")  # which did not ask for withdrawn ones
+    with sqlite3.connect(tmp_path / "middle.db") as middle:
+        middle.execute("CREATE TABLE JYJG(jhlsh TEXT, xm TEXT, jg TEXT, cxbz TEXT, PRIMARY KEY (jhlsh, xm))")
+    columns = {"项目名称": "xm", "结果": "jg"}
+    wish = {"transport": "database", "format": "rows", "message": "laboratory-results"}
+    wish |= {"address": f"sqlite:///{tmp_path}/middle.db"}
+    county = dispatcher(
+        house,
+        "county-laboratory",
+        table=Table(name="JYJG", columns=columns, delivery="jhlsh", withdrawn="cxbz"),
+        **wish,
+    )
+    county = replace(county, sender=sender(county.subscription, tmp_path))
+    version = house.store.read("DiagnosticReport", first.change.id)
+    assert version is not None
+    later = changed("DiagnosticReport", first.change.id, version.version, version.transaction)
+    second = replace(first, idempotency="K2", change=later)
+    assert [(await county.send(each)).code for each in (first, first, second)] == ["written", "there", "written"]
+    with sqlite3.connect(tmp_path / "middle.db") as middle:
+        found = middle.execute("SELECT xm, jg, cxbz FROM JYJG ORDER BY cxbz").fetchall()
+    assert found == [("钾", "6.80", "0"), ("钾", "6.80", "1")]
+    await county.sender.close()
 
 
 @pytest.mark.parametrize("form", ["workbook", "xml", "json"])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -22,13 +23,15 @@ from gateway.inbound import Processor, Receiver
 from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.model import Channel, Frame
-from gateway.polling import Poller
 from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
 from gateway.transport.mllp import MllpListener
 from gateway.transport.pickup import Pickup
+
+if TYPE_CHECKING:
+    from gateway.polling import Poller
 
 
 class Front:
@@ -113,6 +116,8 @@ class Front:
         """The databases of members; one that is away keeps nobody waiting."""
         for member, channel in self.rooms.channels.values():
             if member is not None and channel.database is not None:
+                from gateway.polling import Poller  # half a second that only this needs
+
                 poller = Poller(
                     member=member, channel=channel, settings=channel.database, formats=lambda: self.receiver.formats,
                     journal=self.rooms.journal, metrics=self.rooms.metrics,

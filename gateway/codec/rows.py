@@ -16,6 +16,7 @@ from gateway.codec.table import Table
 from gateway.errors import Permanent
 
 START = b'{"rows":1,'
+WITHDRAWN = "@withdrawn"  # column of what is written: "1" where a row tells of what was cancelled or entered in error
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):

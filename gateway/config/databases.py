@@ -1,4 +1,4 @@
-"""What settings of a member's database must mean: an address without a password, views each with its watermark.
+"""What settings of a member's database must mean: an address without a password, views by a watermark, a table.
 
 Nothing is connected to here. Every rule tells its mistakes to `note` and goes on.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from gateway.codec.charset import codec_of
-from gateway.model import Channel, Database, View
+from gateway.model import Channel, Database, Subscription, Table, View
 
 Note = Callable[..., None]
 
@@ -38,6 +38,42 @@ def check_channel(channel: Channel, note: Note, below: Callable[..., Note]) -> N
         note("a channel of a database needs its address and views", remedy, at=("transport",))
         return
     _database(channel.database, below)
+
+
+def check_subscription(subscription: Subscription, note: Note, below: Callable[..., Note]) -> None:
+    """The middle table of a subscription."""
+    if subscription.transport != "database":
+        if subscription.table is not None:
+            note(f"'table' means nothing for {subscription.transport}", "remove it", at=("table",))
+        if subscription.format == "rows":
+            note("rows go into a table", "add `transport: database`, or name the format of a file", at=("format",))
+        return
+    if subscription.format != "rows":
+        note(f"a table takes rows, not {subscription.format}", "write `format: rows`", at=("format",))
+    cause, remedy = url_problem(subscription.address)
+    if cause:
+        note(cause if subscription.address else "no database to write to", remedy, at=("address",))
+    if subscription.table is None:
+        remedy = "add `table: {name: JHPT_JYJG, delivery: jhlsh}`"
+        note("a database needs the table to write into", remedy, at=("transport",))
+        return
+    _table(subscription.table, below("table"))
+
+
+def _table(table: Table, note: Note) -> None:
+    if not table.delivery and not table.key:
+        remedy = "add `delivery: <column for our number>`, or `key: [columns that name a row]`"
+        note("nothing tells whether a row is there already", remedy, at=("name",))
+    if len(table.marks) != 2:
+        note("'marks' must be two: for what was withdrawn, and for the rest", 'such as ["1", "0"]', at=("marks",))
+    own = [each for each in (table.delivery, table.number, table.withdrawn) if each]
+    written = [each.casefold() for each in (*own, *table.constants, *table.columns.values())]
+    doubled = next((each for each in written if written.count(each) > 1), "")
+    if doubled:
+        note(f"the column {doubled!r} is written twice", "name each once", at=("columns",))
+    lost = [each for each in table.key if table.columns and each.casefold() not in written]
+    if lost:
+        note(f"the key column {lost[0]!r} is not written", "name it in `columns`", at=("key",))
 
 
 def url_problem(url: str) -> tuple[str, str]:

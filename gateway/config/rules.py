@@ -22,9 +22,8 @@ from gateway.model import Channel, FileForm, Member, Profile, Subscription
 from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files", "sftp", "database"})
-POLLED = frozenset({"database"})
 FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir", "rows"})
-EXPORTED = frozenset({"delimited", "workbook", "json", "xml"})  # written by an export map
+EXPORTED = frozenset({"delimited", "workbook", "json", "xml", "rows"})  # written by an export map
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(
     {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
@@ -261,7 +260,7 @@ def _folder(folder: str, note: Note, at: str) -> bool:
 
 def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> None:
     _identifier("subscription id", subscription.id, note, claims)
-    _one_of(subscription.transport, TRANSPORTS - POLLED, "transport", note, "transport")
+    _one_of(subscription.transport, TRANSPORTS, "transport", note, "transport")
     _one_of(subscription.format, FORMATS, "format", note, "format")
     _one_of(subscription.only, ONLY, "rule", note, "only")
     _criteria(subscription, note)
@@ -269,6 +268,7 @@ def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> No
     if address:
         address(subscription, note, claims)
     servers.check_subscription(subscription, note, note.below)
+    databases.check_subscription(subscription, note, note.below)
     _message(subscription, note)
     _headers(subscription.headers, note)
     if not 0 < subscription.timeout <= 600:

@@ -118,6 +118,14 @@ subscriptions:
   #   format: workbook
   #   message: laboratory-results # 导出映射的名字 · the name of an export map
   #   profile: {charset: GBK, file: {titles: [检验结果], times: YYYY/MM/DD HH:mm}}
+  # - id: example-middle-table    # 写入对方的中间表 · rows into a middle table of the member's database
+  #   criteria: [DiagnosticReport]
+  #   transport: database
+  #   address: env:EXAMPLE_DATABASE
+  #   format: rows
+  #   message: laboratory-results # 导出映射的名字 · the name of an export map
+  #   # delivery、number：我方流水号与行号，建议设为主键 · our number and the row's: best the primary key
+  #   table: {name: JYJG, delivery: jhlsh, number: hh, withdrawn: cxbz, columns: {项目名称: xmmc, 结果: jg}}
 """
 
 MAPS = """\

@@ -84,6 +84,7 @@ senders: Mapping[str, Callable[[Subscription, Path], Sender]] = {
         place=f"subscription {wish.id}",
         format=wish.format,
     ),
+    "database": lambda wish, data: _table_sender(wish),
     "memory": lambda wish, data: MemorySender(),
 }
 
@@ -115,6 +116,15 @@ def _server(server: Server | None, place: str) -> Server:
     if server is None:
         raise Configuration("an SFTP line needs its server", place=place, remedy="add `server: {host: …}`")
     return server
+
+
+def _table_sender(wish: Subscription) -> Sender:
+    from gateway.transport.table_sender import TableSender  # a tenth of a second that only this needs
+
+    if wish.table is None:
+        place = f"subscription {wish.id}"
+        raise Configuration("a database needs its table", place=place, remedy="add `table: {name: …}`")
+    return TableSender(wish.address, wish.table, timeout=wish.timeout)
 
 
 def _unknown(name: str, place: str, table: Mapping[str, object]) -> Configuration:

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine import URL, Connection, Engine, Inspector, make_url
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
 
 from gateway.errors import Configuration, HutongError, Transient
 
@@ -52,17 +52,19 @@ _MENDED: Final = {  # SQLSTATE of PostgreSQL, error number of MySQL, SQL Server 
 _SLOW: Final = frozenset({"57014", "1969", "3024", "1222", "1013", "3136"})
 
 
-def engine(address: str, *, reading: bool = True, seconds: int = STATEMENT_SECONDS) -> Engine:
-    """For one user of it; every connection is a new one. Raises Configuration for an address that is none, Transient
-    for an SQLite file that is not there."""
+def engine(address: str, *, reading: bool = True, seconds: int = STATEMENT_SECONDS, kept: bool = False) -> Engine:
+    """For one user of it; every connection is a new one, or with `kept` the same as long as it lives. Raises
+    Configuration for an address that is none, Transient for an SQLite file that is not there."""
     url = _url(address)
     file = url.database if url.get_backend_name() == "sqlite" else ""
     if file and not file.startswith("file:") and not Path(file).is_file():  # it would be made, and be empty
         raise Transient("there is no such file", place="database", remedy="check the path of the SQLite file")
     try:
+        pool: dict[str, Any] = {"pool_size": 1, "pool_pre_ping": True} if kept else {}
         made = sqlalchemy.create_engine(
-            url, poolclass=NullPool, connect_args=connect_arguments(url, seconds), hide_parameters=True
-        )
+            url, poolclass=QueuePool if kept else NullPool, connect_args=connect_arguments(url, seconds),
+            hide_parameters=True, **pool,
+        )  # fmt: skip
     except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
         raise _no_address(error) from None
     event.listen(made, "connect", lambda raw, _: _begin(raw, made, reading=reading, seconds=seconds))
@@ -103,6 +105,21 @@ def translated(error: SQLAlchemyError, place: str) -> HutongError:
     said = type(error).__name__ + (f" {code}" if code else "")
     remedy = "check that it runs, its address and the rights of the user; it is tried again"
     return Transient(f"the database cannot be used ({said})", place=place, remedy=remedy)
+
+
+def columns_of(inspector: Inspector, place: str) -> tuple[str | None, str, list[Any]]:
+    """(schema, name as the database spells it, columns) of the view or table that the settings call `place`. Raises
+    Configuration where there is none."""
+    schema, _, name = place.rpartition(".")
+    try:
+        return schema or None, name, list(inspector.get_columns(name, schema or None))
+    except NoSuchTableError:
+        there = [*inspector.get_view_names(schema or None), *inspector.get_table_names(schema or None)]
+    spelt = [each for each in there if each.casefold() == name.casefold()]
+    if len(spelt) != 1:
+        remedy = "ask the member for its name, and whether the user may read it"
+        raise Configuration("there is no such view or table", place=place, remedy=remedy)
+    return schema or None, spelt[0], list(inspector.get_columns(spelt[0], schema or None))
 
 
 def code_of(error: SQLAlchemyError) -> str:

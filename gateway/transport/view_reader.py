@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Select
-from sqlalchemy.engine import Connection, Inspector
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.engine import Connection
 
 from gateway.codec.database_cell import cell
 from gateway.errors import Configuration
@@ -51,14 +50,12 @@ class ViewReader:
     _table: sqlalchemy.TableClause = field(init=False)
 
     def __post_init__(self) -> None:
-        schema, _, name = self.name.rpartition(".")
         with database.told(self.name):
-            inspector = sqlalchemy.inspect(self.connection)
-            spelt, found = _columns(inspector, name, schema or None, self.name)
+            schema, spelt, found = database.columns_of(sqlalchemy.inspect(self.connection), self.name)
         kept = [each for each in found if each["name"].casefold() not in self.without]
         self._types = {each["name"]: each["type"] for each in kept}
         self.columns = tuple(self._types)
-        self._table = sqlalchemy.table(spelt, *map(sqlalchemy.column, self.columns), schema=schema or None)
+        self._table = sqlalchemy.table(spelt, *map(sqlalchemy.column, self.columns), schema=schema)
 
     def spelt(self, column: str) -> str:
         """A column as the database writes it. Raises Configuration where it has none of that name."""
@@ -150,19 +147,6 @@ class ViewReader:
             rows = self.connection.execute(statement.select_from(self._table)).fetchall()
             self.connection.rollback()
         return rows
-
-
-def _columns(inspector: Inspector, name: str, schema: str | None, place: str) -> tuple[str, list[Any]]:
-    """(the view's name as the database spells it, its columns)."""
-    try:
-        return name, list(inspector.get_columns(name, schema))
-    except NoSuchTableError:
-        there = [*inspector.get_view_names(schema), *inspector.get_table_names(schema)]
-    spelt = [each for each in there if each.casefold() == name.casefold()]
-    if len(spelt) != 1:
-        remedy = "ask the member for its name, and whether the user may read it"
-        raise Configuration("there is no such view", place=place, remedy=remedy)
-    return spelt[0], list(inspector.get_columns(spelt[0], schema))
 
 
 def _bound(value: Any) -> Any:

@@ -237,7 +237,7 @@ def test_a_column_that_is_gone_may_be_named_as_such(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("view", "place", "cause"), [
     ("{view: V_申请单, watermark: 不存在}", "V_申请单.不存在", "the view has no such column"),
-    ("{view: V_没有, watermark: 修改时间}", "V_没有", "there is no such view"),
+    ("{view: V_没有, watermark: 修改时间}", "V_没有", "there is no such view or table"),
     ("{view: HIS_BRXX, watermark: xgsj}", "HIS_BRXX", "no map knows a view with these columns"),
     ("{view: V_申请单, watermark: 项目名称}", "V_申请单.项目名称", "the watermark is neither a time nor a number"),
 ])  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from gateway.codec import rows
 from gateway.errors import Configuration, HutongError, Transient
-from gateway.model import Channel, Receipt, Server, Subscription
+from gateway.model import Channel, Receipt, Server, Subscription, Table
 from gateway.transport import Listener, listener, listeners, sender, senders
 from gateway.transport.mllp import MllpListener
 from gateway.transport.mllp_framing import Deframer, frame
@@ -24,8 +26,16 @@ HOST_KEY = "SHA256:" + "A" * 43
 def subscription(transport: str, address: str, server: Server | None = None) -> Subscription:
     wish = "fhir" if transport == "http" else "hl7v2"
     return Subscription(
-        id="s1", criteria=("Patient",), transport=transport, address=address, format=wish, timeout=1.0, server=server
-    )
+        id="s1", criteria=("Patient",), transport=transport, address=address, format=wish, timeout=1.0, server=server,
+        table=Table(name="middle", delivery="number"),
+    )  # fmt: skip
+
+
+def body(name: str) -> bytes:
+    """What a sender of this name brings."""
+    if name == "database":
+        return rows.encode([rows.Sheet(name="x", columns=("结果",), cells=(("1",),))])
+    return message("M1")
 
 
 async def acknowledge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,11 +50,15 @@ async def acknowledge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 async def test_senders_bring_a_delivery_and_say_so(name: str, tmp_path: Path) -> None:
     mllp = await asyncio.start_server(acknowledge, "127.0.0.1", 0)
     async with serving() as http, sftp_server.serving(tmp_path) as sftp:
-        address = {"mllp": f"127.0.0.1:{mllp.sockets[0].getsockname()[1]}", "http": http.url}.get(name, "out")
+        middle = sqlite3.connect(tmp_path / "middle.db")
+        middle.execute("CREATE TABLE middle(number TEXT PRIMARY KEY, 结果 TEXT)")
+        middle.close()
+        own = {"mllp": f"127.0.0.1:{mllp.sockets[0].getsockname()[1]}", "http": http.url}
+        address = {**own, "database": f"sqlite:///{tmp_path}/middle.db"}.get(name, "out")
         one = sender(subscription(name, address, sftp.settings()), sftp.home)
         try:
             for _ in range(2):
-                taken = await one.send(message("M1"), delivery(1))
+                taken = await one.send(body(name), delivery(1))
                 assert isinstance(taken, Receipt)
                 assert taken.code
             assert one.parallel >= 1
@@ -59,11 +73,12 @@ async def test_senders_without_a_receiver_ask_for_patience(name: str, tmp_path: 
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "password").write_text("x")
     away = Server(host="127.0.0.1", port=1, user="u", host_keys=(HOST_KEY,), password="file:password")
-    address = {"mllp": "127.0.0.1:1", "http": "http://127.0.0.1:1/"}.get(name, "file/out")
+    nowhere = {"mllp": "127.0.0.1:1", "http": "http://127.0.0.1:1/", "database": f"sqlite:///{tmp_path}/none.db"}
+    address = nowhere.get(name, "file/out")
     one = sender(subscription(name, address, away), tmp_path)
     for _ in range(2):
         with pytest.raises(HutongError) as raised:
-            await one.send(message("M1"), delivery(1))
+            await one.send(body(name), delivery(1))
         assert isinstance(raised.value, Transient)
         assert raised.value.place
     await one.close()
