@@ -52,12 +52,15 @@ class Writing:
         ]
 
     async def create(self, request: Request) -> Response:
-        """`POST Type`; with If-None-Exist only where nothing fulfils the condition."""
+        """`POST Type`; with If-None-Exist only where nothing fulfils the condition, which some clients write into the
+        address (`POST Type?identifier=…`)."""
         type_name = self._allowed(request)
         async with self._arrived(request) as body:
             asked = Asked(
                 method="POST", type=type_name, resource=resource_of(request, body, type_name),
-                condition=_condition(asking.pairs(request.headers.get("if-none-exist", ""))),
+                condition=_condition(
+                    (*asking.pairs(request.headers.get("if-none-exist", "")), *request.query_params.multi_items())
+                ),
             )  # fmt: skip
             return await self._answered(request, asked)
 

@@ -88,6 +88,9 @@ def read(type: str, query: str | Pairs, *, lenient: bool = False) -> Query:
     for name, value in pairs:
         if not value or name in ("_format", "_pretty"):
             continue  # R4 search.html: an empty value says nothing
+        if _is_foreign(type, name):
+            result.ignored.append(name)
+            continue
         try:
             if (control := _CONTROLS.get(name.partition(":")[0])) is not None:
                 control(result, name, value)
@@ -98,6 +101,14 @@ def read(type: str, query: str | Pairs, *, lenient: bool = False) -> Query:
                 raise
             result.ignored.append(name)
     return result
+
+
+def _is_foreign(type: str, name: str) -> bool:
+    """Is it another server's own word about the answer (`_totalMethod`)? It narrows nothing, so nobody is misled when
+    it is passed over; `_text`, `_filter` and the like would narrow."""
+    base = name.partition(":")[0].partition(".")[0]
+    ours = base in _NARROWING or base in _CONTROLS or base == local.PARAMETER
+    return base.startswith("_") and not ours and base not in parameters(type)
 
 
 # ------------------------------------------------------------------------------------------------ criteria
@@ -222,6 +233,7 @@ def _cursor(query: Query, name: str, value: str) -> None:
     query.cursor = value
 
 
+_NARROWING: Final = frozenset({"_text", "_content", "_filter", "_query", "_list", "_has", "_type", "_in"})
 _CONTROLS: Final[Mapping[str, Callable[[Query, str, str], None]]] = {
     "_sort": _sort,
     "_count": _count,

@@ -37,8 +37,12 @@ def search(reader: Reader, type: str, asked: str | Pairs, *, lenient: bool = Fal
 
 
 def find_ids(reader: Reader, type: str, pairs: Pairs) -> list[str]:
-    """The ids that match, at most two: enough to know whether it is one."""
-    return [match.id for match in search(reader, type, [*pairs, ("_count", "2")]).matches]
+    """The ids that match a condition, at most two: enough to know whether it is one. Permanent for a condition that
+    narrows nothing."""
+    asked = query.read(type, [*pairs, ("_count", "2")])
+    if not asked.criteria or asked.ignored:
+        raise Permanent("a condition needs search parameters, and those alone", place=f"{type}?")
+    return [match.id for match in run(reader, asked).matches]
 
 
 def run(reader: Reader, asked: Query) -> Page:

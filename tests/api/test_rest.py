@@ -120,6 +120,13 @@ async def test_the_history_of_everything_and_of_one_have_pages(filled: Door, cli
     assert (future["total"], "entry" in future) == (0, False)
 
 
+async def test_other_servers_words_about_the_answer_are_passed_over(filled: Door, client: httpx.AsyncClient) -> None:
+    page = await found(client, "/fhir/Patient?name=张&_count=0&_totalMethod=count")
+    assert page["total"] == 2
+    for narrowing in ("_text=x", "_filter=x", "_content=x", "_list=x"):
+        says(await client.get(f"/fhir/Patient?{narrowing}"), 400, "invalid")
+
+
 @pytest.mark.parametrize(
     ("since", "status"),
     [("Thu, 05 Mar 2026 02:05:00 GMT", 304), ("Thu, 05 Mar 2026 02:04:59 GMT", 200), ("yesterday", 200)],

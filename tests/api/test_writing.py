@@ -128,6 +128,8 @@ async def test_conditional_create(client: httpx.AsyncClient) -> None:
     second = await client.post("/fhir/Patient", json=patient("1", gender="male"), headers=condition)
     assert (first.status_code, second.status_code) == (201, 200)
     assert second.json() == first.json()  # what is there stays
+    third = await client.post(f"/fhir/Patient?identifier={LAB}|1&_format=json", json=patient("1"))
+    assert (third.status_code, third.json()) == (200, first.json())
     await client.post("/fhir/Patient", json=patient("1"))
     says(await client.post("/fhir/Patient", json=patient("1"), headers=condition), 412, "conflict")
     unknown = await client.post("/fhir/Patient", json=patient("1"), headers={"if-none-exist": "colour=red"})
@@ -156,7 +158,8 @@ async def test_conditional_delete(client: httpx.AsyncClient) -> None:
     assert (await client.delete(f"/fhir/Patient?identifier={LAB}|1")).status_code == 204
     left = await found(client, "/fhir/Patient")
     assert [entry["resource"]["identifier"][0]["value"] for entry in left["entry"]] == ["2"]
-    says(await client.delete("/fhir/Patient"), 400, "invalid")
+    for nothing in ("", "?_count=1", "?_elements=id", "?_foo=1", "?identifier="):
+        says(await client.delete(f"/fhir/Patient{nothing}"), 400, "invalid")
 
 
 async def test_json_patch(client: httpx.AsyncClient) -> None:
