@@ -18,6 +18,7 @@ from gateway.config import learned
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats, again
+from gateway.formats.accounts import of_export
 from gateway.formats.exports import translate_tables
 from gateway.mapping import choice, maps
 from gateway.mapping.accounting.account import Account, account_of_message
@@ -84,11 +85,16 @@ def translate(
         id=0, frame=frame, member=look.member.id, format=look.format, charset=look.charset, control_id=look.control_id
     )
     made = formats.translate(entry, way)
-    trial = _trial(body, formats, look.member) if (explain or loss) and look.format == "hl7v2" else None
+    if not (explain or loss) or look.format == "fhir":
+        return _answer(made)
+    if look.format != "hl7v2":
+        told = of_export(formats, entry, way, look.member, explain=explain, loss=loss)
+        return replace(_answer(made), explanation=told.explanation, account=told.account)
+    trial = _trial(body, formats, look.member)
     return replace(
         _answer(made),
-        explanation=_explained(trial) if trial and explain else "",
-        account=account_of_message(trial) if trial and loss else None,
+        explanation=_explained(trial) if explain else "",
+        account=account_of_message(trial) if loss else None,
     )
 
 

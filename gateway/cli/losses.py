@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gateway.mapping.accounting.account import Account, State
 
 HEAD = ("source", "place", "state", "count", "reason")
+MISSING = "missing"  # in the place of a state: it stands nowhere
 ALL = "*"  # in the place of a row that counts a whole message or folder
 
 
@@ -24,15 +25,19 @@ class Losses:
         self.folders: dict[str, Counter[State]] = {}
 
     def add(self, source: str, account: Account | None, *, shown: bool) -> None:
-        """One document; nothing for one that has no account (tables, FHIR that passes through)."""
+        """One document; nothing for one that has no account (FHIR that passes through)."""
         if account is None:
             return
         from gateway.mapping.accounting.account import told
 
-        for row in account.rows:
-            self.lines.append("\t".join((source, row.place, row.state, "1", row.reason)))
+        for row, count in Counter(account.rows).items():
+            self.lines.append("\t".join((source, row.place, row.state, str(count), row.reason)))
             if shown:
-                typer.echo(f"{row.place}\t{row.state}\t{row.reason}", err=True)
+                typer.echo("\t".join((row.place, row.state, *([str(count)] * (count > 1)), row.reason)), err=True)
+        for missing in account.missing:
+            self.lines.append("\t".join((source, missing, MISSING, "0", "documents of this kind have it")))
+            if shown:
+                typer.echo(f"{missing}\t{MISSING}\tdocuments of this kind have it", err=True)
         if shown:
             typer.echo(f"{source}: {told(account.totals)}", err=True)
         self._total(source, account.totals)

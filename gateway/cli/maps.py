@@ -24,10 +24,14 @@ Config = Annotated[
 
 @app.command("statement")
 def statement(config: Config = None) -> None:
-    """Every mapped field or component: messages/segment/field, tab, Resource.path, tab, to-fhir, to-v2 or both."""
+    """Every mapped field or component: messages/segment/field, tab, Resource.path, tab, to-fhir, to-v2 or both. Then,
+    behind a #, every column of the exports: export/column, tab, Resource.path, tab, to-fhir, to-file or both."""
+    from gateway.mapping.exported_statement import statement as exported
     from gateway.mapping.statement import statement as lines
 
-    _print(lines(_library(config)))
+    library = _library(config)
+    _print(lines(library))
+    _print(f"# {line}" for line in exported(library))
 
 
 @app.command("lint")

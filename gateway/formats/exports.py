@@ -66,6 +66,14 @@ def translate(
     return replace(made, rejects=tuple(rejects), notes=(*found.notes, *made.notes))
 
 
+def parts_of(
+    formats: Formats, entry: Entry, channel: Channel | None, member: Member
+) -> tuple[list[Part], tuple[Reject, ...]]:
+    """The records of a file with their maps, and the rows that are none: for what is asked of them one by one."""
+    found = read(formats, entry.frame.body, channel, member, entry.format)
+    return found.parts, found.rejects
+
+
 def translate_tables(
     formats: Formats, tables: Sequence[Table], member: Member, *, control_id: str, when: datetime
 ) -> Translation:

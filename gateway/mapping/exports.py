@@ -5,7 +5,7 @@ A record that cannot be understood is set aside with the cell that is the cause;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -30,6 +30,7 @@ from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Reject, Resource
 
 TABLE, TREE = "table", "tree"  # what an export map reads
+Watch = Callable[[int, str], None]
 _NOWHERE: Near = {}  # rows and nodes have no segments
 _Known = dict[tuple[int, tuple[str, ...]], "Entry | None"]  # by block and what rows agree in
 _Linked = dict[tuple[int, str], tuple[ListLink, "Entry", list["Entry"]]]  # by link and entry: to what it is linked
@@ -67,14 +68,17 @@ class ExportMap:
         self.steps = [(path, list(found)) for path, found in groupby(self.blocks, lambda each: each.block.each)]
         self.needed = next((each.block.rows_by or () for each in self.blocks if each.block.type == export.lead), ())
 
-    def run(self, part: Part, context: Context) -> Iterator[Reject]:
-        """Makes all resources of all records; the records that were set aside."""
+    def run(self, part: Part, context: Context, *, watch: Watch | None = None) -> Iterator[Reject]:
+        """Makes all resources of all records; the records that were set aside. `watch` is told of each (its index, why
+        it was set aside)."""
         known: _Known = {}
         linked: _Linked = {}
         context.root = part.root
         for index, record in enumerate(part.records):
             before = len(context.entries), len(known)
             cause, column = self._record(record, context, known, linked)
+            if watch is not None:
+                watch(index, cause)
             number = part.numbers[index] if part.numbers else index + 1
             if cause:
                 _forget(context.entries, before[0])  # all of it or nothing

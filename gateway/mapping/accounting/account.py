@@ -41,6 +41,7 @@ class Account:
     """All values of one document."""
 
     rows: tuple[Row, ...]
+    missing: tuple[str, ...] = ()  # what documents of this kind have besides
 
     @property
     def totals(self) -> Counter[State]:
