@@ -13,22 +13,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from gateway import telemetry
 from gateway.codec import hl7v2, hl7v2_batch, hl7v2_local, hl7v2_query
+from gateway.codec.text_stream import LARGE
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
-from gateway.formats import Formats, Look
+from gateway.formats import Formats, Look, bulk
 from gateway.identity.index import resolve
 from gateway.journal import unknown
+from gateway.journal.bodies import Bodies
 from gateway.journal.intake import Intake, Verdict
 from gateway.journal.outbox import Outbox
-from gateway.model import Change, Channel, Community, Entry, Frame, Member, Reject, Resource
+from gateway.mapping.translation import Translation
+from gateway.model import STREAMED, Change, Channel, Community, Entry, Frame, Member, Resource
+from gateway.parts import Parts, held
 from gateway.routing import Context, owner_of, wanted
 from gateway.store import local
 from gateway.store.record import Record
@@ -69,6 +73,7 @@ class Receiver:
     metrics: Metrics
     channels: Mapping[str, tuple[Member | None, Channel]]
     inquiries: Inquiries | None = None  # who answers queries; None: nobody
+    bodies: Bodies | None = None  # where large files are kept; None: with all others
 
     async def receive(self, frame: Frame) -> bytes:
         """Look at it, write it down, answer. Refused frames are written down too, with their cause."""
@@ -114,7 +119,10 @@ class Receiver:
     async def _one(self, frame: Frame, owner: Member | None, channel: Channel | None) -> bytes:
         began = time.perf_counter()
         self.metrics.received(frame.channel)
-        if len(frame.body) <= INLINE:
+        if channel and channel.format in STREAMED and self.bodies and (frame.file or len(frame.body) >= LARGE):
+            frame = await asyncio.to_thread(self.bodies.keep, frame)
+            frame, look = await asyncio.to_thread(self._large, frame, self.bodies, channel, owner)
+        elif len(frame.body) <= INLINE:
             look = self.formats.look(frame, channel, owner)
         else:
             look = await asyncio.to_thread(self.formats.look, frame, channel, owner)
@@ -128,6 +136,14 @@ class Receiver:
             return await asyncio.to_thread(self.inquiries.answer, frame, look)
         return _answer(self.community, channel, look)
 
+    def _large(self, frame: Frame, bodies: Bodies, channel: Channel | None, owner: Member | None) -> tuple[Frame, Look]:
+        """A large file at the door; in memory where it has to be read as a whole."""
+        look = bulk.look(self.formats, bodies.opened(frame.stored), frame.size, channel, owner)
+        if look is not None:
+            return frame, look
+        whole = bodies.whole(frame)
+        return whole, self.formats.look(whole, channel, owner)
+
     @staticmethod
     def _verdict(frame: Frame, channel: Channel | None, look: Look) -> Verdict:
         from_folder = channel is not None and channel.of_files
@@ -137,7 +153,7 @@ class Receiver:
             format=look.format,
             charset=look.charset,
             control_id=own or (file_control_id(frame) if from_folder or frame.identity else ""),
-            key=look.key,
+            key=look.key or (frame.channel if frame.stored or look.format in STREAMED else ""),
             kind=look.kind,
             accepted=look.error is None,
             cause=look.error.cause if look.error else "",
@@ -200,6 +216,7 @@ class Processor:
     record: Record
     channels: Mapping[str, tuple[Member | None, Channel]]
     made_ahead: Callable[[int], Resource | None] = nothing_ahead  # the Bundle of an entry where it is made already
+    parts: Parts | None = None  # large files, batch by batch; None: there are none
     outbox: Outbox = field(default_factory=Outbox)
     now: Callable[[], datetime] = _now
     asked_for: frozenset[str] = field(init=False)  # resource types that any subscription names
@@ -217,6 +234,11 @@ class Processor:
             return Processed(None)
         earlier = unknown.of(transaction, entry.id)
         better = frozenset(code for code, again in earlier.items() if again)
+        if entry.frame.stored and self.parts is not None:
+            processed = self._in_parts(transaction, entry, self.parts, better)
+            if processed is not None:
+                return processed
+            entry = replace(entry, frame=self.parts.bodies.whole(entry.frame))
         bundle, held, strange, words = self._translated(entry, again=bool(better))
         if is_training(entry):
             return Processed(None)
@@ -231,6 +253,26 @@ class Processor:
         for change in applied.changes:
             self.owe(transaction, change, entry.member)
         return Processed(applied.transaction, held)
+
+    def _in_parts(
+        self, transaction: Transaction, entry: Entry, parts: Parts, better: frozenset[tuple[str, str]]
+    ) -> Processed | None:
+        """One batch of a large file; None for one that is read as a whole."""
+        member = self.formats.member(entry.member)
+
+        def apply(made: Translation, before: dict[str, Resource]) -> int | None:
+            received, words = entry.frame.received_at, made.words
+            unknown.add(transaction, entry.id, entry.member, made.unknown, words=words, received=received)
+            patients = self._patients(transaction, made.bundle, member)
+            applied = self.record.apply(
+                transaction, made.bundle, at=self.now(), entry_id=entry.id, patients=patients, before=before
+            )
+            for change in applied.changes:
+                self.owe(transaction, change, entry.member)
+            return applied.transaction
+
+        _, channel = self.channels.get(entry.frame.channel, (None, None))
+        return parts.process(transaction, entry, formats=self.formats, channel=channel, apply=apply, better=better)
 
     def _note_local(self, transaction: Transaction, entry: Entry, made: Iterable[str]) -> None:
         """The values of local segments are found again, whether a map knows them or not."""
@@ -247,7 +289,7 @@ class Processor:
             return made, None, (), {}
         _, channel = self.channels.get(entry.frame.channel, (None, None))
         translation = self.formats.translate(entry, channel)
-        return translation.bundle, _set_aside(translation.rejects), translation.unknown, translation.words
+        return translation.bundle, held(translation.rejects), translation.unknown, translation.words
 
     def _before(self, entry: Entry, better: frozenset[tuple[str, str]]) -> dict[str, Resource]:
         """By fullUrl what the entry was understood as while the codes that are known by now were not."""
@@ -311,21 +353,6 @@ class Processor:
                 if member:
                     systems.append(f"urn:hutong:id:{member.id}")
         return {owner for system in systems if (owner := owner_of(system, self.community))}
-
-
-def _set_aside(rejects: Sequence[Reject]) -> Configuration | None:
-    """Rows that are not in the Bundle, or not with all their cells, wait for a person; the others flow."""
-    if not rejects:
-        return None
-    cells = sum(each.cell for each in rejects)
-    counted = ((len(rejects) - cells, "of its rows were set aside"), (cells, "of its cells were left out"))
-    what = " and ".join(f"{count} {words}" for count, words in counted if count)
-    lines = ", ".join(f"{each.place} {each.row}".strip() for each in rejects[:20]) + (" …" if len(rejects) > 20 else "")
-    return Configuration(
-        f"{what}: {'; '.join(dict.fromkeys(each.cause for each in rejects))[:300]}",
-        place=f"line {lines}",
-        remedy="the other rows are stored; mend the map and replay it, or let the sender mend the rows and send them",
-    )
 
 
 def _reference(value: Any) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +27,10 @@ class State(StrEnum):
     DEAD = "dead"  # will not succeed as it is; kept with its cause; replayed only by a person
 
 
+BODIES = "bodies"  # in the data directory: where large files lie
+STREAMED = frozenset({"delimited"})  # formats of which a large file is never held in memory
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One message exactly as it arrived, before anybody looked inside."""
@@ -35,6 +40,9 @@ class Frame:
     peer: str  # address, file name or client of the sender; never a patient's data
     received_at: datetime
     identity: str = ""  # a file's: with its bytes it tells whether it came before ("" = its peer does)
+    file: Path | None = None  # of a large file that was brought: its bytes lie there, the body is empty
+    stored: str = ""  # of a large file that is written down: its SHA-256, under which its bytes lie (journal/bodies.py)
+    size: int = 0  # bytes of that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.codec.text_stream import file
+from gateway.codec.text_stream import LARGE, file
 from gateway.db.scratch import Scratch
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
-from gateway.formats.bulk import LARGE, Bulk, bulk
+from gateway.formats.bulk import Bulk, bulk
 from gateway.mapping.exports import Carried
 from gateway.mapping.same_number import unite
 from gateway.model import Reject, Resource

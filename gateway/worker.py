@@ -13,7 +13,6 @@ Deliveries are sent by one task a subscription, so a dead receiver stops only it
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
 import traceback
@@ -24,11 +23,12 @@ from datetime import UTC, datetime, timedelta
 
 from gateway import telemetry
 from gateway.db.engine import Engine, Transaction
-from gateway.errors import Ambiguous, Configuration, HutongError, Permanent, Transient
+from gateway.errors import Ambiguous, Configuration, HutongError, Transient
 from gateway.journal.outbox import Outbox
 from gateway.journal.suspect import Suspect
 from gateway.journal.work import Job, Work
 from gateway.model import Delivery, Entry, Receipt, State
+from gateway.patience import Policy, next_state
 
 BUSY = 0.01  # seconds between two looks right after work; grows to IDLE while there is none
 IDLE = 0.2
@@ -50,48 +50,7 @@ class Processed:
 
     transaction: int | None
     held: Configuration | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How patient we are. Times in seconds."""
-
-    refusals: int = 1  # refused so often: dead
-    first: float = 0.5  # ceiling of the first pause; doubles with every failure
-    longest: float = 4.0  # ceiling while the other side is away: it is up again for at most so long before we notice
-    longest_refused: float = 300.0  # ceiling between two refusals
-
-
-def next_state(
-    error: Exception,
-    attempts: int,
-    policy: Policy,
-    *,
-    refusals: int | None = None,
-    chance: Callable[[], float] = random.random,
-) -> tuple[State, float]:
-    """What happens next, and in how many seconds. `attempts`: failures in a row with this one; `refusals`: of them by
-    the receiver's own word (all, when not given)."""
-    refused = attempts if refusals is None else refusals
-    match error:
-        case Transient():
-            return State.WAITING, max(_pause(attempts, policy.first, policy.longest, chance), error.wait)
-        case Ambiguous():
-            return State.WAITING, _pause(attempts, policy.first, policy.longest, chance)
-        case Permanent() if refused < policy.refusals:
-            return State.WAITING, _pause(refused, policy.first, policy.longest_refused, chance)
-        case Permanent():
-            return State.DEAD, 0.0
-        case Configuration():
-            return State.PARKED, 0.0
-        case _:
-            return State.PARKED, 0.0
-
-
-def _pause(failures: int, first: float, longest: float, chance: Callable[[], float]) -> float:
-    """Full jitter: anything up to a ceiling that doubles; never quite nothing, so that no failure makes a hot loop."""
-    ceiling = min(longest, first * 2.0 ** min(max(failures - 1, 0), 32))
-    return max(0.05, chance() * ceiling)
+    more: str = ""  # there is more of it to do: how much is done, for people
 
 
 # ---------------------------------------------------------------------------------------------- entries, in a thread
@@ -139,14 +98,18 @@ class EntryDrain:
             jobs = self.work.pending(transaction, arrived, now=datetime.now(UTC), limit=self._limit)
             if self.ahead and len(jobs) > 1:
                 self.ahead([job.entry.id for job in jobs[1:]])
-            began, held = time.monotonic(), set[str]()
+            partly = next((job for job in jobs if job.partly), None)
+            began, held = time.monotonic(), {job.key for job in jobs if job.partly and job.key}
             for job in jobs:
-                if job.key not in held:
+                if job.key not in held and not job.partly:
                     handled += 1
                     if self._one(transaction, job) is State.WAITING and job.key:
                         held.add(job.key)
                 if time.monotonic() - began > SLICE or self.stop.is_set():
                     break
+            if partly and not self.stop.is_set():  # a large file takes turns with all others
+                handled += 1
+                self._one(transaction, partly)
         self._limit = min(self.batch, 2 * handled + 1)  # no more are read than there will be time for
         if handled and self.committed:
             self.committed()
@@ -176,6 +139,9 @@ class EntryDrain:
         return state
 
     def _processed(self, transaction: Transaction, job: Job, processed: Processed) -> State:
+        if processed.more:
+            self.work.partly(transaction, job, processed.more, processed.transaction)
+            return State.WAITING
         if processed.held is None:
             self.work.done(transaction, job, processed.transaction)
             return State.DONE

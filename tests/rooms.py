@@ -15,10 +15,12 @@ from gateway.db.sqlite import SqliteEngine
 from gateway.formats import Formats
 from gateway.inbound import Processor, Receiver
 from gateway.inquiries import Inquiries
+from gateway.journal.bodies import Bodies
 from gateway.journal.intake import Intake
 from gateway.journal.ledger import Ledger, Line, Owed
 from gateway.mapping import maps
 from gateway.model import Frame, Resource
+from gateway.parts import Parts
 from gateway.store.record import Record
 from gateway.worker import EntryDrain
 from tests import community
@@ -36,6 +38,7 @@ class House:
         self.journal = SqliteEngine(self.data / "journal.sqlite", schema="journal")
         self.record = SqliteEngine(self.data / "record.sqlite", schema="record")
         self.channels = channels_of(self.community)
+        self.bodies = Bodies(self.data)
         self.intake = Intake(self.journal)
         self.intake.start()
         self.metrics = telemetry.Metrics()
@@ -54,10 +57,12 @@ class House:
             metrics=self.metrics,
             channels=self.channels,
             inquiries=Inquiries(formats=self.formats, record=self.store, engine=self.record),
+            bodies=self.bodies,
         )
         self.processor = Processor(
-            community=self.community, formats=self.formats, record=self.store, channels=self.channels
-        )
+            community=self.community, formats=self.formats, record=self.store, channels=self.channels,
+            parts=Parts(self.bodies),
+        )  # fmt: skip
 
     def drain(self, **changes: Any) -> EntryDrain:
         """A worker over these rooms; `changes` are fields of the Processor."""

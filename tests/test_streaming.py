@@ -59,7 +59,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sized(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(bulk, "LARGE", 1)
-    monkeypatch.setattr(bulk, "Bulk", partial(bulk.Bulk, size=size))
+    monkeypatch.setattr(streaming, "bulk", partial(bulk.bulk, rows=size))
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

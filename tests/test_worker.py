@@ -22,8 +22,9 @@ from gateway.errors import Ambiguous, Configuration, Permanent, Transient
 from gateway.journal.ledger import Ledger
 from gateway.journal.outbox import Outbox
 from gateway.model import Delivery, Entry, Receipt, State
+from gateway.patience import Policy, next_state
 from gateway.transport.memory import MemorySender
-from gateway.worker import DeliveryDrain, EntryDrain, Policy, Processed, next_state
+from gateway.worker import DeliveryDrain, EntryDrain, Processed
 from tests.journal.databases import NOW, Databases, change
 from tests.transport.lines import until
 

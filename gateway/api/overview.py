@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway.db.engine import Engine
+from gateway.journal.bodies import Bodies
 from gateway.journal.ledger import LAST, Ledger, Line, Owed, Standing
 from gateway.model import State
 from gateway.store import read
@@ -61,6 +62,7 @@ class Overview:
 
     journal: Engine
     record: Engine
+    bodies: Bodies | None = None  # where large ones lie
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +97,10 @@ class Overview:
     def body(self, id: int) -> bytes | None:
         """The bytes of one entry as they arrived."""
         found = self.ledger.entry(id)
-        return found[1].frame.body if found else None
+        if found is None:
+            return None
+        frame = found[1].frame
+        return self.bodies.whole(frame).body if self.bodies else frame.body
 
     def replay(self, asked: Replay) -> Replayed:
         """Let parked, dead and refused work flow once more. Ids that stand otherwise are left alone."""

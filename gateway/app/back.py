@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gateway import telemetry, worker
+from gateway import patience, telemetry, worker
 from gateway.app.rooms import Rooms
 from gateway.app.translator import Translator
 from gateway.fhir import bundle as bundles
@@ -20,6 +20,7 @@ from gateway.journal.suspect import Suspect
 from gateway.mapping.context import CREDIT_CODE
 from gateway.model import Member, Resource, State, Subscription
 from gateway.outbound import Dispatcher
+from gateway.parts import Parts
 from gateway.store.record import Record
 from gateway.transport import Sender, sender
 
@@ -53,6 +54,7 @@ class Back:
             formats=self.rooms.formats,
             record=self.record,
             channels=self.rooms.channels,
+            parts=Parts(self.rooms.bodies),
             made_ahead=self.translator.fetch if self.translator else nothing_ahead,
         )
         for member in self.rooms.community.members.values():
@@ -114,7 +116,7 @@ class Back:
             stop=self._stopping,
             wake=bell,
             parallel=made.parallel,
-            policy=worker.Policy(refusals=subscription.attempts),
+            policy=patience.Policy(refusals=subscription.attempts),
             told=_counted(self.rooms.metrics, subscription.id),
         )
 

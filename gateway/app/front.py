@@ -47,6 +47,7 @@ class Front:
             metrics=rooms.metrics,
             channels=rooms.channels,
             inquiries=self._inquiries(rooms.formats),
+            bodies=rooms.bodies,
         )
         self.processor = self._processor(rooms.formats, rooms.channels)
         self.mllp = MllpListener(mllp, channel=SHARED.id)
@@ -155,7 +156,7 @@ class Front:
         return Services(
             community=rooms.community,
             record=Record(rooms.record),
-            overview=Overview(rooms.journal, rooms.record),
+            overview=Overview(rooms.journal, rooms.record, rooms.bodies),
             tokens=Tokens(rooms.record),
             metrics=rooms.metrics,
             receive=self.receive,

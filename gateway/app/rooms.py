@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway import config, telemetry
 from gateway.db.sqlite import SqliteEngine
 from gateway.formats import Formats
+from gateway.journal.bodies import Bodies
 from gateway.mapping import maps
 from gateway.model import Channel, Community, Entry, Member
 
@@ -27,11 +28,13 @@ class Rooms:
     metrics: telemetry.Metrics
     formats: Formats
     channels: Channels
+    bodies: Bodies = field(init=False)
     journal: SqliteEngine = field(init=False)
     record: SqliteEngine = field(init=False)
 
     def __post_init__(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.bodies = Bodies(self.data)
         self.journal = SqliteEngine(self.data / "journal.sqlite", schema="journal")
         self.record = SqliteEngine(self.data / "record.sqlite", schema="record")
 

@@ -113,6 +113,8 @@ def _translated(entry: int, formats: Formats, channels: Channels, journal: Sqlit
     try:
         with journal.reading() as reader:
             arrived = load(reader, entry)
+        if arrived.frame.stored:  # worked off in several turns
+            return b""
         made = formats.translate(arrived, channel_of(channels, arrived))
         return b"" if made.rejects or made.unknown else json.dumps(made.bundle, finite=True)
     except Exception:  # noqa: BLE001  as above

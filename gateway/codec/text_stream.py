@@ -22,6 +22,7 @@ from gateway.errors import Permanent
 Opened = Callable[[], IO[bytes]]  # begins at the first byte each time
 LINE_LIMIT: Final = 17 * 1024 * 1024  # characters: a cell of 16 M and what stands beside it
 BLOCK: Final = 1 << 20  # bytes
+LARGE: Final = 1 << 20  # bytes from which a file is read piece by piece where it can be
 _BYTES_LIMIT: Final = 4 * LINE_LIMIT  # of a line, whatever the charset
 _CONTROLS: Final = bytes(charsets.CONTROLS)
 _DAMAGED: Final = 0.5  # of the lines may be

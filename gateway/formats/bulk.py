@@ -6,6 +6,7 @@ be read in batches (messages, small files, maps in which a row depends on rows a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
@@ -15,19 +16,19 @@ from typing import TYPE_CHECKING
 from gateway.codec import delimited
 from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Row, TableStream
-from gateway.codec.text_stream import Opened
+from gateway.codec.text_stream import LARGE, Opened
 from gateway.db.scratch import Scratch
-from gateway.errors import Permanent
+from gateway.errors import HutongError, Permanent
 from gateway.formats.exports import facility, reject_of
+from gateway.formats.look import STRANGER, Hidden, Look
 from gateway.mapping.batches import SIZE, Batching, Item, cut
 from gateway.mapping.exports import Carried, Part
 from gateway.mapping.translation import Translation
-from gateway.model import Channel, Member
+from gateway.model import STREAMED, Channel, Member
 
 if TYPE_CHECKING:
     from gateway.formats import Formats
 
-LARGE = 1 << 20  # bytes from which a file is read in batches
 LARGEST = 4 << 30
 BREATH = 20_000  # rows that are looked at in one go
 _APART = "\x1f"
@@ -90,7 +91,19 @@ class Bulk:
         parts = self.batching.key_of(row)
         return _APART.join(parts) if any(parts) else ""
 
-    def translated(self, batch: list[Item], carried: Carried, *, control_id: str, when: datetime) -> Translation:
+    @property
+    def way(self) -> str:
+        """What the batches depend on besides the bytes: where it is the same, so are they."""
+        told = (self.name, *self.batching.key, "", *self.table.columns, self.table.charset, self.table.delimiter)
+        return hashlib.sha256(_APART.join((*told, str(self.size))).encode()).hexdigest()[:16]
+
+    def records(self, batch: list[Item]) -> Iterator[list[Item]]:
+        """Each record of a batch alone."""
+        return cut(batch, self.batching.key_of, size=1)
+
+    def translated(
+        self, batch: list[Item], carried: Carried, *, control_id: str, when: datetime, hidden: Hidden = frozenset()
+    ) -> Translation:
         """The valid Bundle of a batch. Raises Permanent for what cannot be mended."""
         rows = [item for item in batch if isinstance(item, Row)]
         part = Part(
@@ -99,19 +112,37 @@ class Bulk:
         )  # fmt: skip
         made = self.formats.maps.of(self.member.profile).exports.to_fhir(
             [part], profile=self.member.profile, facility=facility(self.member), control_id=control_id, when=when,
-            carried=carried,
+            carried=carried, hidden=hidden,
         )  # fmt: skip
         ragged = [reject_of(self.table.sheet, item) for item in batch if isinstance(item, Misfit)]
         rejects = sorted((*ragged, *made.rejects), key=lambda each: each.row)
         return self.formats.checked(replace(made, rejects=tuple(rejects)))
 
 
+def look(formats: Formats, source: Opened, size: int, channel: Channel | None, owner: Member | None) -> Look | None:
+    """At the door of a large file: its charset, its header and its map. None for one that is read as a whole."""
+    member = formats.sender("", owner) or STRANGER
+    seen = Look(member=member, format=channel.format if channel else "")
+    try:
+        found = bulk(formats, source, size, channel=channel, member=member, format=seen.format)
+    except HutongError as error:
+        return replace(seen, error=error)
+    return replace(seen, charset=found.table.charset, kind=found.name) if found else None
+
+
 def bulk(
-    formats: Formats, source: Opened, size: int, *, channel: Channel | None, member: Member, format: str
+    formats: Formats,
+    source: Opened,
+    size: int,
+    *,
+    channel: Channel | None,
+    member: Member,
+    format: str,
+    rows: int = SIZE,
 ) -> Bulk | None:
-    """A file of so many bytes, where it is to be read in batches; None where it is not. Raises Configuration where no
-    map knows it, Permanent where it cannot be read."""
-    if format != "delimited" or size < LARGE:
+    """A file of so many bytes, where it is to be read in batches of so many rows; None where it is not. Raises
+    Configuration where no map knows it, Permanent where it cannot be read."""
+    if format not in STREAMED or size < LARGE:
         return None
     if size > LARGEST:
         raise Permanent(f"the file is larger than {LARGEST} bytes", place="file", remedy="send it in parts", code="102")
@@ -119,4 +150,6 @@ def bulk(
     wanted = (channel.map,) if channel and channel.map else member.profile.maps
     name = formats.maps.exports.of_columns(table.columns, wanted=wanted)
     batching = formats.maps.exports.batching(name)
-    return Bulk(formats=formats, member=member, name=name, table=table, batching=batching) if batching else None
+    if batching is None:
+        return None
+    return Bulk(formats=formats, member=member, name=name, table=table, batching=batching, size=rows)

@@ -92,7 +92,7 @@ def facility(member: Member) -> str:
 
 def digest(entry: Entry) -> str:
     """What names the file among all of its sender."""
-    return entry.control_id or hashlib.sha256(entry.frame.body).hexdigest()[:32]
+    return entry.control_id or (entry.frame.stored or hashlib.sha256(entry.frame.body).hexdigest())[:32]
 
 
 def read(formats: Formats, body: bytes, channel: Channel | None, member: Member, format: str) -> Export:

@@ -190,7 +190,7 @@ def add(transaction: Transaction, frames: Sequence[tuple[Frame, Verdict]]) -> li
 
 
 def _written(transaction: Transaction, frame: Frame, verdict: Verdict) -> Written:
-    digest = hashlib.sha256(frame.body).digest()
+    digest = bytes.fromhex(frame.stored) if frame.stored else hashlib.sha256(frame.body).digest()
     reused = False
     if verdict.control_id:
         sender = (verdict.control_id, frame.channel, verdict.member)
@@ -214,7 +214,7 @@ def _written(transaction: Transaction, frame: Frame, verdict: Verdict) -> Writte
         verdict.cause,
         verdict.place,
         "reused" if reused else "",
-        len(frame.body),
+        frame.size if frame.stored else len(frame.body),
         frame.body,
     )
     return Written(int(transaction.execute(ADD, row)[0][0]), reused=reused)

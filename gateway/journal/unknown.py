@@ -19,6 +19,10 @@ NOTE = """
     ON CONFLICT (entry, code_table, code) DO UPDATE SET words = excluded.words, times = excluded.times, again = 0
 """
 OF = "SELECT code_table, code, again FROM unknown_code WHERE entry = ?"
+ADD = """
+    INSERT INTO unknown_code (entry, code_table, code, member, words, times, at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (entry, code_table, code) DO UPDATE SET times = unknown_code.times + excluded.times
+"""
 FORGET = "DELETE FROM unknown_code WHERE entry = ?"
 LISTED = """
     SELECT member, code_table, code, max(words), sum(times), count(*), min(at), max(at), max(entry) FROM unknown_code
@@ -56,10 +60,31 @@ class UnknownCode:
 def note(transaction: Transaction, entry: int, member: str, codes: Codes, *, words: Words, received: datetime) -> None:
     """What one entry's translation did not know; takes the place of what an earlier translation of it did not."""
     transaction.execute(FORGET, (entry,))
+    _noted(NOTE, transaction, entry, member, codes, words, received)
+
+
+def begun(transaction: Transaction, entry: int) -> None:
+    """A large file is worked off from its first batch on."""
+    transaction.execute(f"{FORGET} AND again = 0", (entry,))
+
+
+def ended(transaction: Transaction, entry: int) -> None:
+    """All its batches have been translated with the codes that are known by now."""
+    transaction.execute(f"{FORGET} AND again = 1", (entry,))
+
+
+def add(transaction: Transaction, entry: int, member: str, codes: Codes, *, words: Words, received: datetime) -> None:
+    """The same of one batch of it, beside what the others did not know."""
+    _noted(ADD, transaction, entry, member, codes, words, received)
+
+
+def _noted(
+    sql: str, transaction: Transaction, entry: int, member: str, codes: Codes, words: Words, received: datetime
+) -> None:
     moment = int(received.timestamp() * 1000)
     for (table, code), times in Counter(codes).items():
         name = words.get((table, code), "")
-        transaction.execute(NOTE, (entry, table, code, member, name, times, moment))
+        transaction.execute(sql, (entry, table, code, member, name, times, moment))
 
 
 def of(reader: Reader, entry: int) -> dict[tuple[str, str], bool]:

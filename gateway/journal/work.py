@@ -35,10 +35,18 @@ DUE = """
        AND (key = '' OR NOT EXISTS (SELECT 1 FROM work AS earlier
              WHERE earlier.state = 'waiting' AND earlier.key = work.key AND earlier.entry < work.entry
                AND earlier.due > ? AND earlier.due <= ?))
+       AND NOT EXISTS (SELECT 1 FROM progress JOIN work AS large ON large.entry = progress.entry
+             WHERE large.state = 'waiting' AND (large.entry = work.entry
+               OR (work.key <> '' AND large.key = work.key AND large.entry < work.entry)))
      ORDER BY +entry LIMIT ?
 """
+# A large file of which some batches are done, and behind which later ones of its key wait.
+PARTLY = """
+    SELECT work.entry, work.key, work.attempts FROM progress JOIN work ON work.entry = progress.entry
+     WHERE work.state = 'waiting' AND (work.due <= ? OR work.due > ?) ORDER BY work.entry LIMIT 1
+"""
 LOAD = """
-    SELECT received, channel, member, peer, format, charset, control_id, body FROM entry WHERE id = ?
+    SELECT received, channel, member, peer, format, charset, control_id, digest, size, body FROM entry WHERE id = ?
 """
 GONE = "UPDATE work SET state = 'dead', cause = 'its bytes were removed from the journal' WHERE entry = ?"
 SIZE = "SELECT size FROM entry WHERE id = ?"
@@ -54,6 +62,8 @@ REPLAY = """
      WHERE entry = ? AND state IN ('parked', 'dead') RETURNING entry
 """
 
+_Chosen = tuple[int, str, int, int, bool]  # entry, key, attempts, bytes, is some of it done?
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -61,6 +71,7 @@ class Job:
 
     entry: Entry
     key: str
+    partly: bool = False  # a large file of which some batches are done
 
 
 class Work:
@@ -76,11 +87,13 @@ class Work:
 
         One that is left without any comes again; within one list, do not work on a key after a `retry` of it.
         """
-        chosen: list[tuple[int, str, int, int]] = []
-        for entry, key, attempts in transaction.execute(DUE, (*due_between(now), *due_between(now), limit)):
+        chosen: list[_Chosen] = []
+        partly = transaction.execute(PARTLY, due_between(now))
+        due = transaction.execute(DUE, (*due_between(now), *due_between(now), limit))
+        for entry, key, attempts in (*partly, *due):
             size = journal.execute(SIZE, (entry,))
             if size:
-                chosen.append((entry, key, attempts, size[0][0]))
+                chosen.append((entry, key, attempts, size[0][0], (entry, key, attempts) in partly))
             else:
                 transaction.execute(GONE, (entry,))
         if len(chosen) < limit:
@@ -103,26 +116,30 @@ class Work:
         """It is tried again when due, at most an hour from now; later entries of its key wait behind it."""
         self._note(transaction, job, State.WAITING, error=error, due=_ms(due))
 
+    def partly(self, transaction: Transaction, job: Job, told: str, committed: int | None) -> None:
+        """Some of it is in the record; the rest has its turn after others. `told`: how much, for people."""
+        self._note(transaction, job, State.WAITING, committed=committed, progress=told)
+
     def replay(self, transaction: Transaction, ids: Iterable[int]) -> list[int]:
         """Parked and dead entries wait again; returns which. Others are left alone."""
         now = int(time.time() * 1000)
         return [entry for entry in ids if transaction.execute(REPLAY, (now, entry))]
 
-    def _fresh(self, transaction: Transaction, journal: Reader, limit: int) -> list[tuple[int, str, int, int]]:
+    def _fresh(self, transaction: Transaction, journal: Reader, limit: int) -> list[_Chosen]:
         """Entries nobody touched; the mark moves over those in front that were, and those of a held key get a row."""
         mark = transaction.execute(MARK)[0][0]
         rows = journal.execute(FRESH, (mark, 2 * limit))
         if not rows:
             return []
         touched = {entry for (entry,) in transaction.execute(TOUCHED, (mark, rows[-1][0]))}
-        fresh: list[tuple[int, str, int, int]] = []
+        fresh: list[_Chosen] = []
         through = mark
         for entry, accepted, channel, key, size in rows:
             if accepted and entry not in touched:
                 if key and transaction.execute(BLOCKED, (key, entry)):
                     _hold(transaction, entry, channel, key)
                 else:
-                    fresh.append((entry, key, 0, size))
+                    fresh.append((entry, key, 0, size, False))
             if not fresh:
                 through = entry
         if through > mark:
@@ -138,11 +155,12 @@ class Work:
         error: Exception | None = None,
         due: int = 0,
         committed: int | None = None,
+        progress: str = "",
     ) -> None:
         now = int(time.time() * 1000)
         attempts = job.entry.attempts + (error is not None)
         row = (job.entry.id, state.value, job.entry.frame.channel, job.key, attempts, due, now, committed)
-        transaction.execute(NOTE, (*row, *told(error)))
+        transaction.execute(NOTE, (*row, *(("", progress, "", "") if progress else told(error))))
 
 
 def told(error: Exception | None) -> tuple[str, str, str, str]:
@@ -159,15 +177,16 @@ def _hold(transaction: Transaction, entry: int, channel: str, key: str) -> None:
     transaction.execute(NOTE, (entry, State.WAITING.value, channel, key, 0, 0, now, None, "", "", "", ""))
 
 
-def _loaded(journal: Reader, chosen: Sequence[tuple[int, str, int, int]]) -> list[Job]:
+def _loaded(journal: Reader, chosen: Sequence[_Chosen]) -> list[Job]:
     """The jobs with their bodies; at least one, and not more than fit into BATCH_BYTES."""
     jobs: list[Job] = []
     room = BATCH_BYTES
-    for entry, key, attempts, size in chosen:
+    for entry, key, attempts, size, partly in chosen:
         if jobs and size > room:
             break
-        room -= size
-        jobs.append(Job(entry=entry_of(entry, attempts, journal.execute(LOAD, (entry,))[0]), key=key))
+        loaded = entry_of(entry, attempts, journal.execute(LOAD, (entry,))[0])
+        room -= len(loaded.frame.body)
+        jobs.append(Job(entry=loaded, key=key, partly=partly))
     return jobs
 
 
@@ -178,8 +197,11 @@ def load(journal: Reader, id: int) -> Entry:
 
 def entry_of(id: int, attempts: int, row: Row) -> Entry:
     """An entry from a row of LOAD."""
-    received, channel, member, peer, codec, charset, control_id, body = row
-    frame = Frame(channel=channel, body=body, peer=peer, received_at=at(received))
+    received, channel, member, peer, codec, charset, control_id, digest, size, body = row
+    stored = digest.hex() if size and not body else ""  # a large file: its bytes lie beside the database
+    frame = Frame(
+        channel=channel, body=body, peer=peer, received_at=at(received), stored=stored, size=size if stored else 0
+    )
     return Entry(
         id=id, frame=frame, member=member, format=codec, charset=charset, control_id=control_id, attempts=attempts
     )

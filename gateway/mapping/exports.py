@@ -52,7 +52,13 @@ class Carried:
     """What the batches of one file hand on: how many there were, and what they have counted."""
 
     batch: int = 0
+    within: str = ""  # of one that is read record by record: which of them
     counted: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the batch; that of the first is "", as of a file that is read as a whole."""
+        return f"{self.batch or ''}{self.within}"
 
 
 class ExportMap:
@@ -200,7 +206,7 @@ class Exports:
             memory=None if hidden else self._memory.of(profile, facility), hidden=hidden, counted=carried.counted,
         )  # fmt: skip
         rejects = [reject for part in self._ordered(parts) for reject in self._map(part.name).run(part, context)]
-        provenance(context, "", when, batch=carried.batch)
+        provenance(context, "", when, batch=carried.name)
         carried.batch, carried.counted = carried.batch + 1, context.counted
         return Translation(
             bundle=transaction(context),

@@ -20,9 +20,9 @@ def occasion(message: Message) -> str:
     return hashlib.sha256(message.body).hexdigest()[:32]
 
 
-def provenance(context: Context, time: str, when: datetime | None, *, batch: int = 0) -> None:
+def provenance(context: Context, time: str, when: datetime | None, *, batch: str = "") -> None:
     """Where all of it comes from (R4 provenance.html): one for each document, on every resource it made. What the maps
-    say of it (`= @@@Resource`) is kept. `batch`: of a file that is read in several, from 0; each has its own."""
+    say of it (`= @@@Resource`) is kept. `batch`: the name of one of several of a file: each has its own."""
     entries, entry = context.entries, context.whole
     said: Resource = entry.resource if entry else {}
     if entry is not None:

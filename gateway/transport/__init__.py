@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.errors import Configuration
-from gateway.model import Channel, Delivery, Receipt, Server, Subscription
+from gateway.model import BODIES, STREAMED, Channel, Delivery, Receipt, Server, Subscription
 from gateway.transport.files import Folder
 from gateway.transport.folder_sender import FolderSender
 from gateway.transport.http import HttpSender
@@ -59,9 +59,7 @@ class Sender(Protocol):
 
 listeners: Mapping[str, Callable[[Channel, Path], Listener]] = {
     "mllp": lambda channel, data: MllpListener(channel.listen, channel=channel.id),
-    "files": lambda channel, data: Pickup(
-        place=Folder(data / channel.folder, channel=channel.id, pattern=channel.pattern or "*"), channel=channel.id
-    ),
+    "files": lambda channel, data: _folder(channel, data),
     "sftp": lambda channel, data: Pickup(
         place=_remote(channel, data), channel=channel.id, settle=SFTP_SETTLE, poll=SFTP_POLL
     ),
@@ -103,6 +101,13 @@ def sender(subscription: Subscription, data: Path) -> Sender:
     if make is None:
         raise _unknown(subscription.transport, f"subscription {subscription.id}", senders)
     return make(subscription, data)
+
+
+def _folder(channel: Channel, data: Path) -> Pickup:
+    place = Folder(data / channel.folder, channel=channel.id, pattern=channel.pattern or "*")
+    brought = channel.format in STREAMED
+    spool = data / BODIES / "arriving" / channel.id
+    return Pickup(place=place, channel=channel.id, bring=place.bring if brought else None, spool=spool)
 
 
 def _remote(channel: Channel, data: Path) -> RemoteFolder:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import watchfiles
 
@@ -70,6 +72,11 @@ class Folder:
         """The whole file."""
         with self._troubles("the file cannot be read", "give us the right to read it"):
             return await asyncio.to_thread(_read, self.path / name, look)
+
+    async def bring(self, name: str, look: Look, to: Path) -> None:
+        """Copies the whole file to a path of this machine."""
+        with self._troubles("the file cannot be copied", "give us the right to read it, and free some space"):
+            await asyncio.to_thread(_bring, self.path / name, look, to)
 
     async def put_away(self, name: str, look: Look, refusal: str) -> None:
         """To `done`, or to `error` with its cause beside it."""
@@ -144,6 +151,23 @@ def _look_of(status: os.stat_result) -> Look:
 
 def _read(path: Path, look: Look) -> bytes:
     """The whole file; only if it is still the regular file that was looked at, before and after."""
+    with _still(path, look) as file:
+        body = file.read(look.size + 1)
+        if len(body) != look.size:
+            raise UnsettledError
+    return body
+
+
+def _bring(path: Path, look: Look, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _still(path, look) as file, to.open("wb") as target:
+        shutil.copyfileobj(file, target, 1 << 20)
+        if target.tell() != look.size:
+            raise UnsettledError
+
+
+@contextmanager
+def _still(path: Path, look: Look) -> Iterator[IO[bytes]]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -152,10 +176,9 @@ def _read(path: Path, look: Look) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or _look_of(status) != look or _is_written(file.fileno()):
             raise UnsettledError
-        body = file.read(look.size + 1)
-        if len(body) != look.size or _look_of(os.fstat(file.fileno())) != look:
+        yield file
+        if _look_of(os.fstat(file.fileno())) != look:
             raise UnsettledError
-    return body
 
 
 def _is_written(descriptor: int) -> bool:

@@ -16,19 +16,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Protocol
 
 from gateway import telemetry
+from gateway.codec.text_stream import LARGE
 from gateway.errors import HutongError, Transient
 from gateway.model import Frame
 from gateway.transport.mllp import Receive
 
 SIZE_LIMIT = 200 * 2**20  # bytes
+BROUGHT_LIMIT = 4 * 2**30  # bytes of one that is read piece by piece
 EMPTY_PATIENCE = 30  # times `settle`
 LONGEST_WAIT = 60.0  # seconds between two attempts at a file, or at a place, that failed
 BURST = 0.02  # seconds: what changes together is one round
@@ -77,10 +80,14 @@ class Place(Protocol):
         ...
 
 
+# Copies the whole file as it was looked at to a path of this machine. Raises UnsettledError, Transient.
+Bring = Callable[[str, Look, Path], Awaitable[None]]
+
+
 def control_id(frame: Frame) -> str:
     """What identifies a file frame: sha256 of content and identity; without one of name and modification time, which
     are its peer."""
-    digest = hashlib.sha256(frame.body)
+    digest = hashlib.sha256(bytes.fromhex(frame.stored) if frame.stored else frame.body)
     digest.update(b"\x00" + (frame.identity or frame.peer).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -146,6 +153,8 @@ class Pickup:
     settle: float = 1.0
     poll: float = 2.0
     limit: int = SIZE_LIMIT
+    bring: Bring | None = None  # large files are brought, not read; None: all are read whole
+    spool: Path = Path()  # where to, one at a time
     told: Callable[[str], None] = _nobody  # each outcome: taken, refused, failed, away
     counters: Counters = field(default_factory=Counters, init=False)
     _candidates: dict[str, Candidate] = field(default_factory=dict, init=False)
@@ -238,14 +247,21 @@ class Pickup:
 
     async def _received(self, name: str, look: Look, receive: Receive) -> str:
         """The refusal, or "" when the frame is journalled."""
-        if look.size > self.limit:
-            return f"文件超过 {self.limit} 字节 / the file is larger than {self.limit} bytes"
+        limit = BROUGHT_LIMIT if self.bring else self.limit
+        if look.size > limit:
+            return f"文件超过 {limit} 字节 / the file is larger than {limit} bytes"
         if look.size == 0:
             return "文件为空 / the file is empty"
-        body = await self.place.read(name, look)
         peer = f"{shown(name)}@{look.modified}"
-        arrived = Frame(channel=self.channel, body=body, peer=peer, received_at=datetime.now(UTC))
-        return (await receive(arrived)).decode(errors="replace")
+        arrived = Frame(channel=self.channel, body=b"", peer=peer, received_at=datetime.now(UTC))
+        if self.bring is None or look.size < LARGE:
+            body = await self.place.read(name, look)
+            return (await receive(replace(arrived, body=body))).decode(errors="replace")
+        try:
+            await self.bring(name, look, self.spool)
+            return (await receive(replace(arrived, file=self.spool))).decode(errors="replace")
+        finally:
+            self.spool.unlink(missing_ok=True)
 
     def _count(self, outcome: str) -> None:
         setattr(self.counters, outcome, getattr(self.counters, outcome) + 1)
