@@ -163,10 +163,10 @@ class Receiver:
 
 def _answer(community: Community, channel: Channel | None, look: Look) -> bytes:
     """The acknowledgement in the sender's own terms."""
-    if look.format == "hl7v2":
-        return acknowledgement(community, look)
     if channel is not None and channel.of_files:
         return str(look.error).encode() if look.error else b""
+    if look.format == "hl7v2":
+        return acknowledgement(community, look)
     if look.error:
         issue = {"severity": "error", "code": "invalid", "diagnostics": str(look.error)}
         return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]})

@@ -27,6 +27,7 @@ profile:
 channels:
   - {{id: qinghe-his, transport: mllp, format: hl7v2}}
   - {{id: qinghe-lab, transport: files, format: delimited, folder: drop/qinghe-lab, map: laboratory-results}}
+  - {{id: qinghe-messages, transport: files, format: hl7v2, folder: drop/qinghe-messages}}
 subscriptions:
   - id: qinghe-reports
     criteria: ["DiagnosticReport?status=preliminary,final,corrected"]

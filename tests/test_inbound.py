@@ -259,6 +259,19 @@ async def test_fhir_is_checked_at_the_door(house: House) -> None:
     assert states(house.entries()) == ["done"] + ["refused"] * 4
 
 
+async def test_messages_in_files_are_taken_without_a_word_and_refused_with_one(house: House) -> None:
+    """A folder reads any word as a refusal: an AA would bring a good file to `error`."""
+    good, bad = community.registration(), community.registration("R2").replace(b"ADT^A04", b"^")
+    assert await house.receive(good, channel="qinghe-messages", peer="a.hl7@1") == b""
+    assert await house.receive(good + community.registration("R3"), channel="qinghe-messages", peer="b.hl7@1") == b""
+    assert (await house.receive(bad, channel="qinghe-messages", peer="c.hl7@1")).startswith(b"MSH-9: ")
+    mixed = await house.receive(good + bad, channel="qinghe-messages", peer="d.hl7@1")
+    assert mixed.startswith(b"1 of 2")
+    assert b"MSH|" not in mixed
+    house.process()
+    assert states(house.entries()) == ["done"] * 3 + ["refused", "done", "refused"]
+
+
 async def test_an_upload_that_comes_again_is_stored_once_and_answered_as_before(house: House) -> None:
     good = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}], "gender": "male"}
     wrong = {"resourceType": "Patient", "gender": "unheard-of"}
