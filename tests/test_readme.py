@@ -255,6 +255,29 @@ def test_the_export_of_the_page_goes_there_and_back(own_maps: Maps) -> None:
     assert ([dict(each) for each in written.rows], set(written.columns)) == ([row], set(row))
 
 
+def test_the_overlay_of_the_page_writes_what_it_says(own_maps: Maps) -> None:
+    row = {
+        "申请单号": "A1",
+        "病人ID": "7",
+        "姓名": "王䶮",
+        "性别": "男",
+        "项目代码": "01",
+        "项目名称": "血钾",
+        "结果": "4.1",
+    }
+    row |= {"单位": "mmol/L", "参考范围": "3.5-5.3"}
+    made = own_maps.exports.to_fhir(
+        [Part(name="laboratory-results", records=[row])], profile=Profile(), facility="V1", control_id="1",
+        when=datetime.now(UTC),
+    )  # fmt: skip
+    resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
+    leads = [url for url, each in resources.items() if each["resourceType"] == "DiagnosticReport"]
+    to = Address(profile=Profile(), facility="V1", control_id="1", when=datetime.now(UTC))
+    written = own_maps.exports.from_fhir(resources, leads, name="county-results", to=to)
+    texts = ("A1", "王䶮", "1", "01", "血钾", "4.1", "mmol/L", "LIS")
+    assert written.tree() == {"JYJG": {"JG": [dict(zip(written.columns, texts, strict=True))]}}
+
+
 def test_every_data_type_is_on_the_page() -> None:
     from gateway.mapping.codetables import BUILT
     from gateway.mapping.datatypes import load

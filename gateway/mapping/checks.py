@@ -65,7 +65,7 @@ def _export(library: Library, export: Export) -> Iterator[str]:
         yield from _type(export.place, name)
     if export.lead not in made:
         yield f"{export.place}: no block makes the {export.lead} that the export is for{nearest(export.lead, made)}"
-    columns = (*export.order, *export.columns)
+    columns = (*export.order, *export.columns, *export.without)
     for block in export.blocks:
         yield from _block(library, block, made)
         if export.format == "table" and export.order:

@@ -16,7 +16,7 @@ from gateway.mapping.export_parts import Found, Parts
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Condition, Export
-from gateway.mapping.tree_paths import merged, ordered, placed, put
+from gateway.mapping.tree_paths import merged, ordered, placed, pruned, put
 from gateway.mapping.written_blocks import Target
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, written_texts
 from gateway.model import Resource
@@ -61,7 +61,7 @@ class ExportWriter:
             lambda node, name, text: put(*_from(root, node, name), text),
         )
         records = [self._node(self.parts.around(lead, graph), page) for lead in leads]
-        made = [ordered(each, self.export.order) for each in records]
+        made = [ordered(pruned(each, self.export.without), self.export.order) for each in records]
         if not self.export.each:
             return merged(root, made[0]) if made else root
         placed(root, self.export.each, made)
@@ -141,6 +141,8 @@ class _Page:
 
     def _line(self, record: Record, written: WrittenLine, resource: Resource, claims: Claims) -> None:
         line = written.line
+        if line.sources[0].name.startswith("../"):  # the record around a node writes that itself
+            return
         names = [line.sources[0].name, *(each.name for each in line.arguments[: written.pair.fields])]
         adds = written.pair.adds
         if not adds and all(self.read(record, name) for name in names):

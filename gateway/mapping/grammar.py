@@ -12,6 +12,7 @@ import lark
 
 from gateway.errors import Configuration
 from gateway.mapping.columns import of_export
+from gateway.mapping.grammar_documents import export, message, names, pair, unquote
 from gateway.mapping.statements import statements
 from gateway.mapping.syntax import (
     Block,
@@ -20,8 +21,6 @@ from gateway.mapping.syntax import (
     Constant,
     Export,
     Field,
-    Group,
-    Item,
     KeyPart,
     KeyValue,
     KeyWord,
@@ -110,12 +109,12 @@ def _statement(
             return _codes(place, _tree("codes", text, place))
         case "system":
             return {
-                str(alias.children[0]): _unquote(alias.children[1]) for alias in _tree("systems", text, place).children
+                str(alias.children[0]): unquote(alias.children[1]) for alias in _tree("systems", text, place).children
             }
         case "message":
-            return _message(place, _tree("message", text, place))
+            return message(place, _tree("message", text, place))
         case "export":
-            return _export(place, _tree("export", text, place))
+            return export(place, _tree("export", text, place))
         case _:
             return _block(place, _tree("block", text, place), body)
 
@@ -123,89 +122,20 @@ def _statement(
 # ------------------------------------------------------------------------------------------------ tables
 
 
-def _unquote(token: object) -> str:
-    text = str(token)
-    return text[1:-1] if len(text) > 1 and text[0] == '"' == text[-1] else text
-
-
-def _pair(tree: lark.Tree[Any]) -> tuple[str, str, str]:
-    if len(tree.children) == 1:
-        left, arrow, right = re.split(r"([=<>])", str(tree.children[0]), maxsplit=1)
-        return left, arrow, right
-    left, arrow, right = tree.children
-    return _unquote(left), str(arrow), _unquote(right)
-
-
 def _codes(place: Place, tree: lark.Tree[Any]) -> CodeTable:
     name, system, *pairs = tree.children
     into: dict[str, str] = {}
     back: dict[str, str] = {}
-    for pair in pairs:
-        left, arrow, right = _pair(pair)
+    for each in pairs:
+        left, arrow, right = pair(each)
         if arrow in "=>" and left in into:
-            line = place.line + (cast("lark.Token", pair.children[0]).line or 1) - 1
+            line = place.line + (cast("lark.Token", each.children[0]).line or 1) - 1
             raise Configuration(f"{place.file}:{line}: code {left} stands twice in table {name}")
         if arrow in "=>":
             into[left] = right
         if arrow in "=<":
             back.setdefault(right, left)
     return CodeTable(place=place, name=str(name), into=into, back=back, system=str(system or ""))
-
-
-# -------------------------------------------------------------------------------------- message and export
-
-
-def _message(place: Place, tree: lark.Tree[Any]) -> Structure:
-    name, leads, once, each, events, group = tree.children
-    lead, *others = map(str, leads.children) if leads else ("",)
-    return Structure(
-        place=place,
-        name=str(name),
-        lead=lead,
-        others=tuple(others),
-        root=_group(group),
-        events={"".join(map(str, event.children)): str(name) for event in (events.children if events else [])},
-        once=tuple(map(str, once.children)) if once else (),
-        each=str(each.children[0]) if each else "",
-    )
-
-
-def _group(tree: lark.Tree[Any]) -> Group:
-    items: list[Item] = []
-    for child in tree.children:
-        match child.data:
-            case "segment":
-                items.append(
-                    Item(
-                        segment=str(child.children[0]),
-                        repeats=len(child.children) > 1 and child.children[1] is not None,
-                    )
-                )
-            case "optional":  # an optional run is no scope of its own: its segments belong to the parent
-                items.extend(replace(item, optional=True) for item in _group(child.children[0]).items)
-            case _:
-                items.append(Item(group=_group(child.children[0]), repeats=True))
-    return Group(items=tuple(items))
-
-
-def _names(tree: lark.Tree[Any] | None) -> tuple[str, ...]:
-    return tuple(_unquote(name.children[0]) for name in tree.children) if tree else ()
-
-
-def _export(place: Place, tree: lark.Tree[Any]) -> Export:
-    name, format_, lead, once, each, columns, order = tree.children
-    if format_ not in ("table", "tree"):
-        raise Configuration(f"{place}: an export is a table or a tree, not {format_}")
-    return Export(
-        place=place,
-        name=str(name),
-        format=str(format_),
-        lead=str(lead),
-        once=tuple(map(str, once.children)) if once else (),
-        each=_names(each)[0] if each else "",
-        columns=_names(columns),
-        order=_names(order),
-    )
 
 
 # ------------------------------------------------------------------------------------------------ blocks
@@ -223,9 +153,9 @@ def _block(place: Place, tree: lark.Tree[Any], body: list[tuple[Place, str]]) ->
         case "row":
             values["rows_by"] = ()
         case "rows_by":
-            values["rows_by"] = _names(extent)
+            values["rows_by"] = names(extent)
         case _:
-            values["each"] = _names(extent)[0]
+            values["each"] = names(extent)[0]
     for option in options:
         values.update(_option(option))
     lines = []
@@ -308,11 +238,9 @@ def _modifier(tree: lark.Tree[Any]) -> dict[str, Any]:
             return {"link": replace(_link(str(children[0])[1:]), parts=True)}
         case "constant":
             system, _, code = str(children[0]).rpartition("#")
-            return {
-                "constant": Constant(text=code, system=system, display=_unquote(children[1]) if children[1] else "")
-            }
+            return {"constant": Constant(text=code, system=system, display=unquote(children[1]) if children[1] else "")}
         case "text":
-            return {"constant": Constant(text=_unquote(children[0]))}
+            return {"constant": Constant(text=unquote(children[0]))}
         case _:
             return {"condition": _condition(children[0])}
 
@@ -331,7 +259,7 @@ def _link(token: object) -> Link:
 
 def _field(tree: lark.Tree[Any]) -> Field:
     if tree.data == "named_field":
-        return Field(name=_names(tree)[0])
+        return Field(name=names(tree)[0])
     if tree.data == "whole_segment":
         return Field(segment=str(tree.children[0]))
     if tree.data == "filtered_field":
@@ -387,8 +315,8 @@ def _condition(tree: lark.Tree[Any]) -> Condition:
 
 
 def _tested(operator: Any, field: lark.Tree[Any], values: list[lark.Tree[Any]]) -> Condition:
-    texts = tuple(_unquote(value.children[0]) for value in values)
-    name = _names(field)[0] if field.data == "named_field" else ""
+    texts = tuple(unquote(value.children[0]) for value in values)
+    name = names(field)[0] if field.data == "named_field" else ""
     if name in FACTS:
         return Condition(operator=operator, fact=name, values=texts)
     return Condition(operator=operator, field=_field(field), values=texts)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gateway.errors import Configuration
-from gateway.mapping import checks, codetables, grammar, paths
+from gateway.mapping import checks, codetables, grammar, overlay, paths
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.syntax import Block, CodeTable, Export, Line, Place, Structure
 
@@ -110,7 +110,8 @@ def read(folders: Iterable[Path]) -> Library:
                 _add(library, file)
             except Configuration as error:
                 mistakes.extend(error.cause.splitlines())
-    mistakes.extend(checks.mistakes(library))
+    library.exports, wrong = overlay.resolved(library.exports)
+    mistakes.extend(wrong or checks.mistakes(library))
     if mistakes:
         raise Configuration("\n".join(mistakes), remedy="the maps were not loaded; see mappings/README.md")
     return library

@@ -221,3 +221,7 @@ class Export:
     order: tuple[str, ...] = ()  # all columns in the order they are written
     once: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
+    like: str = ""  # an overlay: the export that it says otherwise
+    named: tuple[tuple[str, str], ...] = ()  # its column, the receiver's
+    without: tuple[str, ...] = ()  # columns that are not written
+    tables: tuple[tuple[str, str], ...] = ()  # its code table, the receiver's

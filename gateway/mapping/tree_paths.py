@@ -58,6 +58,19 @@ def ordered(tree: Tree, order: Sequence[str], before: str = "") -> Tree:
     return {name: inner(name, tree[name]) for name in sorted(tree, key=rank)}
 
 
+def pruned(tree: Tree, without: Sequence[str]) -> Tree:
+    """The tree without what stands at these paths."""
+    for path in without:
+        name, _, rest = path.partition("/")
+        there = tree.get(name.removesuffix("[]"))
+        if not rest:
+            tree.pop(name.removesuffix("[]"), None)
+        for node in there if isinstance(there, list) else [there]:
+            if rest and isinstance(node, dict):
+                pruned(node, (rest,))
+    return tree
+
+
 def _inside(tree: Tree, path: str) -> Tree:
     for name in path.split("/") if path else ():
         there = tree.get(name)

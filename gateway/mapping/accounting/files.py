@@ -162,7 +162,7 @@ def _mapped(export: Export, library: Library) -> dict[str, dict[str, list[Readin
             for name in (*(each.name for each in line.sources), *others) if line.into and not line.constant else ():
                 found.setdefault(block.each, {}).setdefault(name, []).append(Reading(block, line))
     return {
-        around: {name: lines for name, lines in names.items() if (around, name) in written}
+        around: {name: lines for name, lines in names.items() if (around, name) in written and name[:3] != "../"}
         for around, names in found.items()
     }
 
