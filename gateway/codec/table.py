@@ -83,6 +83,7 @@ class Shape:
     columns: tuple[str, ...]
     width: int
     notes: tuple[str, ...]
+    usual: int = 0  # cells of most rows, with the empty ones behind the last column; 0: not known
 
 
 def clean(cell: str) -> str:
@@ -120,7 +121,9 @@ def shape_of(sample: Sequence[Sequence[str]], header_row: int | None) -> Shape:
     names, notes = columns(sample[place - 1])
     if place > 1:
         notes.insert(0, f"header found in row {place}")
-    return Shape(place, names, len(names), tuple(notes))
+    lengths = Counter(len(cells) for cells in sample[place:] if any(cells))
+    usual = max(lengths, key=lambda length: (lengths[length], length), default=0)
+    return Shape(place, names, len(names), tuple(notes), usual)
 
 
 def find_header(sample: Sequence[Sequence[str]]) -> int:
@@ -175,9 +178,11 @@ def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
 
 
 def _misfit(cells: Sequence[str], shape: Shape) -> str:
-    """Empty cells after the last column are harmless; anything else may have shifted."""
+    """Empty cells after the last column are harmless where most rows have them; anything else may have shifted."""
     width = shape.width
-    if len(cells) != width and (len(cells) < width or width_of(cells) > width):
+    if len(cells) != width and (
+        len(cells) < width or len(cells) != (shape.usual or len(cells)) or width_of(cells) > width
+    ):
         return f"{len(cells)} cells, the header has {width}"
     return "the header stands here again" if tuple(cells[:width]) == shape.columns else ""
 

@@ -149,7 +149,24 @@ def bulk(
     table = delimited.stream(source, charset=member.profile.charset)
     wanted = (channel.map,) if channel and channel.map else member.profile.maps
     name = formats.maps.exports.of_columns(table.columns, wanted=wanted)
+    table = _spelt(table, formats.maps.exports.spelling(name, table.columns))
     batching = formats.maps.exports.batching(name)
     if batching is None:
         return None
     return Bulk(formats=formats, member=member, name=name, table=table, batching=batching, size=rows)
+
+
+def _spelt(table: TableStream, names: dict[str, str]) -> TableStream:
+    """The table by the names of the map."""
+    if all(name == own for own, name in names.items()):
+        return table
+
+    def items() -> Iterator[Item]:
+        for item in table.items():
+            yield (
+                Row(item.number, {names[own]: cell for own, cell in item.cells.items()})
+                if isinstance(item, Row)
+                else item
+            )
+
+    return replace(table, columns=tuple(names.values()), items=items)

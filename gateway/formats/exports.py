@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gateway.formats import Formats
 
 _NONE: Mapping[str, tuple[str, ...]] = {}
-FOLDED = frozenset({"view"})  # tables whose columns have no case: PostgreSQL says 病人id, Oracle JZLSH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +123,12 @@ def of_tables(
         told = f"{table.sheet}: " if table.sheet else ""
         try:
             asked = maps.get(table.sheet, wanted)
-            name = formats.maps.exports.of_columns(table.columns, wanted=asked, folded=table.kind in FOLDED)
+            name = formats.maps.exports.of_columns(table.columns, wanted=asked)
         except Configuration as error:
             unknown.append(error)
             notes.append(f"{told}no map knows a sheet with these columns; it was left out")
             continue
-        rows = table.rows if table.kind not in FOLDED else _spelt(formats, name, table)
+        rows = _spelt(formats, name, table)
         parts.append(Part(name=name, records=rows, numbers=table.numbers, place=table.sheet))
         notes.extend(f"{told}{note}" for note in table.notes)
         rejects.extend(_ragged(table))
@@ -139,7 +138,7 @@ def of_tables(
 
 
 def _spelt(formats: Formats, name: str, table: Table) -> list[dict[str, str]]:
-    """The rows by the names of the map, however the database spells its columns."""
+    """The rows by the names of the map, however the file or the database spells its columns."""
     names = formats.maps.exports.spelling(name, table.columns)
     if not any(names[each] != each for each in table.columns):
         return table.rows

@@ -40,7 +40,7 @@ def export_of(formats: Formats, channel: Channel, view: View, columns: Sequence[
     wanted = (view.map,) if view.map else (channel.map,) if channel.map else profile.maps
     exports = formats.maps.of(profile).exports
     try:
-        return exports.library.exports[exports.of_columns(columns, wanted=wanted, folded=True)]
+        return exports.library.exports[exports.of_columns(columns, wanted=wanted)]
     except Configuration:
         raise Configuration(
             "no map knows a view with these columns", place=view.view,

@@ -1,15 +1,22 @@
 """The names that stand in an export: a word of three capital letters is a column there (GMS), and no HL7 segment.
 
-Databases have no case in the names of columns: PostgreSQL makes 病人id of 病人ID, Oracle JZLSH of jzlsh.
+Databases have no case in the names of columns: PostgreSQL makes 病人id of 病人ID, Oracle JZLSH of jzlsh. People write
+姓 名, 病人ＩＤ and 结果（定量）.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Final
 
 from gateway.mapping.syntax import Block, Condition, Export, Field, KeyPart, KeyValue, KeyWord, Line
+
+_REMARK: Final = re.compile(r"[(\[【][^()\[\]【】]*[)\]】]$")
 
 
 def of_export(block: Block) -> Block:
@@ -52,17 +59,41 @@ def folded(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(each.casefold() for each in columns)
 
 
+@lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    """A name in half-width characters, without case, blanks and the signs around it: `* 姓 名：` is 姓名."""
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name)).strip("*#:※★").casefold()
+
+
+@lru_cache(maxsize=4096)
+def bare(name: str) -> str:
+    """The same without what stands in brackets behind it: 结果（定量） is 结果."""
+    return _REMARK.sub("", plain(name)) or plain(name)
+
+
+FORMS: Final = (str, plain, bare)  # in which two names may be one, the surest first
+
+
 def spelling(columns: Sequence[str], known: frozenset[str]) -> dict[str, str]:
-    """Each of `columns` → the name among `known` that differs in case alone, where there is one and no other column
+    """Each of `columns` → the name among `known` that is written otherwise, where there is one and no other column
     claims it; else as it stands."""
-    doubled = Counter(folded(known)) + Counter(folded(columns))
-    by_fold = {name.casefold(): name for name in known if doubled[name.casefold()] == 2}
-    return {each: each if each in known else by_fold.get(each.casefold(), each) for each in columns}
+    found = {each: each for each in columns if each in known}
+    for form in FORMS[1:]:
+        wanted = Counter(form(each) for each in columns if each not in found)
+        free = Counter(form(each) for each in known if each not in found.values())
+        names = {form(each): each for each in known if free[form(each)] == 1 and each not in found.values()}
+        held = {form(each) for each in found}  # such a name stands there already
+        for each in columns:
+            key = form(each)
+            if each not in found and wanted[key] == 1 and key in names and key not in held:
+                found[each] = names[key]
+    return {each: found.get(each, each) for each in columns}
 
 
 def names(export: Export) -> frozenset[str]:
     """Every column that an export map reads or writes."""
-    return frozenset((*export.columns, *export.order, *(name for block in export.blocks for name in _of_block(block))))
+    known = (*export.columns, *export.order, *export.latest)
+    return frozenset((*known, *(name for block in export.blocks for name in _of_block(block))))
 
 
 def _of_block(block: Block) -> Iterator[str]:

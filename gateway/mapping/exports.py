@@ -24,6 +24,7 @@ from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
+from gateway.mapping.recurring import Apart, Recurring, finest
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.translation import Address, Translation
 from gateway.mapping.written_file import WrittenFile
@@ -72,7 +73,9 @@ class ExportMap:
         made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
         self.blocks = [compiled_block(functions.library, block, make) for block, make in made]
         self.steps = [(path, list(found)) for path, found in groupby(self.blocks, lambda each: each.block.each)]
-        self.needed = next((each.block.rows_by or () for each in self.blocks if each.block.type == export.lead), ())
+        self.needed = _needed(export, blocks)
+        self.finest = next(iter(finest(blocks)), None)
+        self.recurring = Recurring(export, functions.library.codes, self.cell)
 
     def run(self, part: Part, context: Context, *, watch: Watch | None = None) -> Iterator[Reject]:
         """Makes all resources of all records; the records that were set aside. `watch` is told of each (its index, why
@@ -80,16 +83,24 @@ class ExportMap:
         known: _Known = {}
         linked: _Linked = {}
         context.root = part.root
-        for index, record in enumerate(part.records):
+        numbers = part.numbers or range(1, len(part.records) + 1)
+        verdicts = self.recurring.judge(part.records, numbers)
+        for index, (number, record) in enumerate(zip(numbers, part.records, strict=True)):
             before = len(context.entries), len(known)
-            cause, column = self._record(record, context, known, linked)
+            verdict = verdicts.get(index)
+            if verdict is None:
+                cause, column = self._record(record, context, known, linked)
+            elif verdict.apart:
+                cause, column = self._record(Apart(record, verdict.apart), context, known, linked)
+                context.unread.tell(verdict.column, self.cell(record, verdict.column), verdict.cause)
+            else:
+                cause, column = verdict.cause, verdict.column
             if watch is not None:
                 watch(index, cause)
-            number = part.numbers[index] if part.numbers else index + 1
             if cause:
                 _forget(context.entries, before[0])  # all of it or nothing
                 _forget(known, before[1])
-                value = self.cell(record, column) if column else ""
+                value = self.cell(record, column) if column else _shown(record)
                 yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
             for name, value, told in context.unread.taken():
                 if not cause and not says_none(value):
@@ -109,6 +120,8 @@ class ExportMap:
             self._entries(record, context, scope, known, made)
         except HutongError as error:
             return error.cause, ""
+        if self.finest and all(each.block is not self.finest for each, _ in made):
+            return f"no {self.finest.type} can be made of it: what it must tell is empty", ""
         for compiled, entry in made:
             for link in compiled.links:
                 others = linked.setdefault((id(link), entry.full_url), (link, entry, []))[2]
@@ -129,17 +142,32 @@ class ExportMap:
                         made.append((compiled, entry))
 
     def _made(
-        self, compiled: CompiledBlock, record: Any, child: Any, context: Context, scope: dict[str, Entry], known: _Known
-    ) -> Entry | None:
+        self, compiled: CompiledBlock, record: Any, child: Any, context: Context, scope: dict[str, Entry],
+        known: _Known,
+    ) -> Entry | None:  # fmt: skip
         columns = compiled.block.rows_by
         if not columns:
             return compiled.function(record, _NOWHERE, context, scope, child)
         cell = self.cell
         cells = (cell(record, columns[0]),) if len(columns) == 1 else tuple([cell(record, name) for name in columns])
+        if type(record) is Apart and compiled.block.type == "Patient":
+            cells = (record.card,)
+            record = {**record, **dict.fromkeys(columns, "")}
         key = (id(compiled), cells)
         if key not in known:
             known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(cells) else None
         return known[key]
+
+
+def _needed(export: Export, blocks: Sequence[Block]) -> tuple[str, ...]:
+    """The columns without which a row belongs to nobody: the number of what it is of, and that of the patient."""
+    of = (next((each.rows_by or () for each in blocks if each.type == type_), ()) for type_ in (export.lead, "Patient"))
+    return tuple(dict.fromkeys(name for names in of for name in names))
+
+
+def _shown(record: Any) -> str:
+    """A row that was set aside as a whole, as misfits of the table are shown; of a node its texts."""
+    return "|".join(map(runtime.scalar, record.values())) if isinstance(record, dict) else ""
 
 
 def _forget(made: dict[Any, Any], count: int) -> None:
@@ -157,12 +185,27 @@ class Exports:
         self._memory = memory
         self._compiled: dict[str, ExportMap] = {}
 
-    def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = (), folded: bool = False) -> str:
-        """The export map for a table: the one that is named, else the most specific whose columns are all there. Raises
-        Configuration where there is none. `folded`: capital and small letters are the same, as in databases."""
-        there = set(columns_of.folded(columns)) if folded else set(columns)
-        fold = columns_of.folded if folded else tuple
-        return self._fitting((each for each in self._of(TABLE) if set(fold(each.columns)) <= there), wanted).name
+    def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = ()) -> str:
+        """The export map for a table: the one that is named, else the most specific whose columns are all there, as
+        they are written or, where no map fits so, in a plainer form. Raises Configuration where there is none."""
+        columns, wanted = tuple(columns), tuple(wanted)
+        for form in columns_of.FORMS:
+            there = set(map(form, columns))
+            fitting = [each for each in self._of(TABLE) if set(map(form, each.columns)) <= there]
+            if self._named(fitting, wanted):
+                break
+        return self._fitting(fitting, wanted, self._lacking(columns, wanted)).name
+
+    def _lacking(self, columns: Sequence[str], wanted: Sequence[str]) -> str:
+        """What the map that fits best would need besides."""
+        there = set(map(columns_of.bare, columns))
+        lacking = {
+            each.name: [name for name in each.columns if columns_of.bare(name) not in there]
+            for each in self._named(self._of(TABLE), wanted)
+        }
+        name = min(lacking, key=lambda each: len(lacking[each]), default="")
+        few = name and len(lacking[name]) * 2 < len(self.library.exports[name].columns)
+        return f": {name} needs {', '.join(lacking[name])} besides" if few else ""
 
     def spelling(self, name: str, columns: Sequence[str]) -> dict[str, str]:
         """Each column → as the map writes it. A name that the map has, and one that could be two of them, stays."""
@@ -176,16 +219,20 @@ class Exports:
     def _of(self, format: str) -> Iterator[Export]:
         return (each for each in self.library.exports.values() if each.format == format)
 
-    def _fitting(self, found: Iterable[Export], wanted: Iterable[str]) -> Export:
+    def _fitting(self, found: Iterable[Export], wanted: Iterable[str], lacking: str = "") -> Export:
         """The one that is named, else the one that asks for the most."""
-        names = [name for name in wanted if name in self.library.exports]
-        fitting = [export for export in found if not names or export.name in names]
+        fitting = self._named(found, wanted)
         if not fitting:
             raise Configuration(
-                "no map knows a file with these columns", place="header row", code="200",
+                f"no map knows a file with these columns{lacking}", place="header row", code="200",
                 remedy="it is kept; write an export map for it (mappings/README.md) and replay it",
             )  # fmt: skip
         return max(fitting, key=lambda export: len(export.columns))
+
+    def _named(self, found: Iterable[Export], wanted: Iterable[str]) -> list[Export]:
+        """Those of the names that are known; without any, all."""
+        names = [name for name in wanted if name in self.library.exports]
+        return [export for export in found if not names or export.name in names]
 
     def to_fhir(
         self,

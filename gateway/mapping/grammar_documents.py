@@ -66,7 +66,7 @@ def export(place: Place, tree: lark.Tree[Any]) -> Export:
     """An export, or the overlay of one (overlay.py)."""
     if tree.data == "overlay":
         return _overlay(place, tree)
-    name, format_, lead, once, each, columns, order = tree.children
+    name, format_, lead, once, each, columns, order, latest = tree.children
     if format_ not in ("table", "tree"):
         raise Configuration(f"{place}: an export is a table or a tree, not {format_}")
     return Export(
@@ -78,11 +78,12 @@ def export(place: Place, tree: lark.Tree[Any]) -> Export:
         each=names(each)[0] if each else "",
         columns=names(columns),
         order=names(order),
+        latest=names(latest),
     )
 
 
 def _overlay(place: Place, tree: lark.Tree[Any]) -> Export:
-    name, like, named, without, tables, each, columns, order = tree.children
+    name, like, named, without, tables, each, columns, order, latest = tree.children
     return Export(
         place=place,
         name=str(name),
@@ -91,6 +92,7 @@ def _overlay(place: Place, tree: lark.Tree[Any]) -> Export:
         each=names(each)[0] if each else "",
         columns=names(columns),
         order=names(order),
+        latest=names(latest),
         like=str(like),
         named=_equal(place, named),
         without=names(without),

@@ -77,6 +77,7 @@ def _laid(overlay: Export, base: Export) -> Export:
     return replace(
         base, place=overlay.place, name=overlay.name, each=overlay.each or names(base.each), blocks=tuple(blocks),
         columns=overlay.columns or tuple(map(names, base.columns)),
+        latest=overlay.latest or tuple(map(names, base.latest)),
         order=tuple(each for each in order if each not in hidden),
         without=(*(names(each) for each in base.without), *hidden),
     )  # fmt: skip

@@ -219,6 +219,7 @@ class Export:
     each: str = ""  # trees: the path of the nodes
     columns: tuple[str, ...] = ()  # must be there for the file to be recognised
     order: tuple[str, ...] = ()  # all columns in the order they are written
+    latest: tuple[str, ...] = ()  # the columns of times that tell which of several rows of one thing is newer
     once: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
     like: str = ""  # an overlay: the export that it says otherwise

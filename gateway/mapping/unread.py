@@ -22,6 +22,10 @@ class Unread:
         self._found.update(((column, cell, cause), None) for cause in self.doubts)
         self.doubts.clear()
 
+    def tell(self, column: str, cell: str, cause: str) -> None:
+        """What is wrong with a cell."""
+        self._found[column, cell, cause] = None
+
     def unreadable(self, column: str, cell: str, wanted: str) -> None:
         """A cell that is not what its column says, and is left out."""
         if cell.strip() and not self.doubts:

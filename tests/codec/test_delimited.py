@@ -51,12 +51,19 @@ def test_cells_are_trimmed_and_spreadsheet_tricks_undone() -> None:
 
 def test_ragged_and_broken_rows_are_rejects_with_their_number() -> None:
     table = delimited.decode(b'a,b,c\n1,2,3\n1,2\n\n1,2,3,4\n1,2,3,,\n1,"x"y,3\n7,8,9\n')
-    assert table.numbers == [2, 6, 8]
+    assert table.numbers == [2, 8]
     assert [(reject.number, reject.cause.split(":")[0]) for reject in table.rejects] == [
         (3, "2 cells, the header has 3"),
         (5, "4 cells, the header has 3"),
+        (6, "5 cells, the header has 3"),  # it may have shifted
         (7, "broken quotes"),
     ]
+
+
+def test_empty_cells_behind_the_last_column_of_all_rows_are_harmless() -> None:
+    table = delimited.decode(b"a,b,c\n1,2,3,\n4,5,6,\n,7,8,9,\n")
+    assert table.numbers == [2, 3]
+    assert [reject.number for reject in table.rejects] == [4]
 
 
 def test_an_open_quote_costs_its_own_row() -> None:

@@ -1,0 +1,211 @@
+"""Records that say something of a thing that another record of the file has told already (china.md §2.8: doubled rows,
+late corrections, numbers given to another person), judged before anything is made of them.
+
+- The same again is taken once. Of several that differ the latest stands (`latest` of the export; at the same time the
+  one whose status goes furthest: a correction, a cancellation). Where nothing tells which is right, the first stands.
+- A record of which rows name several patients keeps those of the one that most of them name.
+- A person's number that stands with two valid identity cards is that of the first; the other person is kept apart,
+  without it. With two names and nothing to tell the people apart, the later rows wait for a person.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gateway.codec.chinese_numbers import national_id
+from gateway.mapping.datatypes.clocks import cell_time
+from gateway.mapping.datatypes.papers import narrow
+from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
+
+_ANY_ZONE: Final = ZoneInfo("UTC")
+_FURTHER: Final = ("amended", "corrected", "appended", "cancelled", "revoked", "entered-in-error")
+_DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
+_TREE: Final = "tree"
+
+Cell = Callable[[Any, str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is to become of a record. `apart`: what makes its person another one than the number says."""
+
+    cause: str
+    column: str = ""
+    apart: str = ""
+
+
+class Apart(dict[str, Any]):
+    """A row about another person than its number says: who that is, an identity card tells alone."""
+
+    __slots__ = ("card",)
+
+    def __init__(self, cells: Mapping[str, Any], card: str) -> None:
+        super().__init__(cells)
+        self.card = card
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """What a record says of whom it is about."""
+
+    card: str
+    name: str
+    number: int  # of the record
+
+
+class Recurring:
+    """How the records of one export are told apart."""
+
+    def __init__(self, export: Export, codes: Mapping[str, CodeTable], cell: Cell) -> None:
+        self.cell = cell
+        self.latest = export.latest
+        blocks = [block for block in export.blocks if block.into and not block.found and not block.element]
+        told = [*finest(blocks), *(block for block in blocks if block.type == export.lead)]
+        self.key = _key(export, blocks, told)
+        self.statuses = [
+            (tuple(each.name for each in line.sources), codes[line.codes].into)
+            for block in told
+            for line in block.lines
+            if line.path == "status" and line.codes
+        ]
+        patient = next((each for each in blocks if each.type == "Patient" and each.rows_by), None)
+        self.number = patient.rows_by or () if patient else ()
+        self.cards = _sources(patient, lambda line: line.datatype in ("card", "paper"))
+        self.names = _sources(patient, lambda line: line.path == "name.text")
+        self.owned = [(block.rows_by or (), block.type) for block in blocks if block.rows_by and _of_patient(block)]
+
+    def judge(self, records: Sequence[Any], numbers: Sequence[int]) -> dict[int, Verdict]:
+        """By their place among the records, those that are not simply taken."""
+        found: dict[int, Verdict] = {}
+        if self.key:
+            self._again(records, numbers, found)
+        if self.number:
+            self._strangers(records, numbers, found)
+            self._people(records, numbers, found)
+        return found
+
+    # ------------------------------------------------------------------------------------------ the same again
+
+    def _again(self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict]) -> None:
+        first: dict[tuple[str, ...], int] = {}
+        groups: dict[int, list[int]] = {}
+        for index, record in enumerate(records):
+            key = tuple(next(filter(None, (self.cell(record, name) for name in names)), "") for names in self.key)
+            if all(key) and (at := first.setdefault(key, index)) != index:
+                groups.setdefault(at, [at]).append(index)
+        for group in groups.values():
+            ranks = {index: self._rank(records[index]) for index in group}
+            stands = max(group, key=lambda index: (ranks[index], -index))
+            for index in group:
+                if index != stands:
+                    newer = ranks[index] < ranks[stands]
+                    found[index] = _said(records[index] == records[stands], numbers[stands], newer=newer)
+
+    def _rank(self, record: Any) -> tuple[str, int]:
+        times = (cell_time(self.cell(record, name), _ANY_ZONE) or "" for name in self.latest)
+        return max(times, default=""), max(map(_further, self._status(record)), default=0)
+
+    def _status(self, record: Any) -> Iterator[str]:
+        for names, table in self.statuses:
+            code = next(filter(None, (self.cell(record, name) for name in names)), "")
+            yield table.get(code, "") if code else ""
+
+    # ------------------------------------------------------------------------------------------ whose it is
+
+    def _strangers(self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict]) -> None:
+        """Rows of one report that name another patient than the rest of it."""
+        for columns, _ in self.owned:
+            groups: dict[tuple[str, ...], list[int]] = {}
+            for index, record in enumerate(records):
+                key = tuple(self.cell(record, name) for name in columns)
+                if index not in found and any(key):
+                    groups.setdefault(key, []).append(index)
+            for group in groups.values():
+                whose = {index: tuple(self.cell(records[index], name) for name in self.number) for index in group}
+                counted = Counter(each for each in whose.values() if any(each))
+                if len(counted) < 2:
+                    continue
+                owner = max(counted, key=lambda each: counted[each])
+                first = next(numbers[index] for index in group if whose[index] == owner)
+                for index in group:
+                    if whose[index] != owner and any(whose[index]):
+                        told = f"row {first} of the same {' '.join(columns)} is about another patient"
+                        found[index] = Verdict(cause=told, column=self.number[0])
+
+    def _people(self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict]) -> None:
+        """Rows of one patient's number that are about several people."""
+        known: dict[tuple[str, ...], _Person] = {}
+        for index, record in enumerate(records):
+            key = tuple(self.cell(record, name) for name in self.number)
+            if index in found or not any(key):
+                continue
+            person = self._person(record, numbers[index])
+            first = known.setdefault(key, person)
+            if first.card and person.card and first.card != person.card:
+                told = f"the number is that of another person in row {first.number}: this one is kept apart, without it"
+                found[index] = Verdict(cause=told, column=self.number[0], apart=person.card)
+            elif first.name and person.name and first.name != person.name and not (first.card and person.card):
+                told = f"row {first.number} has another name for the same {' '.join(self.number)}"
+                found[index] = Verdict(cause=told, column=next(iter(self.names), ""))
+
+    def _person(self, record: Any, number: int) -> _Person:
+        cards = (national_id(narrow(self.cell(record, name))) for name in self.cards)
+        name = next(filter(None, (self.cell(record, name) for name in self.names)), "")
+        return _Person(next(filter(None, cards), ""), _DOTS.sub("", unicodedata.normalize("NFKC", name)), number)
+
+
+def _said(same: bool, number: int, *, newer: bool) -> Verdict:
+    if same:
+        return Verdict(cause=f"the same as row {number}, taken once")
+    if newer:
+        return Verdict(cause=f"row {number} is about the same and newer")
+    return Verdict(cause=f"row {number} says otherwise of the same, and nothing tells which is right")
+
+
+def _further(status: str) -> int:
+    return _FURTHER.index(status) + 1 if status in _FURTHER else 0
+
+
+def finest(blocks: list[Block]) -> list[Block]:
+    """The block that makes something of each row."""
+    rows = [block for block in blocks if block.rows_by == () and block.key and block.condition is None]
+    return rows[:1]
+
+
+def _key(export: Export, blocks: list[Block], told: list[Block]) -> list[tuple[str, ...]]:
+    """The columns, with their alternatives, by which two records are about the same thing."""
+    lead = next((block for block in blocks if block.type == export.lead), None)
+    if export.format == _TREE:
+        numbers = (line for line in (lead.lines if lead else ()) if line.path == "identifier" and line.sources)
+        return [tuple(each.name for each in line.sources) for line in list(numbers)[:1]]
+    if told and told[0].rows_by == () and told[0].key:
+        return list(_parts(told[0], {block.type: block for block in blocks}))
+    widest = max(blocks, key=lambda block: len(block.rows_by or ()), default=None)
+    return [(name,) for name in (widest.rows_by or () if widest else ())]
+
+
+def _parts(block: Block, made: Mapping[str, Block]) -> Iterator[tuple[str, ...]]:
+    for part in block.key:
+        if not isinstance(part, tuple):
+            continue
+        names = tuple(each.name for each in part if isinstance(each, Field))
+        if names:
+            yield names
+        for each in part:
+            if isinstance(each, Link) and each.type in made:
+                yield from ((name,) for name in made[each.type].rows_by or ())
+
+
+def _sources(block: Block | None, wanted: Callable[[Line], bool]) -> tuple[str, ...]:
+    lines = [line for line in block.lines if wanted(line)] if block else []
+    return tuple(dict.fromkeys(each.name for line in lines for each in line.sources))
+
+
+def _of_patient(block: Block) -> bool:
+    return any(line.link and line.link.type == "Patient" and not line.link.element for line in block.lines)
