@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.codec.text_stream import LARGE, file
+from gateway.codec.text_stream import LARGE, Opened, file
 from gateway.db.scratch import Scratch
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
@@ -55,12 +55,13 @@ def is_large(path: Path) -> bool:
 
 def translate(
     path: Path, *, name: str, member: str | None, config: Path | None, channel: str, told: Told,
-    map_folder: Path | None = None,
+    map_folder: Path | None = None, through: Callable[[Opened], Opened] | None = None,
 ) -> Iterator[bytes] | None:  # fmt: skip
-    """The pieces of the Bundle of a file; None for one that is read as a whole. Raises HutongError."""
+    """The pieces of the Bundle of a file, which is opened `through` what counts its bytes; None for one that is read as
+    a whole. Raises HutongError."""
     formats = formats_of(config, member, map_folder)
     owner = owner_of(formats, asked(formats, member, map_folder))
-    source = file(path)
+    source = through(file(path)) if through else file(path)
     with source() as opened:
         start = opened.read(_SEEN)
     way = way_of(owner, channel) or channel_of(start, name)

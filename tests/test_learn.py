@@ -117,3 +117,13 @@ def test_a_folder_of_maps_alone_is_enough(sample: Path, tmp_path: Path) -> None:
     run("learn", sample, "--out", folder)
     (folder / "member.yaml").unlink()
     assert resources(run("translate", sample, "--map", folder), "Observation")
+
+
+def test_of_a_long_table_the_beginning_is_enough(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.learn.LONG", 220)
+    head, first, _ = ROWS.splitlines()
+    sample.write_text("\n".join([head, *[first] * 9]), encoding="utf-8")
+    done = run("learn", sample, "--out", tmp_path / "xinhe")
+    assert done.exit_code == 0, done.output
+    assert "are looked at" in done.stderr
+    assert "1 records" in done.stderr

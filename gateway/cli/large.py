@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import typer
 
+from gateway.cli.progress import reading
 from gateway.errors import HutongError
 
 if TYPE_CHECKING:
@@ -54,17 +55,18 @@ class Large:
             note=lambda text: typer.echo(f"{piece.source}: {text}", err=True),
             reject=lambda reject: self.rejected(piece.source, reject),
         )
-        found = streaming.translate(
-            file, name=piece.source, member=self.member, config=self.config, channel=self.channel, told=told,
-            map_folder=self.map_folder,
-        )  # fmt: skip
-        if found is None:
-            return False
-        gc.freeze()  # the maps stay for good: the collector need not look at them again and again
-        gc.set_threshold(50_000, 20, 50)
-        with _target(self.out / f"{piece.name}.json" if self.out else None) as target:
-            for each in found:
-                target.write(each)
+        with reading(piece.source, file.stat().st_size, quiet=self.out is None) as through:
+            found = streaming.translate(
+                file, name=piece.source, member=self.member, config=self.config, channel=self.channel, told=told,
+                map_folder=self.map_folder, through=through,
+            )  # fmt: skip
+            if found is None:
+                return False
+            gc.freeze()  # the maps stay for good: the collector need not look at them again and again
+            gc.set_threshold(50_000, 20, 50)
+            with _target(self.out / f"{piece.name}.json" if self.out else None) as target:
+                for each in found:
+                    target.write(each)
         return True
 
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway import errors
+from gateway.cli.progress import reading
 
 if TYPE_CHECKING:
     from gateway.formats.sample import Looked
     from gateway.mapping.learning.draft import Draft
+
+
+LONG = 16 << 20  # bytes: a table that is longer is known by its beginning
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +46,7 @@ def learn(
 
     if not file.is_file():
         raise errors.Configuration("there is no such file", place=str(file), remedy="check the path")
-    looked = look(file.read_bytes(), file.name)
+    looked = look(_sample(file), file.name)
     library = read([shipped()])
     own = member_id(member or (out.resolve().name if out else file.stem))
     drafts: dict[str, Draft] = {}
@@ -57,6 +61,21 @@ def learn(
         _write(made, looked, own, file, out)
     else:
         raise typer.Exit(1)
+
+
+def _sample(file: Path) -> bytes:
+    """The file; of one that is long the lines at its beginning, where it has lines."""
+    size = file.stat().st_size
+    if size <= LONG:
+        return file.read_bytes()
+    with reading(file.name, size) as through, through(lambda: file.open("rb"))() as opened:
+        start = opened.read(LONG)
+        plain = not start.startswith((b"PK", b"\xd0\xcf")) and start.lstrip(b"\xef\xbb\xbf \r\n")[:1] not in b"<{["
+        rest = b"" if plain else opened.read()
+    if not plain:
+        return start + rest
+    typer.echo(f"{file}: long; its first {LONG >> 20} MB are looked at", err=True)
+    return start[: start.rfind(b"\n") + 1] or start
 
 
 def _name(id: str, draft: Draft, taken: dict[str, Draft]) -> str:
