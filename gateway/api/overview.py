@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway.db.engine import Engine
+from gateway.journal import polled
 from gateway.journal.bodies import Bodies
 from gateway.journal.ledger import LAST, Ledger, Line, Owed, Standing
+from gateway.journal.polled import Looked
 from gateway.model import State
 from gateway.store import read
 from gateway.telemetry import Depth
@@ -54,6 +56,7 @@ class Status:
     deliveries: dict[str, Queue]  # by subscription
     totals: dict[str, dict[str, int]]  # 'entries' and 'deliveries' → state → all lines together
     resources: dict[str, int]  # by type
+    views: list[Looked]  # of members' databases, with what is wrong with each
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,9 @@ class Overview:
         with self.record.reading() as reader:
             resources = read.statistics(reader)
         totals = {"entries": _sum(entries.values()), "deliveries": _sum(deliveries.values())}
-        return Status(at=now, entries=entries, deliveries=deliveries, totals=totals, resources=resources)
+        with self.journal.reading() as reader:
+            views = polled.everything(reader)
+        return Status(at=now, entries=entries, deliveries=deliveries, totals=totals, resources=resources, views=views)
 
     def depths(self) -> Iterator[Depth]:
         """The same for the metrics."""

@@ -114,7 +114,7 @@ def _tables(found: Status, overview: Overview) -> None:
     console.print(f"record: {resources or 'empty'}", markup=False)
     entries = _lines("received", "channel", found.entries)
     deliveries = _lines("sent", "subscription", found.deliveries)
-    for table in (entries, deliveries, _held(overview)):
+    for table in (entries, deliveries, _views(found), _held(overview)):
         if table.row_count:
             console.print(table)
     if not found.entries:
@@ -137,6 +137,21 @@ def _lines(title: str, what: str, queues: Mapping[str, Queue]) -> Table:
     for line, queue in queues.items():
         counts = (str(queue.counts.get(state, 0)) for state in states)
         table.add_row(Text(line), *counts, _duration(queue.oldest_seconds))
+    return table
+
+
+def _views(found: Status) -> Table:
+    """The views of members' databases; of one with a problem what it is."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("channel", "view", "entries", "looked at", "problem", title="views", title_justify="left")
+    for each in found.views:
+        told = f"{each.place}: {each.cause}; {each.remedy}" if each.since else ""
+        waiting = f"{each.orphans} wait for their order or visit" if each.orphans else ""
+        looked = f"{each.looked_at:%Y-%m-%d %H:%M:%S}" if each.looked_at else ""
+        row = (each.channel, each.view or "(database)", str(each.entries), looked, told or waiting)
+        table.add_row(*(Text(cell) for cell in row))
     return table
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from gateway.polling.trial import Tried
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +30,9 @@ def check(
     config: Annotated[
         Path, typer.Option("--config", "-c", metavar="FILE", help="The community.yaml.", envvar="HUTONG_CONFIG")
     ],
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Try the databases that are polled, too: how is each view read?")
+    ] = False,
 ) -> None:
     """Check settings and maps; print every mistake as file:line. Exit 1 when there is one."""
     from gateway import config as settings
@@ -40,3 +46,38 @@ def check(
     subscriptions = sum(len(member.subscriptions) for member in community.members.values())
     counts = f"{len(community.members)} members, {channels} channels, {subscriptions} subscriptions"
     typer.echo(f"{config}: no mistakes ({counts})", err=True)
+    if connect and not _databases(config):
+        raise typer.Exit(1)
+
+
+def _databases(config: Path) -> bool:
+    """Whether every view of every database can be polled; one line each. Nothing is taken."""
+    from gateway import errors
+    from gateway.app.rooms import read_maps
+    from gateway.polling.trial import tried
+
+    formats, channels = read_maps(config)
+    well = True
+    for member, channel in channels.values():
+        if member is None or channel.database is None:
+            continue
+        try:
+            for one in tried(formats, member, channel, channel.database):
+                well &= one.error is None and not one.unmarked
+                typer.echo(f"{channel.id}: {_told(one)}", err=True)
+        except errors.HutongError as error:
+            well = False
+            typer.echo(f"{channel.id}: {error}", err=True)
+    return well
+
+
+def _told(one: Tried) -> str:
+    if one.plan is None:
+        return str(one.error)
+    parents = ", ".join(f"{each.view} by {' '.join(each.columns)}" for each in one.plan.parents)
+    told = f"{one.view}: map {one.plan.map}, a record by {' '.join(one.plan.key)}, "
+    told += f"{len(one.plan.mapped)} of {one.columns} columns"
+    told += f" read; leads to {parents}" if parents else " read"
+    if not one.rows:
+        told += "; it is empty"
+    return f"{told}; {one.unmarked} rows have no watermark: they are never found" if one.unmarked else told

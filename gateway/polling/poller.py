@@ -19,7 +19,6 @@ from sqlalchemy.engine import Connection
 
 from gateway import telemetry
 from gateway.codec import rows
-from gateway.codec.charset import codec_of
 from gateway.db.engine import Engine
 from gateway.errors import Configuration, HutongError, Transient
 from gateway.formats import Formats
@@ -30,6 +29,7 @@ from gateway.journal.intake import Verdict, add
 from gateway.mapping.syntax import Export
 from gateway.model import Channel, Database, Frame, Member, View
 from gateway.polling.look import Look, Record
+from gateway.polling.trial import opened
 from gateway.telemetry import Metrics
 from gateway.transport import database, watermark
 from gateway.transport.view_reader import Number, ViewReader
@@ -110,12 +110,9 @@ class Poller:
     def _opened(self, connection: Connection) -> Look:
         """The views that can be polled; of the others it is told why not."""
         readers, exports, plans = dict[str, ViewReader](), dict[str, Export](), dict[str, Plan]()
-        stored = codec_of(self.settings.stored) if self.settings.stored else ""
 
         def read(view: View) -> None:
-            without = frozenset(each.casefold() for each in view.without)
-            reader = ViewReader(connection, view.view, stored or "", without)
-            reader.spelt(view.watermark)
+            reader = opened(connection, self.settings, view)
             self._same_columns(view, reader)
             exports[view.view] = export_of(self.formats(), self.channel, view, reader.columns, self.member.profile)
             readers[view.view] = reader

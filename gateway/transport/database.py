@@ -195,7 +195,10 @@ def session(dialect: str, *, mariadb: bool, reading: bool, seconds: int) -> list
             if not reading:  # a text that does not fit is an error, never cut
                 orders.append("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
         case "mssql":
-            orders.append(f"SET LOCK_TIMEOUT {seconds * 1000}")
+            orders += [
+                f"SET LOCK_TIMEOUT {seconds * 1000}",
+                "SET DEADLOCK_PRIORITY LOW",
+            ]  # the member's own work goes on
     return orders
 
 

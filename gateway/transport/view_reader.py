@@ -102,13 +102,16 @@ class ViewReader:
         """All rows whose key columns are one of these; cells in the order of `columns`. The key may be that of another
         view, where a number is a text."""
         for start in range(0, len(numbers), NUMBERS):
-            asked = sqlalchemy.select(*map(self._column, self.columns))
-            statement = asked.where(self._one_of(key, numbers[start : start + NUMBERS]))
-            rows = self._all(statement.limit(ROWS + 1))
+            rows = self._all(self.records_statement(key, numbers[start : start + NUMBERS]))
             if len(rows) > ROWS:
                 remedy = "name the columns that tell one record (a report) from others"
                 raise Configuration("the key names no single record", place=self.name, remedy=remedy)
             yield from (tuple(cell(value, self.stored) for value in row) for row in rows)
+
+    def records_statement(self, key: Sequence[str], numbers: Sequence[Number]) -> Select[Any]:
+        """What `records` asks for some of the numbers."""
+        asked = sqlalchemy.select(*map(self._column, self.columns))
+        return asked.where(self._one_of(key, numbers)).limit(ROWS + 1)
 
     def text(self, number: Number) -> Cells:
         """A record's number as its cells say it."""
@@ -152,8 +155,6 @@ class ViewReader:
 def _bound(value: Any) -> Any:
     """A parameter with the widest type of its kind."""
     match value:
-        case bool():
-            return value
         case int():
             return sqlalchemy.literal(value, sqlalchemy.BigInteger())
         case datetime() if value.tzinfo is not None:
@@ -163,4 +164,4 @@ def _bound(value: Any) -> Any:
         case date():
             return sqlalchemy.literal(value, sqlalchemy.Date())
         case _:
-            return value
+            return sqlalchemy.literal(value)  # under a name of ours, not under that of a Chinese column

@@ -213,7 +213,7 @@ def test_an_empty_database_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("dialect", "orders"), [
     ("postgresql", ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET statement_timeout = 30000"]),
     ("mysql", ["SET SESSION TRANSACTION READ ONLY", "SET SESSION max_execution_time = 30000"]),
-    ("mssql", ["SET LOCK_TIMEOUT 30000"]),
+    ("mssql", ["SET LOCK_TIMEOUT 30000", "SET DEADLOCK_PRIORITY LOW"]),
     ("oracle", []),
     ("sqlite", ["PRAGMA query_only = ON"]),
 ])  # fmt: skip
