@@ -109,6 +109,12 @@ def wants_xml(request: Request, *, lenient: bool = False) -> bool:
     return False
 
 
+def wants_content(request: Request) -> bool:
+    """Is a Binary wanted as what it holds, not as a resource (R4 binary.html#rest)? Unless FHIR is asked for."""
+    names = _accepted(request.headers.get("accept", ""))
+    return not request.query_params.get("_format") and not any(name in _JSON_NAMES | _XML_NAMES for name in names)
+
+
 def _accepted(header: str) -> list[str]:
     """The media types of an Accept header, the most wanted first."""
     weighed = []

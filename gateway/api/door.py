@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
 from gateway.api.intake import Intake
 from gateway.api.operations import Operations
@@ -28,8 +29,10 @@ def create(services: Services) -> FastAPI:
         middleware=[Middleware(Guard, services=services)],
         exception_handlers={HTTPException: http_error},
     )
+    writing = Writing(services)
+    app.router.routes.extend(FhirOperations(services, writing.waiting).routes())
     app.router.routes.extend(Rest(services).routes())
-    app.router.routes.extend(Writing(services).routes())
+    app.router.routes.extend(writing.routes())
     intake = Intake(services)
     app.router.routes.append(Route("/intake/{channel}", intake.post, methods=["POST"]))
     app.router.routes.append(Route("/intake/{channel}/{name:path}", intake.post, methods=["PUT", "POST"]))

@@ -27,17 +27,17 @@ def base_url(request: Request) -> str:
     return f"{str(request.base_url).rstrip('/')}/fhir"
 
 
-def search(request: Request, type_name: str, page: Page, included: Iterable[Stored], pairs: Pairs) -> bytes:
+def search(request: Request, path: str, page: Page, included: Iterable[Stored], pairs: Pairs) -> bytes:
     """A searchset: matches, then what was included, then a warning about parameters that were not known."""
     base = base_url(request)
     entries = [_found(base, stored, b"match") for stored in page.matches]
     entries += [_found(base, stored, b"include") for stored in included]
     if page.ignored:
-        text = f"not known for {type_name}, so left out of the search: {', '.join(page.ignored)}"
+        text = f"not known for {path}, so left out of the search: {', '.join(page.ignored)}"
         warning = json.dumps(answer.outcome(text, code="not-supported", severity="warning"))
         entries.append(b'{"resource":%s,"search":{"mode":"outcome"}}' % warning)
     used = [pair for pair in pairs if pair[0] not in page.ignored]
-    return _bundle("searchset", page, _links(f"{base}/{type_name}", used, page.next), entries)
+    return _bundle("searchset", page, _links(f"{base}/{path}".rstrip("/"), used, page.next), entries)
 
 
 def history(request: Request, page: Page, pairs: Pairs, *, path: str = "") -> bytes:

@@ -5,6 +5,8 @@ R4 http.html#mime-type, #patch, json.html, xml.html.
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +16,13 @@ from gateway.api import answer
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, patch, validate, xml
 from gateway.model import Resource
+from gateway.store.stored import Stored
 
 _JSON = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
 _XML = frozenset({"application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml"})
 _MERGE = frozenset({"application/merge-patch+json", "application/json"})  # fhirpy sends the latter
+
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*")
 
 Patch = Callable[[Resource], Resource]
 
@@ -45,11 +50,31 @@ def parsed(request: Request, body: bytes) -> Resource:
 
 def resource_of(request: Request, body: bytes, type_name: str) -> Resource:
     """The valid resource of a body. 400 for one of another type, Permanent for one that is not valid R4."""
-    resource = parsed(request, body)
+    resource = _binary(request, body) if type_name == "Binary" else parsed(request, body)
     if resource["resourceType"] != type_name:
         raise answer.Refusal(400, f"the body is no {type_name}")
     validate.check(resource)
     return resource
+
+
+def _binary(request: Request, body: bytes) -> Resource:
+    """A Binary, or any content that becomes one (R4 binary.html#rest)."""
+    kind = _media_type(request)
+    if kind in _JSON | _XML:
+        return parsed(request, body)
+    made: Resource = {"resourceType": "Binary", "contentType": kind or "application/octet-stream"}
+    if key := request.path_params.get("id"):
+        made["id"] = key
+    if context := request.headers.get("x-security-context"):
+        made["securityContext"] = {"reference": context}
+    return {**made, "data": base64.b64encode(body).decode()}
+
+
+def content_of(stored: Stored) -> tuple[bytes, str]:
+    """What a Binary holds, and its media type."""
+    binary = stored.resource
+    kind = str(binary.get("contentType", ""))
+    return base64.b64decode(binary.get("data", "")), kind if _MEDIA_TYPE.fullmatch(kind) else "application/octet-stream"
 
 
 def patch_of(request: Request, body: bytes) -> Patch:

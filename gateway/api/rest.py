@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -19,11 +20,11 @@ from gateway import errors
 from gateway.api import answer, capability, listing
 from gateway.api.arriving import declared
 from gateway.api.guard import require
-from gateway.api.resource import type_of
+from gateway.api.resource import content_of, type_of
 from gateway.api.services import Services
-from gateway.fhir import dates
+from gateway.fhir import compartments, dates, definitions
 from gateway.store import query, subset
-from gateway.store.stored import Stored
+from gateway.store.stored import Page, Stored
 
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
@@ -44,6 +45,9 @@ class Rest:
         """Plain Starlette routes: twice as fast as FastAPI's."""
         return [
             Route("/fhir/metadata", self.metadata, methods=["GET"]),
+            Route("/fhir", self.system, methods=["GET"]),
+            Route("/fhir/", self.system, methods=["GET"]),
+            Route("/fhir/_search", self.system, methods=["GET", "POST"]),
             Route("/fhir/_history", self.history, methods=["GET"]),
             Route("/fhir/{type}", self.search, methods=["GET"]),
             Route("/fhir/{type}/_search", self.search, methods=["GET", "POST"]),
@@ -51,6 +55,8 @@ class Rest:
             Route("/fhir/{type}/{id}", self.read, methods=["GET"]),
             Route("/fhir/{type}/{id}/_history", self.history, methods=["GET"]),
             Route("/fhir/{type}/{id}/_history/{version}", self.vread, methods=["GET"]),
+            Route("/fhir/{compartment}/{id}/{type}", self.compartment, methods=["GET"]),
+            Route("/fhir/{compartment}/{id}/{type}/_search", self.compartment, methods=["GET", "POST"]),
         ]
 
     async def metadata(self, request: Request) -> Response:
@@ -97,19 +103,50 @@ class Rest:
     async def search(self, request: Request) -> Response:
         """`GET Type?…` and `POST Type/_search` (R4 http.html#search)."""
         type_name = type_of(request)
-        grant = require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
+        require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
         pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
-        if any("." in name or name.startswith("_has:") for name, _ in pairs):
-            # a chain tells about resources of other types than the one that is returned
-            require(request, grant.allows("*", "s"), "system/*.s for chained searches")
+        self._chained(request, pairs)
         return await self._hop(lambda: self._search(request, type_name, pairs))
 
     def _search(self, request: Request, type_name: str, pairs: Pairs) -> Response:
         # An unknown parameter that is passed over would show everybody: strict unless asked otherwise.
         lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower()
         page = self.services.record.search(type_name, pairs, lenient=lenient)
+        return self._listed(request, type_name, page, pairs)
+
+    async def system(self, request: Request) -> Response:
+        """`GET ?_type=…&…`: over several types, or all (R4 http.html#search)."""
+        pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
+        types = [name for key, value in pairs if key == "_type" for name in value.split(",") if name]
+        if wrong := [name for name in types if name not in definitions.resource_types()]:
+            raise answer.Refusal(400, f"there is no resource type {wrong[0][:40]!r} in FHIR R4")
+        for name in types or ["*"]:
+            require(request, request.state.grant.allows(name, "s"), f"system/{name}.s")
+        self._chained(request, pairs)
+        asked = [pair for pair in pairs if pair[0] != "_type"]
+        work = partial(self.services.record.search_system, types, asked)
+        return await self._hop(lambda: self._listed(request, "", work(), pairs))
+
+    async def compartment(self, request: Request) -> Response:
+        """`GET Patient/id/Observation?…`: what belongs to one resource (R4 http.html#vsearch)."""
+        type_name, kind = type_of(request), request.path_params["compartment"]
+        if kind not in definitions.resource_types() or type_name not in compartments.parameters(kind):
+            raise answer.Refusal(404, "there is no such compartment; see R4 compartmentdefinition.html")
+        require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
+        pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
+        self._chained(request, pairs)
+        whose = f"{kind}/{request.path_params['id']}"
+        work = partial(self.services.record.search_compartment, whose, type_name, pairs)
+        return await self._hop(lambda: self._listed(request, f"{whose}/{type_name}", work(), pairs))
+
+    def _chained(self, request: Request, pairs: Pairs) -> None:
+        """A chain tells about resources of other types than the one that is returned."""
+        if any("." in name or name.startswith("_has:") for name, _ in pairs):
+            require(request, request.state.grant.allows("*", "s"), "system/*.s for chained searches")
+
+    def _listed(self, request: Request, path: str, page: Page, pairs: Pairs) -> Response:
         included = [stored for stored in page.included if request.state.grant.allows(stored.type, "r")]
-        return answer.fhir(request, listing.search(request, type_name, page, included, pairs))
+        return answer.fhir(request, listing.search(request, path, page, included, pairs))
 
     async def _hop(self, work: Callable[[], T]) -> T:
         try:
@@ -126,6 +163,10 @@ def _one(request: Request, stored: Stored | None, type_name: str) -> Response:
         raise answer.Refusal(410, f"this {type_name} was deleted", headers=headers)
     if answer.unchanged(request, stored.version, stored.updated):
         return Response(status_code=304, headers=headers)
+    if type_name == "Binary" and answer.wants_content(request):
+        content, kind = content_of(stored)
+        # never shown as a page of ours, whatever it says it is
+        return Response(content, headers={**headers, "content-disposition": "attachment"}, media_type=kind)
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] in _PARTS]
     if pairs:
         asked = query.read(type_name, pairs)

@@ -1,10 +1,11 @@
 """Makes the packaged definitions from the R4 core package: `python -m gateway.fhir.generator FOLDER`.
 
-FOLDER holds `structuredefinitions`, `valuesets`, `codesystems` and `searchparameters` as `.ndjson.gz`, one
-resource a line. Written beside this file, byte for byte the same for the same input:
+FOLDER holds `structuredefinitions`, `valuesets`, `codesystems`, `searchparameters` and `operations-and-compartments` as
+`.ndjson.gz`, one resource a line. Written beside this file, byte for byte the same for the same input:
 
 - `definitions.json.gz`: elements of every resource and data type, the codes of required bindings, simple invariants
 - `searchparameters.json.gz`: the search parameters of every resource type
+- `compartments.json.gz`: by which parameters a resource belongs to a patient, an encounter …
 """
 
 from __future__ import annotations
@@ -257,8 +258,20 @@ def search_parameters(folder: Path, resource_types: Iterable[str]) -> Definition
     return made
 
 
+def compartments(folder: Path) -> dict[str, dict[str, list[str]]]:
+    """The content of compartments.json.gz: compartment → resource type → the parameters by which one belongs to it."""
+    made = {}
+    for each in read(folder, "operations-and-compartments"):
+        if each["resourceType"] == "CompartmentDefinition" and each["url"].endswith(f"/{each['code'].lower()}"):
+            named = {
+                one["code"]: [name for name in one.get("param", ()) if name != "{def}"] for one in each["resource"]
+            }
+            made[each["code"]] = {kind: names for kind, names in named.items() if names}
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    """Writes both files beside this one."""
+    """Writes the files beside this one."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m gateway.fhir.generator FOLDER-OF-R4-DEFINITIONS\n")
         return 2
@@ -266,6 +279,7 @@ def main(arguments: list[str]) -> int:
     content = definitions(source)
     write(target / "definitions.json.gz", content)
     write(target / "searchparameters.json.gz", search_parameters(source, content["resources"]))
+    write(target / "compartments.json.gz", compartments(source))
     return 0
 
 

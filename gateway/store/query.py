@@ -50,6 +50,15 @@ class Has:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """What belongs to the compartment of one resource: any of the parameters refers to it."""
+
+    type: str
+    parameters: tuple[str, ...]
+    reference: str  # 'Patient/1'
+
+
+@dataclass(frozen=True, slots=True)
 class Include:
     """`_include=Observation:subject:Patient`."""
 
@@ -64,7 +73,7 @@ class Query:
     """A search, checked."""
 
     type: str
-    criteria: list[Criterion | Chain | Has] = field(default_factory=list)
+    criteria: list[Criterion | Chain | Has | Inside] = field(default_factory=list)
     sort: list[tuple[str, bool]] = field(default_factory=list)  # (parameter, descending)
     count: int = DEFAULT_COUNT
     total: bool = False

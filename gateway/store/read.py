@@ -91,12 +91,17 @@ def history(reader: Reader, type: str, id: str, *, count: int = 100, cursor: str
     return Page(total=total, matches=[stored(row) for row in rows[:count]], included=[], next=following)
 
 
+def types(reader: Reader) -> list[str]:
+    """The resource types that there are."""
+    return [row[0] for row in reader.execute(TYPES)]
+
+
 def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str = "", since: int = 0) -> Page:
     """A page of all versions of a type, or of all types (None), newest first, none from before `since` (milliseconds
     since 1970). A resource has one version per transaction, hence per instant."""
     edge = _edge(cursor)
     found: list[Stored] = []
-    for each in [type] if type else [row[0] for row in reader.execute(TYPES)]:
+    for each in [type] if type else types(reader):
         found += _of_type(reader, each, edge, since, count + 1)
     found.sort(key=_newest, reverse=True)
     following = found[count - 1] if len(found) > count else None

@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from gateway.db.engine import Engine, Reader, Transaction
 from gateway.model import Resource
-from gateway.store import exchange, index, read, search, transact
+from gateway.store import across, exchange, index, read, search, transact
+from gateway.store.across import Everything
 from gateway.store.exchange import Asked, Exchanged
 from gateway.store.query import Pairs
 from gateway.store.stored import Applied, Page, Stored
@@ -78,6 +79,21 @@ class Record:
         """One page of a search; see search.search."""
         with self._reading(reader) as snapshot:
             return search.search(snapshot, type, query, lenient=lenient)
+
+    def search_system(self, types: Sequence[str], query: Pairs, *, reader: Reader | None = None) -> Page:
+        """One page of a search over several types, or over all that there are; see across.system."""
+        with self._reading(reader) as snapshot:
+            return across.system(snapshot, types or read.types(snapshot), query)
+
+    def search_compartment(self, whose: str, type: str, query: Pairs, *, reader: Reader | None = None) -> Page:
+        """One page of what belongs to a resource; see across.compartment."""
+        with self._reading(reader) as snapshot:
+            return across.compartment(snapshot, whose, type, query)
+
+    def everything(self, whose: str, asked: Everything, *, reader: Reader | None = None) -> Page:
+        """One page of a patient or an encounter with all that belongs to it; see across.everything."""
+        with self._reading(reader) as snapshot:
+            return across.everything(snapshot, whose, asked)
 
     def reindex(self, transaction: Transaction) -> int:
         """Index every resource anew; returns how many. See index.rebuild."""

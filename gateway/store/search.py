@@ -20,7 +20,7 @@ from gateway.store.columns import NO_DATE, columns
 from gateway.store.condition import Condition, Criterion, either
 from gateway.store.criteria import TABLES, compiled
 from gateway.store.includes import included
-from gateway.store.query import Chain, Has, Pairs, Query
+from gateway.store.query import Chain, Has, Inside, Pairs, Query
 from gateway.store.stored import Page
 
 RARE = 5_000  # rows: a criterion with fewer drives the search; counting to here takes 0.2 ms
@@ -116,9 +116,11 @@ def _count(reader: Reader, each: Condition) -> int:
     return int(reader.execute(counted, each.inside_values)[0][0])
 
 
-def condition(each: Criterion | Chain | Has) -> Condition:
+def condition(each: Criterion | Chain | Has | Inside) -> Condition:
     """Any criterion as SQL about a resource row `r`."""
     match each:
+        case Inside():
+            return either([condition(query.criterion(each.type, name, each.reference)) for name in each.parameters])
         case Chain():
             return _chain(each)
         case Has():

@@ -231,3 +231,24 @@ async def test_sixteen_who_create_the_same_make_one(client: httpx.AsyncClient) -
 async def test_a_body_past_the_limit_is_refused(door: Door, client: httpx.AsyncClient) -> None:
     door.services.resource_limit = 1000
     says(await client.post("/fhir/Patient", json=patient("1" * 2000)), 413, "too-long")
+
+
+async def test_a_binary_is_what_it_holds(client: httpx.AsyncClient) -> None:
+    pdf = {"content-type": "application/pdf", "x-security-context": "Patient/1"}
+    made = await client.post("/fhir/Binary", content=b"%PDF \xff", headers=pdf)
+    assert (made.status_code, made.json()["securityContext"]) == (201, {"reference": "Patient/1"})
+    address = f"/fhir/Binary/{made.json()['id']}"
+    content = await client.get(address)
+    assert (content.content, content.headers["content-type"]) == (b"%PDF \xff", "application/pdf")
+    assert content.headers["content-disposition"] == "attachment"
+    for headers in ({"accept": "application/fhir+json"}, {"accept": "application/fhir+xml"}):
+        assert b"application/pdf" in (await client.get(address, headers=headers)).content
+    assert (await client.get(f"{address}?_format=json")).json()["resourceType"] == "Binary"
+    changed = await client.put(address, content=b"text", headers={"content-type": "text/plain"})
+    assert (changed.status_code, (await client.get(address)).content) == (200, b"text")
+    resource = {"resourceType": "Binary", "contentType": "x\r\ny: z", "data": "QQ=="}
+    odd = await client.post("/fhir/Binary", json=resource)
+    assert odd.status_code in (201, 400)
+    if odd.status_code == 201:
+        answer = await client.get(f"/fhir/Binary/{odd.json()['id']}")
+        assert (answer.content, answer.headers["content-type"]) == (b"A", "application/octet-stream")

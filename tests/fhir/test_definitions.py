@@ -118,6 +118,7 @@ def test_the_packaged_files_are_what_the_generator_writes() -> None:
     for name, made in (
         ("definitions.json.gz", content),
         ("searchparameters.json.gz", generator.search_parameters(folder, content["resources"])),
+        ("compartments.json.gz", generator.compartments(folder)),
     ):
         packaged = gzip.decompress(resources.files("gateway.fhir").joinpath(name).read_bytes())
         assert packaged == msgspec.json.encode(made, order="deterministic")

@@ -1,0 +1,150 @@
+"""Operations of FHIR on the record: $everything, $validate.
+
+R4 patient-operation-everything.html, encounter-operation-everything.html, resource-operation-validate.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.api import answer, listing
+from gateway.api.arriving import Arriving, Waiting
+from gateway.api.guard import require
+from gateway.api.resource import parsed, type_of
+from gateway.api.services import Services
+from gateway.fhir import validate
+from gateway.model import Resource
+from gateway.store import query
+from gateway.store.across import Everything
+
+T = TypeVar("T")
+
+_EVERYTHING = frozenset({"Patient", "Encounter"})
+_ASKED = frozenset({"start", "end", "_since", "_type", "_count", listing.CURSOR})
+_MODES = frozenset({"create", "update", "delete", "profile"})
+
+
+@dataclass(slots=True, eq=False)
+class FhirOperations:
+    """The handlers; each returns one whole answer."""
+
+    services: Services
+    waiting: Waiting
+
+    def routes(self) -> list[Route]:
+        """They stand before those with an id in that place."""
+        return [
+            Route("/fhir/{type}/$validate", self.validate, methods=["POST"]),
+            Route("/fhir/{type}/{id}/$validate", self.validate, methods=["GET", "POST"]),
+            Route("/fhir/{type}/{id}/$everything", self.everything, methods=["GET", "POST"]),
+        ]
+
+    # ------------------------------------------------------------------------------------------ $everything
+
+    async def everything(self, request: Request) -> Response:
+        """A patient or an encounter with all that belongs to it, in pages."""
+        type_name, key = type_of(request), request.path_params["id"]
+        if type_name not in _EVERYTHING:
+            raise answer.Refusal(404, "$everything is there for Patient and Encounter")
+        require(request, request.state.grant.allows("*", "r"), "system/*.r")
+        given = dict(request.query_params.multi_items())
+        if request.method == "POST":
+            given |= _simple(await self._parameters(request))
+        pairs = [(name, value) for name, value in given.items() if name not in ("_format", "_pretty")]
+        if unknown := given.keys() - _ASKED - {"_format", "_pretty"}:
+            raise answer.Refusal(400, f"$everything takes {', '.join(sorted(_ASKED))}; not {sorted(unknown)[0][:40]!r}")
+        asked = Everything(
+            start=given.get("start", ""), end=given.get("end", ""), since=given.get("_since", ""),
+            types=tuple(filter(None, given.get("_type", "").split(","))), count=_count(given.get("_count", "")),
+            cursor=given.get(listing.CURSOR, ""),
+        )  # fmt: skip
+        return await self._hop(lambda: self._everything(request, f"{type_name}/{key}", asked, pairs))
+
+    def _everything(self, request: Request, whose: str, asked: Everything, pairs: list[tuple[str, str]]) -> Response:
+        type_name, _, key = whose.partition("/")
+        stored = self.services.record.read(type_name, key)
+        if stored is None:
+            raise answer.Refusal(404, f"there is no {type_name} with this id")
+        if stored.deleted:
+            raise answer.Refusal(410, f"this {type_name} was deleted")
+        page = self.services.record.everything(whose, asked)
+        return answer.fhir(request, listing.search(request, f"{whose}/$everything", page, page.included, pairs))
+
+    # ------------------------------------------------------------------------------------------ $validate
+
+    async def validate(self, request: Request) -> Response:
+        """Everything that is wrong with a resource, each with its place; the answer is 200 either way."""
+        type_name, key = type_of(request), request.path_params.get("id", "")
+        require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
+        if request.method == "GET":
+            return await self._hop(lambda: self._stored(request, type_name, key))
+        resource = await self._parameters(request)
+        if resource.get("resourceType") == "Parameters" and type_name != "Parameters":
+            parts = {str(each.get("name")): each for each in resource.get("parameter", ()) if isinstance(each, dict)}
+            mode = str(parts.get("mode", {}).get("valueCode", "create"))
+            if mode not in _MODES:
+                raise answer.Refusal(400, "mode is create, update, delete or profile")
+            if mode == "delete":
+                return answer.fhir(request, _FINE)
+            resource = parts.get("resource", {}).get("resource", {})
+        return answer.fhir(request, _judged(resource, type_name, key))
+
+    def _stored(self, request: Request, type_name: str, key: str) -> Response:
+        stored = self.services.record.read(type_name, key)
+        if stored is None or stored.deleted:
+            raise answer.Refusal(404, f"there is no {type_name} with this id")
+        return answer.fhir(request, _judged(stored.resource, type_name, key))
+
+    # ------------------------------------------------------------------------------------------ both
+
+    async def _parameters(self, request: Request) -> Resource:
+        arriving = Arriving(self.waiting)
+        try:
+            return parsed(request, await arriving.whole(request, self.services.resource_limit))
+        finally:
+            arriving.forget()
+
+    async def _hop(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self.services.readers)
+
+
+_FINE = answer.outcome("nothing is wrong with it", code="informational", severity="information")
+
+
+def _judged(resource: Any, type_name: str, key: str) -> Resource:
+    """The OperationOutcome of $validate: one issue a problem."""
+    if not isinstance(resource, dict) or resource.get("resourceType") != type_name:
+        return answer.outcome(f"the resource is no {type_name}", code="invalid", place="resourceType")
+    issues = [
+        {"severity": "error", "code": "invalid", "diagnostics": each.text, "expression": [each.path]}
+        for each in validate.problems(resource)
+    ]
+    if key and resource.get("id") not in (None, key):
+        issues.append({"severity": "error", "code": "invalid", "diagnostics": "its id is not that of the address"})
+    return {"resourceType": "OperationOutcome", "issue": issues} if issues else _FINE
+
+
+def _simple(parameters: Resource) -> dict[str, str]:
+    """The parameters of an operation that have plain values."""
+    found: dict[str, str] = {}
+    for each in parameters.get("parameter", ()):
+        value = next((value for name, value in each.items() if name.startswith("value")), None)
+        if value is not None and not isinstance(value, dict | list):
+            name = str(each.get("name", ""))
+            found[name] = f"{found[name]},{value}" if name in found else str(value)
+    return found
+
+
+def _count(text: str) -> int:
+    if not text:
+        return query.DEFAULT_COUNT
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+        raise answer.Refusal(400, "_count is a number from 1 on")
+    return min(int(text), query.MAXIMUM_COUNT)

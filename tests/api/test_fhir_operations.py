@@ -1,0 +1,148 @@
+"""$everything, $validate, searches of a compartment and of the whole system, over a real record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.fhir import json
+from tests.api.conftest import BASE, Door, observation, patient
+from tests.api.test_rest import found, says
+
+FHIR = {"content-type": "application/fhir+json"}
+
+
+@pytest.fixture
+async def ward(client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Two patients; one of them with a visit, three results and an order, a practitioner who asked for it."""
+    encounter = {
+        "resourceType": "Encounter", "id": "e", "status": "finished", "class": {"code": "IMP"},
+        "subject": {"reference": "Patient/one"}, "period": {"start": "2026-03-01", "end": "2026-03-04"},
+    }  # fmt: skip
+    order = {
+        "resourceType": "ServiceRequest", "id": "s", "status": "active", "intent": "order",
+        "subject": {"reference": "Patient/one"}, "encounter": {"reference": "Encounter/e"},
+        "requester": {"reference": "Practitioner/d"},
+    }  # fmt: skip
+    for resource in (
+        patient("1", id="one"), patient("2", id="two"), {"resourceType": "Practitioner", "id": "d"}, encounter, order,
+        *(observation(number, "Patient/one", id=number, encounter={"reference": "Encounter/e"}) for number in "abc"),
+        observation("x", "Patient/two", id="x"),
+    ):  # fmt: skip
+        answer = await client.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
+        assert answer.status_code == 201, answer.text
+    return client
+
+
+def references(page: dict[str, Any], mode: str) -> list[str]:
+    return [
+        f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
+        for entry in page.get("entry", ())
+        if entry["search"]["mode"] == mode
+    ]
+
+
+async def test_everything_of_a_patient_and_what_that_refers_to(ward: httpx.AsyncClient) -> None:
+    page = await found(ward, "/fhir/Patient/one/$everything")
+    expected = ["Patient/one", "Encounter/e", "Observation/a", "Observation/b", "Observation/c", "ServiceRequest/s"]
+    assert references(page, "match") == expected
+    assert references(page, "include") == ["Practitioner/d"]
+    assert page["total"] == 6
+
+
+async def test_everything_comes_in_pages(ward: httpx.AsyncClient) -> None:
+    address, seen = "/fhir/Patient/one/$everything?_count=2", []
+    while address:
+        page = await found(ward, address)
+        assert len(references(page, "match")) <= 2
+        seen += references(page, "match")
+        address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert len(seen) == len(set(seen)) == 6
+    says(await ward.get("/fhir/Patient/one/$everything?_cursor=x"), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ("_type=Observation", 3),
+        ("_since=2030-01-01", 0),
+        ("start=2026-03-05", 4),
+        ("end=2026-03-04", 2),
+        ("start=2030", 1),
+    ],
+)  # the patient is of all times; an order without a date is in none that is asked for
+async def test_a_part_of_everything(ward: httpx.AsyncClient, asked: str, count: int) -> None:
+    page = await found(ward, f"/fhir/Patient/one/$everything?{asked}")
+    assert len(references(page, "match")) == count, references(page, "match")
+
+
+async def test_everything_by_parameters_and_of_an_encounter(ward: httpx.AsyncClient) -> None:
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "_count", "valueInteger": 1}]}
+    answer = await ward.post("/fhir/Patient/one/$everything", content=json.dumps(parameters), headers=FHIR)
+    assert len(references(answer.json(), "match")) == 1
+    page = await found(ward, "/fhir/Encounter/e/$everything")
+    assert references(page, "match")[0] == "Encounter/e"
+    assert "Patient/one" in references(page, "include")
+    says(await ward.get("/fhir/Patient/never/$everything"), 404, "not-found")
+    says(await ward.get("/fhir/Observation/a/$everything"), 404, "not-found")
+    says(await ward.get("/fhir/Patient/one/$everything?colour=red"), 400, "invalid")
+
+
+async def test_a_compartment(ward: httpx.AsyncClient) -> None:
+    page = await found(ward, "/fhir/Patient/one/Observation?_count=2&status=final")
+    assert len(references(page, "match")) == 2
+    assert page["link"][1]["url"].startswith(f"{BASE}/fhir/Patient/one/Observation?")
+    assert (await found(ward, "/fhir/Encounter/e/ServiceRequest"))["total"] == 1
+    assert (await found(ward, "/fhir/Patient/never/Observation"))["total"] == 0
+    says(await ward.get("/fhir/Observation/a/Patient"), 404, "not-found")
+    says(await ward.get("/fhir/Patient/one/Questionnaire"), 404, "not-found")
+
+
+async def test_the_whole_system(ward: httpx.AsyncClient) -> None:
+    page = await found(ward, "/fhir?_type=Patient,Practitioner&_id=one,d")
+    assert references(page, "match") == ["Patient/one", "Practitioner/d"]
+    address, seen = "/fhir?_count=3", []
+    while address:
+        page = await found(ward, address)
+        seen += references(page, "match")
+        address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert len(seen) == len(set(seen)) == 9
+    posted = await ward.post("/fhir/_search", data={"_type": "Patient"})
+    assert posted.json()["total"] == 2
+    says(await ward.get("/fhir?_type=Nothing"), 400, "invalid")
+
+
+async def test_a_token_for_one_type_sees_no_other(door: Door, ward: httpx.AsyncClient) -> None:
+    ward.headers["authorization"] = f"Bearer {door.token('system/Patient.rs')}"
+    assert (await found(ward, "/fhir?_type=Patient"))["total"] == 2
+    for address in (
+        "/fhir",
+        "/fhir?_type=Observation",
+        "/fhir/Patient/one/Observation",
+        "/fhir/Patient/one/$everything",
+    ):
+        says(await ward.get(address), 403, "forbidden")
+
+
+async def test_validate_says_all_that_is_wrong(client: httpx.AsyncClient) -> None:
+    wrong = patient("1", gender="m", birthDate="yesterday")
+    answer = await client.post("/fhir/Patient/$validate", json=wrong)
+    issues = answer.json()["issue"]
+    assert answer.status_code == 200
+    assert sorted(issue["expression"][0] for issue in issues) == ["Patient.birthDate", "Patient.gender"]
+    fine = await client.post("/fhir/Patient/$validate", json=patient("1"))
+    assert [issue["severity"] for issue in fine.json()["issue"]] == ["information"]
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": wrong}]}
+    same = await client.post("/fhir/Patient/$validate", content=json.dumps(parameters), headers=FHIR)
+    assert same.json()["issue"] == issues
+    other = await client.post("/fhir/Observation/$validate", json=patient("1"))
+    assert other.json()["issue"][0]["severity"] == "error"
+
+
+async def test_validate_what_is_stored(ward: httpx.AsyncClient) -> None:
+    assert (await found(ward, "/fhir/Patient/one/$validate"))["issue"][0]["severity"] == "information"
+    says(await ward.get("/fhir/Patient/never/$validate"), 404, "not-found")
+    mismatch = await ward.post("/fhir/Patient/one/$validate", json=patient("1", id="two"))
+    assert mismatch.json()["issue"][0]["severity"] == "error"
