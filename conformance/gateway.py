@@ -132,6 +132,16 @@ class Gateway:
     # ------------------------------------------------------------------------------------------ MLLP
 
     @property
+    def address(self) -> str:
+        """Of the web door."""
+        return f"http://{self._http}"
+
+    @property
+    def token(self) -> str:
+        """One that may do everything; after `start`."""
+        return self._token
+
+    @property
     def mllp(self) -> tuple[str, int]:
         """Where HL7 v2 is taken."""
         return self._mllp

@@ -63,3 +63,15 @@ def test_what_cannot_begin_is_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no community.yaml" in done.stderr
     assert smoke("--hutong", "/nowhere/hutong").returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_clients_of_others_work_unchanged() -> None:
+    command = [sys.executable, "-m", "conformance.clients"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=880, check=False)
+    assert "FAIL" not in done.stdout, done.stdout
+    if done.returncode == 2:
+        pytest.skip(f"a package index cannot be reached: {done.stdout.strip()[:300]}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("ok  ") == 4
