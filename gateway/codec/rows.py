@@ -28,26 +28,30 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[tuple[str, ...], ...]
 
 
-class _Paper(msgspec.Struct, frozen=True):
+class Rows(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one entry holds. `lacks`: views whose rows it leads to, and that did not have them: nothing tells whose it
+    is."""
+
     rows: int
     tables: tuple[Sheet, ...]
+    lacks: tuple[str, ...] = ()
 
 
-def encode(sheets: Sequence[Sheet]) -> bytes:
+def encode(sheets: Sequence[Sheet], *, lacks: Sequence[str] = ()) -> bytes:
     """The bytes of these rows."""
-    return msgspec.json.encode(_Paper(1, tuple(sheets)))
+    return msgspec.json.encode(Rows(1, tuple(sheets), tuple(lacks)))
 
 
-def decode(body: bytes) -> list[Sheet]:
+def decode(body: bytes) -> Rows:
     """The rows of these bytes. Raises Permanent for others."""
     try:
-        paper = msgspec.json.decode(body, type=_Paper)
+        paper = msgspec.json.decode(body, type=Rows)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         raise _damaged("these bytes are no rows of a database") from None
     for sheet in paper.tables:
         if any(len(each) != len(sheet.columns) for each in sheet.cells):
             raise _damaged("a row is longer or shorter than its columns", sheet.name)
-    return list(paper.tables)
+    return paper
 
 
 def table(sheet: Sheet) -> Table:

@@ -104,9 +104,14 @@ def read(formats: Formats, body: bytes, channel: Channel | None, member: Member,
             parts=[formats.maps.exports.of_tree(tree.root, wanted=wanted)], charset=tree.charset, notes=tree.notes
         )
     if format == "rows":
-        sheets = rows.decode(body)
-        maps = {sheet.name: (sheet.map,) for sheet in sheets if sheet.map}
-        return of_tables(formats, [rows.table(sheet) for sheet in sheets], wanted, maps=maps)
+        found = rows.decode(body)
+        if found.lacks:  # nothing tells whose it is
+            raise Configuration(
+                f"rows of {', '.join(found.lacks)} that it leads to were not there", place=found.tables[0].name,
+                remedy="it comes again, and whole, when the member's view shows them; then this one is done with",
+            )  # fmt: skip
+        maps = {sheet.name: (sheet.map,) for sheet in found.tables if sheet.map}
+        return of_tables(formats, [rows.table(sheet) for sheet in found.tables], wanted, maps=maps)
     tables = workbook.decode(body) if format == "workbook" else [delimited.decode(body, charset=charset)]
     return of_tables(formats, tables, wanted)
 

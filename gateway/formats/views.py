@@ -59,13 +59,15 @@ def plan(view: View, exports: Mapping[str, Export], columns: Mapping[str, Sequen
         cause = f"the column {missing[0]} is not there" if missing else "nothing names a record of this view"
         raise Configuration(cause, place=view.view, remedy="name the columns that do: key: [报告单号]", code="200")
     known = names.spelling(own, names.names(export))
-    mapped = tuple(each for each in own if known[each] in names.names(export))
-    parents = (_parent(view.view, block, spelt, exports, columns) for block in export.blocks if block.found)
+    told, mark = names.names(export), view.watermark.casefold()  # a watermark that was only touched is no change
+    mapped = tuple(each for each in own if known[each] in told and each.casefold() != mark)
+    found = [block for block in export.blocks if block.found and _there(block, spelt)]
+    parents = [_parent(view.view, block, spelt, exports, columns) for block in found]
     return Plan(
         map=export.name,
         key=tuple(spelt[each.casefold()] for each in key),
         mapped=mapped,
-        parents=tuple(each for each in parents if each is not None),
+        parents=tuple(parents),
     )
 
 
@@ -80,11 +82,10 @@ def _parent(
     spelt: Mapping[str, str],
     exports: Mapping[str, Export],
     columns: Mapping[str, Sequence[str]],
-) -> Parent | None:
-    """The view whose map makes what this block only finds: the one that calls its number the same, else any."""
+) -> Parent:
+    """The view whose map makes what this block only finds: the one that calls its number the same, else any. Raises
+    Configuration where none does: nothing would tell whose the rows are."""
     wanted = block.rows_by or ()
-    if not wanted or any(each.casefold() not in spelt for each in wanted):
-        return None
     found: list[tuple[bool, Parent]] = []
     for view, export in exports.items():
         there = {each.casefold(): each for each in columns[view]}
@@ -95,4 +96,13 @@ def _parent(
                 key = tuple(there[each.casefold()] for each in by)
                 parent = Parent(columns=tuple(spelt[each.casefold()] for each in wanted), view=view, key=key)
                 found.append((names.folded(by) != names.folded(wanted), parent))
-    return min(found, key=lambda each: each[0])[1] if found else None
+    if not found:
+        raise Configuration(
+            f"no view that is polled tells of its {block.type}", place=f"{own}.{' '.join(wanted)}",
+            remedy=f"name the view that has one row for each {wanted[-1]} too, or mend it",
+        )  # fmt: skip
+    return min(found, key=lambda each: each[0])[1]
+
+
+def _there(block: Block, spelt: Mapping[str, str]) -> bool:
+    return bool(block.rows_by) and all(each.casefold() in spelt for each in block.rows_by or ())

@@ -21,7 +21,12 @@ class Record:
     number: polled.Number
     digest: bytes
     sheets: tuple[Sheet, ...]
-    orphan: bool  # something that it leads to is not there
+    lacks: tuple[str, ...]  # views whose rows it leads to, and that do not have them
+
+    @property
+    def orphan(self) -> bool:
+        """Whether nothing tells whose it is."""
+        return bool(self.lacks)
 
 
 @dataclass(slots=True)
@@ -53,9 +58,9 @@ class Look:
         around = _Around(self)
         around.fetch(view, [cells for each in found.values() for cells in each])
         for number, own in found.items():
-            sheets, orphan = around.of(view, own)
-            digest = self.digest(view, own, orphan=orphan)
-            yield Record(number=number, digest=digest, sheets=tuple(sheets), orphan=orphan)
+            sheets, lacks = around.of(view, own)
+            digest = self.digest(view, own, orphan=bool(lacks))
+            yield Record(number=number, digest=digest, sheets=tuple(sheets), lacks=tuple(lacks))
 
     def sheet(self, view: str, found: Rows) -> Sheet:
         """Rows as they are written down."""
@@ -83,7 +88,7 @@ class _Around:
             for parent in self.look.plans[name].parents if name in self.look.plans else ():
                 known = self.found.setdefault(parent, {})
                 wanted = [each for each in _numbers(self.look.readers[name], parent, cells) if each not in known]
-                if not wanted or parent.view not in self.look.plans:
+                if not wanted or parent.view not in self.look.plans:  # that view is in trouble: it lacks them for now
                     continue
                 reader = self.look.readers[parent.view]
                 there = _by(reader, parent.key, reader.records(parent.key, wanted))
@@ -91,21 +96,22 @@ class _Around:
                 if more := [row for rows_ in there.values() for row in rows_]:
                     waiting.append((parent.view, more))
 
-    def of(self, view: str, own: Rows) -> tuple[list[Sheet], bool]:
-        """(the tables of one record, whether something is missing)."""
+    def of(self, view: str, own: Rows) -> tuple[list[Sheet], list[str]]:
+        """(the tables of one record, the views that lack rows which it leads to)."""
         tables: dict[str, dict[Cells, None]] = {view: dict.fromkeys(own)}
-        orphan, waiting = False, [(view, own)]
+        lacks, waiting = dict[str, None](), [(view, own)]
         while waiting:
             name, cells = waiting.pop()
             for parent in self.look.plans[name].parents if name in self.look.plans else ():
                 for number in _numbers(self.look.readers[name], parent, cells):
                     there = self.found.get(parent, {}).get(number, [])
-                    orphan |= not there and parent.view in self.look.plans
+                    if not there:
+                        lacks[parent.view] = None
                     table = tables.setdefault(parent.view, {})
                     if fresh := [each for each in there if each not in table]:
                         table.update(dict.fromkeys(fresh))
                         waiting.append((parent.view, fresh))
-        return [self.look.sheet(name, list(cells)) for name, cells in tables.items() if cells], orphan
+        return [self.look.sheet(name, list(cells)) for name, cells in tables.items() if cells], list(lacks)
 
 
 def _numbers(reader: ViewReader, parent: Parent, found: Iterable[Cells]) -> list[polled.Number]:

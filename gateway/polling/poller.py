@@ -245,7 +245,12 @@ class Poller:
 
     def _frame(self, view: View, record: Record, kind: str, sequence: int) -> tuple[Frame, Verdict]:
         name = f"{view.view}#{sequence}"
-        frame = Frame(channel=self.channel.id, body=rows.encode(record.sheets), peer=name, received_at=self.now())
+        frame = Frame(
+            channel=self.channel.id,
+            body=rows.encode(record.sheets, lacks=record.lacks),
+            peer=name,
+            received_at=self.now(),
+        )
         verdict = Verdict(
             member=self.member.id, format="rows", charset="utf-8", control_id=f"{self.channel.id}/{name}",
             key="|".join((facility(self.member), view.view, *record.number)), kind=kind,

@@ -11,7 +11,7 @@ Names come from the settings and are spelt as the database has them; values are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -62,7 +62,9 @@ class TableSender:
         """The receipt when the rows are committed, or were before. Raises our errors, and leaves nothing half-written:
         Ambiguous where only the answer to the commit is missing."""
         try:
-            said = await asyncio.to_thread(self._write, rows.decode(body), delivery.idempotency or str(delivery.id))
+            said = await asyncio.to_thread(
+                self._write, rows.decode(body).tables, delivery.idempotency or str(delivery.id)
+            )
         except HutongError:
             self._target = None  # the table may have been mended when we come again
             raise
@@ -73,7 +75,7 @@ class TableSender:
         if self._engine is not None:
             self._engine.dispose()
 
-    def _write(self, sheets: list[rows.Sheet], number: str) -> str:
+    def _write(self, sheets: Sequence[rows.Sheet], number: str) -> str:
         place = self._settings.name
         self._engine = self._engine or database.engine(self._address, reading=False, seconds=self._seconds, kept=True)
         with database.connected(self._engine, place) as connection:

@@ -93,7 +93,7 @@ class House:
 
     def sheets(self, entry: int) -> list[rows.Sheet]:
         with self.journal.reading() as reader:
-            return rows.decode(load(reader, entry).frame.body)
+            return list(rows.decode(load(reader, entry).frame.body).tables)
 
     def process(self) -> list[str]:
         """Everything; where the entries stand."""

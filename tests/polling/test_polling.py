@@ -187,6 +187,20 @@ def test_a_result_whose_order_never_comes_is_kept_all_the_same(county: House) ->
     with county.journal.reading() as reader:
         waiting = {each.view: each.orphans for each in polled.everything(reader)}
     assert waiting["V_检验结果"] == 1
+    assert county.process()[-1] == "parked"  # whose it is, nothing tells
+    assert "V_申请单" in county.lines()[-1].cause
+
+
+def test_a_view_of_results_alone_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "his.db"
+    path.touch()
+    load(f"sqlite:///{path}")
+    views = "          - {view: V_检验结果, watermark: 修改时间}\n"
+    with house(tmp_path / "gateway", f"sqlite:///{path}", views=views) as made:
+        assert made.look() == []
+        assert made.problems() == {
+            "V_检验结果": ("V_检验结果.申请单号", "no view that is polled tells of its ServiceRequest")
+        }
 
 
 def test_a_wrong_clock_hides_nothing(county: House) -> None:
@@ -229,9 +243,10 @@ def test_a_column_that_is_gone_may_be_named_as_such(tmp_path: Path) -> None:
     path.touch()
     load(f"sqlite:///{path}")
     views = "          - {view: V_申请单, watermark: 修改时间, without: [检查部位, 标本]}\n"
+    views += "          - {view: V_就诊信息, watermark: 修改时间}\n"
     with house(tmp_path / "gateway", f"sqlite:///{path}", views=views) as made:
         entries = made.look()
-        assert len(entries) == 52
+        assert len(entries) == 82
         assert not {"检查部位", "标本"} & set(entries[0][0].columns)
 
 
