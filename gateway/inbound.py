@@ -24,8 +24,8 @@ from gateway.codec.text_stream import LARGE
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
-from gateway.formats import Formats, Look, bulk
-from gateway.identity.index import resolve
+from gateway.formats import EXPORTS, Formats, Look, bulk
+from gateway.identity.arriving import Arrived, arrived
 from gateway.journal import unknown
 from gateway.journal.bodies import Bodies
 from gateway.journal.intake import Intake, Verdict
@@ -245,27 +245,29 @@ class Processor:
         if earlier or strange:
             received = entry.frame.received_at
             unknown.note(transaction, entry.id, entry.member, strange, words=words, received=received)
-        patients = self._patients(transaction, bundle, self.formats.member(entry.member))
+        people, asked = self._people(transaction, bundle, entry)
         applied = self.record.apply(
-            transaction, bundle, at=self.now(), entry_id=entry.id, patients=patients, before=self._before(entry, better)
-        )
+            transaction, people.bundle, at=self.now(), entry_id=entry.id, patients=people.patients,
+            before=self._before(entry, better),
+        )  # fmt: skip
         self._note_local(transaction, entry, applied.references.values())
         for change in applied.changes:
             self.owe(transaction, change, entry.member)
-        return Processed(applied.transaction, held)
+        return Processed(applied.transaction, asked or held)
 
     def _in_parts(
         self, transaction: Transaction, entry: Entry, parts: Parts, better: frozenset[tuple[str, str]]
     ) -> Processed | None:
         """One batch of a large file; None for one that is read as a whole."""
-        member = self.formats.member(entry.member)
 
         def apply(made: Translation, before: dict[str, Resource]) -> int | None:
             received, words = entry.frame.received_at, made.words
             unknown.add(transaction, entry.id, entry.member, made.unknown, words=words, received=received)
-            patients = self._patients(transaction, made.bundle, member)
+            people, asked = self._people(transaction, made.bundle, entry)
+            if asked:
+                raise asked
             applied = self.record.apply(
-                transaction, made.bundle, at=self.now(), entry_id=entry.id, patients=patients, before=before
+                transaction, people.bundle, at=self.now(), entry_id=entry.id, patients=people.patients, before=before
             )
             for change in applied.changes:
                 self.owe(transaction, change, entry.member)
@@ -299,24 +301,21 @@ class Processor:
         bundle = self.formats.translate(entry, channel, hidden=better).bundle
         return {each["fullUrl"]: each["resource"] for each in bundle["entry"]}
 
-    def _patients(self, transaction: Transaction, bundle: Resource, member: Member) -> dict[str, str | None]:
-        """Who each arriving Patient is: a known one, a new one, or a question for a person."""
-        found: dict[str, str | None] = {}
-        for entry in bundle.get("entry", ()):
-            resource = entry.get("resource") or {}
-            if resource.get("resourceType") != "Patient":
-                continue
-            authoritative = member.authoritative and entry.get("request", {}).get("method") == "PUT"
-            decision = resolve(transaction, resource, authoritative=authoritative)
-            if decision.kind == "ask":
-                raise Configuration(
-                    f"who this is, a person must decide ({', '.join(decision.reasons)})",
-                    place="Patient",
-                    remedy="compare the patients in the record, correct the numbers at the sender, then replay",
-                    code="204",
-                )
-            found[entry["fullUrl"]] = decision.patient_id or None
-        return found
+    def _people(self, transaction: Transaction, bundle: Resource, entry: Entry) -> tuple[Arrived, Configuration | None]:
+        """Who each arriving Patient is. Of an export those that a person must decide wait, the others flow. Raises
+        Configuration for a message about such a one."""
+        found = arrived(transaction, bundle, authoritative=self.formats.member(entry.member).authoritative)
+        if not found.asked:
+            return found, None
+        reasons = ", ".join(dict.fromkeys(reason for each in found.asked for reason in each))
+        waiting = f"{len(found.asked)} of its patients wait with all that is said of them: " if found.patients else ""
+        error = Configuration(
+            f"{waiting}who this is, a person must decide ({reasons})", place="Patient", code="204",
+            remedy="compare the patients in the record, correct the numbers at the sender, then replay",
+        )  # fmt: skip
+        if entry.format in EXPORTS and found.patients:
+            return found, error
+        raise error
 
     # ------------------------------------------------------------------------------------ who is owed what
 

@@ -20,7 +20,7 @@ from gateway.mapping.lawful import lawful
 from gateway.mapping.maps import Maps, Translation
 from gateway.model import Channel, Community, Entry, Frame, Member, Profile
 
-__all__ = ["STRANGER", "Formats", "Look"]
+__all__ = ["EXPORTS", "STRANGER", "Formats", "Look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ def _sniffed(body: bytes) -> str:
     return "delimited"
 
 
-_EXPORTS = ("delimited", "workbook", "json", "xml", "rows")
+EXPORTS = ("delimited", "workbook", "json", "xml", "rows")
 _LOOKS: Mapping[str, Callable[[Formats, Frame, Channel | None, Member | None], Look]] = {
     "hl7v2": messages.look,
     "fhir": resources.look,
-    **{name: partial(exports.look, format=name) for name in _EXPORTS},
+    **{name: partial(exports.look, format=name) for name in EXPORTS},
 }
 _TRANSLATIONS: Mapping[str, Callable[[Formats, Entry, Channel | None, Member, Hidden], Translation]] = {
     "hl7v2": messages.translate,
     "fhir": resources.translate,
-    **{name: partial(exports.translate, format=name) for name in _EXPORTS},
+    **{name: partial(exports.translate, format=name) for name in EXPORTS},
 }

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from gateway.codec.chinese_numbers import national_id
+from gateway.codec.chinese_numbers import national_id, phone
 from gateway.db.engine import Reader
 from gateway.db.record import ZONE, parameter_number, survivor, system_number
 from gateway.fhir import dates, json
@@ -65,6 +65,7 @@ def person(patient: Resource) -> Person:
         sex=str(patient.get("gender", "")),
         national_id=national,
         numbers=frozenset(numbers),
+        phones=frozenset(filter(None, (phone(str(each.get("value", ""))) for each in patient.get("telecom", ())))),
     )
 
 

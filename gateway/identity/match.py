@@ -47,6 +47,7 @@ class Person:
     sex: str = ""  # FHIR administrative-gender
     national_id: str = ""  # as written; only a valid one counts
     numbers: frozenset[tuple[str, str]] = frozenset()  # (system of the authority, local number)
+    phones: frozenset[str] = frozenset()  # digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,9 @@ def decide(arriving: Person, candidates: Sequence[Candidate]) -> Decision:
         return _ask(open_ones, "numbers-of-several-patients", *flags)
     if open_ones:
         return _decide_by_number(arriving, open_ones[0], flags)
+    born = [candidate for candidate in candidates if not flags and _same_newborn(arriving, candidate.person)]
+    if len(born) == 1:
+        return Decision(kind="same", patient_id=born[0].patient_id, reasons=("same-newborn",))
     if any(_namesake(arriving, candidate.person) for candidate in candidates):
         flags = (*flags, "namesake")
     return Decision(kind="new", reasons=flags or ("unknown",))
@@ -168,6 +172,21 @@ def _other_national_id(one: Person, other: Person) -> bool:
 
 def _namesake(one: Person, other: Person) -> bool:
     return {"name", "birth-date"} <= _agreements(one, other)
+
+
+def _same_newborn(one: Person, other: Person) -> bool:
+    """A newborn has no number of its own yet. The mother's name, the day, the sex and her telephone number together
+    tell who it is among the records of several institutions; in one of them two numbers are two children (twins)."""
+    if not (is_newborn(one.name) and is_newborn(other.name) and one.phones & other.phones):
+        return False
+    if (
+        one.national_id
+        or other.national_id
+        or {system for system, _ in one.numbers} & {each for each, _ in other.numbers}
+    ):
+        return False
+    same = name_form(one.name) == name_form(other.name) and one.sex == other.sex != ""
+    return same and _compare_dates(one.birth_date, other.birth_date) is True
 
 
 def _agreements(one: Person, other: Person) -> set[str]:

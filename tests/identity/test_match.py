@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -248,3 +250,32 @@ def test_a_decision_is_always_one_of_three_and_carries_no_data(arriving: Person,
     if decision.kind == "same":
         person = stored[int(decision.patient_id[1:])]
         assert arriving.numbers & person.numbers or chinese_numbers.national_id(arriving.national_id)
+
+
+NEWBORN = Person(
+    name="刘桂花之女",
+    birth_date="2026-03-09",
+    sex="female",
+    numbers=frozenset({("urn:a", "1")}),
+    phones=frozenset({"1"}),
+)
+
+
+def newborn(**changes: object) -> Person:
+    return replace(NEWBORN, **{"numbers": frozenset({("urn:b", "2")}), **changes})  # type: ignore[arg-type]
+
+
+def test_a_newborn_is_the_same_at_another_institution_by_all_that_is_known_of_it() -> None:
+    known = [Candidate(patient_id="1", person=NEWBORN)]
+    assert decide(newborn(), known) == match.Decision(kind="same", patient_id="1", reasons=("same-newborn",))
+    for other in (
+        newborn(birth_date="2026-03-10"),
+        newborn(birth_date=""),
+        newborn(sex="male"),
+        newborn(phones=frozenset()),
+        newborn(phones=frozenset({"2"})),
+        newborn(name="刘桂花之子"),
+        newborn(numbers=frozenset({("urn:a", "2")})),  # two children of one mother in one house
+    ):
+        assert decide(other, known).kind == "new"
+    assert decide(newborn(), [*known, Candidate(patient_id="2", person=NEWBORN)]).kind == "new"
