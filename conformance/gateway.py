@@ -20,6 +20,7 @@ from conformance.message import Message
 
 HOST = "127.0.0.1"
 START_LIMIT = 30.0  # seconds
+TAKING = ("mllp", "http")  # transports of channels that only take what is sent to them; the others fetch
 
 
 class SetupError(Exception):
@@ -222,7 +223,7 @@ def _neutral(settings: Any) -> Any:
     if isinstance(made.get("members"), list):
         made["members"] = [_neutral(member) for member in made["members"]]
     if isinstance(made.get("channels"), list):
-        kept = [each for each in made["channels"] if isinstance(each, dict) and each.get("transport") != "files"]
+        kept = [each for each in made["channels"] if isinstance(each, dict) and each.get("transport") in TAKING]
         made["channels"] = [{name: value for name, value in each.items() if name != "listen"} for each in kept]
     return made
 

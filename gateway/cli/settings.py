@@ -31,11 +31,15 @@ def check(
         Path, typer.Option("--config", "-c", metavar="FILE", help="The community.yaml.", envvar="HUTONG_CONFIG")
     ],
     connect: Annotated[
-        bool, typer.Option("--connect", help="Try the databases that are polled, too: how is each view read?")
+        bool, typer.Option("--connect", help="Try the databases and SFTP servers too; nothing is taken or written.")
     ] = False,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Where file:… of the settings begin.", envvar="HUTONG_DATA")
+    ] = Path(),
 ) -> None:
     """Check settings and maps; print every mistake as file:line. Exit 1 when there is one."""
     from gateway import config as settings
+    from gateway.cli import servers
     from gateway.config.maps import check_maps
 
     found = settings.survey(config)
@@ -46,7 +50,7 @@ def check(
     subscriptions = sum(len(member.subscriptions) for member in community.members.values())
     counts = f"{len(community.members)} members, {channels} channels, {subscriptions} subscriptions"
     typer.echo(f"{config}: no mistakes ({counts})", err=True)
-    if connect and not _databases(config):
+    if connect and not all([_databases(config), servers.tried(community, data)]):
         raise typer.Exit(1)
 
 

@@ -19,7 +19,7 @@ from gateway.transport.http import HttpSender
 from gateway.transport.memory import MemoryListener, MemorySender
 from gateway.transport.mllp import MllpListener, Receive
 from gateway.transport.mllp_sender import MllpSender
-from gateway.transport.pickup import Pickup
+from gateway.transport.pickup import Bring, Pickup
 from gateway.transport.sftp import Line
 from gateway.transport.sftp_folder import RemoteFolder, Seen
 from gateway.transport.sftp_sender import SftpSender
@@ -60,9 +60,7 @@ class Sender(Protocol):
 listeners: Mapping[str, Callable[[Channel, Path], Listener]] = {
     "mllp": lambda channel, data: MllpListener(channel.listen, channel=channel.id),
     "files": lambda channel, data: _folder(channel, data),
-    "sftp": lambda channel, data: Pickup(
-        place=_remote(channel, data), channel=channel.id, settle=SFTP_SETTLE, poll=SFTP_POLL
-    ),
+    "sftp": lambda channel, data: _remote(channel, data),
     "memory": lambda channel, data: MemoryListener(channel=channel.id),
 }
 senders: Mapping[str, Callable[[Subscription, Path], Sender]] = {
@@ -75,13 +73,7 @@ senders: Mapping[str, Callable[[Subscription, Path], Sender]] = {
         timeout=wish.timeout,
     ),
     "files": lambda wish, data: FolderSender(data / wish.address, format=wish.format),
-    "sftp": lambda wish, data: SftpSender(
-        _server(wish.server, f"subscription {wish.id}"),
-        wish.address,
-        data=data,
-        place=f"subscription {wish.id}",
-        format=wish.format,
-    ),
+    "sftp": lambda wish, data: SftpSender(remote_line(wish, data), wish.address, format=wish.format),
     "database": lambda wish, data: _table_sender(wish),
     "memory": lambda wish, data: MemorySender(),
 }
@@ -105,16 +97,37 @@ def sender(subscription: Subscription, data: Path) -> Sender:
 
 def _folder(channel: Channel, data: Path) -> Pickup:
     place = Folder(data / channel.folder, channel=channel.id, pattern=channel.pattern or "*")
-    brought = channel.format in STREAMED
-    spool = data / BODIES / "arriving" / channel.id
-    return Pickup(place=place, channel=channel.id, bring=place.bring if brought else None, spool=spool)
+    return Pickup(place=place, channel=channel.id, bring=_brought(channel, place), spool=_spool(channel, data))
 
 
-def _remote(channel: Channel, data: Path) -> RemoteFolder:
+def _remote(channel: Channel, data: Path) -> Pickup:
+    place = remote_folder(channel, data)
+    return Pickup(
+        place=place, channel=channel.id, settle=SFTP_SETTLE, poll=SFTP_POLL, bring=_brought(channel, place),
+        spool=_spool(channel, data),
+    )  # fmt: skip
+
+
+def _brought(channel: Channel, place: Folder | RemoteFolder) -> Bring | None:
+    return place.bring if channel.format in STREAMED else None
+
+
+def _spool(channel: Channel, data: Path) -> Path:
+    return data / BODIES / "arriving" / channel.id
+
+
+def remote_folder(channel: Channel, data: Path) -> RemoteFolder:
+    """The folder of a channel on its SFTP server."""
     place = f"channel {channel.id}"
     line = Line(_server(channel.server, place), data=data, place=place)
     seen = Seen(data / "seen" / f"{channel.id}.files") if channel.leave else None
     return RemoteFolder(line, channel.folder, pattern=channel.pattern or "*", seen=seen)
+
+
+def remote_line(subscription: Subscription, data: Path) -> Line:
+    """The line to a subscription's SFTP server."""
+    place = f"subscription {subscription.id}"
+    return Line(_server(subscription.server, place), data=data, place=place)
 
 
 def _server(server: Server | None, place: str) -> Server:

@@ -13,10 +13,11 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from gateway.errors import Transient
 from gateway.transport.files import DONE, ERROR
@@ -121,26 +122,53 @@ class RemoteFolder:
         return _look_of(attributes) if attributes.type == REGULAR else None
 
     async def read(self, name: str, look: Look) -> bytes:
-        """The whole file, piece by piece; only if it is the same before and after."""
+        """The whole file."""
         body = bytearray()
-        async with self.line.client("the file cannot be read") as client:
-            async with asyncio.timeout(ANSWERING):
-                try:
-                    file = await client.open(self._at(name), "rb", encoding=None)
-                except library().SFTPNoSuchFile:
-                    raise UnsettledError from None
-            async with file:
-                if _look_of(await file.stat()) != look:
-                    raise UnsettledError
-                while len(body) <= look.size:
-                    async with asyncio.timeout(ANSWERING):
-                        piece: Any = await file.read(PIECE, len(body))
-                    if not piece:
-                        break
-                    body += bytes(piece)
-                if len(body) != look.size or _look_of(await file.stat()) != look:
-                    raise UnsettledError
+        reading = self.line.client("the file cannot be read")
+        async with reading as client, aclosing(self._pieces(client, name, look)) as pieces:
+            async for piece in pieces:
+                body += piece
         return bytes(body)
+
+    async def bring(self, name: str, look: Look, to: Path) -> None:
+        """Copies the whole file to a path of this machine."""
+        with self._written(to) as target:
+            reading = self.line.client("the file cannot be read")
+            async with reading as client, aclosing(self._pieces(client, name, look)) as pieces:
+                async for piece in pieces:
+                    await asyncio.to_thread(_write, target, piece)
+
+    @contextmanager
+    def _written(self, to: Path) -> Iterator[IO[bytes]]:
+        """A file of our own; its troubles are ours, not the server's."""
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with to.open("wb") as target:
+                yield target
+        except (OSError, _OurDiskError) as error:
+            cause = f"the file cannot be written here ({getattr(error, 'strerror', None) or type(error).__name__})"
+            raise Transient(cause, place=str(to.parent), remedy="free some space; work goes on by itself") from error
+
+    async def _pieces(self, client: asyncssh.SFTPClient, name: str, look: Look) -> AsyncGenerator[bytes, None]:
+        """The file piece by piece; only if it is the same before and after."""
+        async with asyncio.timeout(ANSWERING):
+            try:
+                file = await client.open(self._at(name), "rb", encoding=None)
+            except library().SFTPNoSuchFile:
+                raise UnsettledError from None
+        async with file:
+            if _look_of(await file.stat()) != look:
+                raise UnsettledError
+            taken = 0
+            while taken <= look.size:
+                async with asyncio.timeout(ANSWERING):
+                    piece: Any = await file.read(PIECE, taken)
+                if not piece:
+                    break
+                taken += len(piece)
+                yield bytes(piece)
+            if taken != look.size or _look_of(await file.stat()) != look:
+                raise UnsettledError
 
     async def put_away(self, name: str, look: Look, refusal: str) -> None:
         """To `done` or `error` of the folder; only remembered where we may not write."""
@@ -167,6 +195,17 @@ class RemoteFolder:
 
     def _at(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"
+
+
+class _OurDiskError(Exception):
+    """An error of this machine's disk, which must not look like one of the line."""
+
+
+def _write(target: IO[bytes], piece: bytes) -> None:
+    try:
+        target.write(piece)
+    except OSError as error:
+        raise _OurDiskError(error.strerror) from error
 
 
 def _look_of(attributes: Any) -> Look:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import Transient
-from gateway.model import Delivery, Receipt, Server
+from gateway.model import Delivery, Receipt
 from gateway.transport.folder_sender import SUFFIXES, file_name
 from gateway.transport.sftp import ANSWERING, PIECE, Line, library
 
@@ -28,8 +27,8 @@ class SftpSender:
 
     parallel = 1
 
-    def __init__(self, server: Server, folder: str, *, data: Path, place: str, format: str = "fhir") -> None:
-        self._line = Line(server, data=data, place=place)
+    def __init__(self, line: Line, folder: str, *, format: str = "fhir") -> None:
+        self._line = line
         self._folder = folder.rstrip("/")
         self._suffix = SUFFIXES.get(format, ".dat")
         self._one_at_a_time = asyncio.Lock()

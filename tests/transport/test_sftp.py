@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -14,7 +15,8 @@ import pytest
 from gateway.errors import Configuration, Transient
 from gateway.model import Frame
 from gateway.transport import sftp
-from gateway.transport.pickup import SIZE_LIMIT, Look, Pickup, control_id
+from gateway.transport.pickup import SIZE_LIMIT, Look, Pickup, UnsettledError, control_id
+from gateway.transport.sftp import Line
 from gateway.transport.sftp_folder import RemoteFolder, Seen
 from gateway.transport.sftp_sender import SftpSender
 from tests.transport.lines import Receiver, delivery, until
@@ -144,6 +146,20 @@ async def test_a_file_is_taken_whole_and_moved(server: Running) -> None:
     assert frame.body == body
     assert frame.peer == f"结果.csv@{int((server.root / 'out/done/结果.csv').stat().st_mtime) * 10**9}"
     assert names(server.root / "out") == ["done"]
+
+
+async def test_a_large_file_is_brought_piece_by_piece(server: Running, tmp_path: Path) -> None:
+    body = os.urandom(9_000_000)
+    (server.root / "out" / "a.csv").write_bytes(body)
+    place = RemoteFolder(server.line(), "/out")
+    look = (await place.look())["a.csv"]
+    await place.bring("a.csv", look, tmp_path / "new" / "a")
+    assert (tmp_path / "new" / "a").read_bytes() == body
+    with pytest.raises(UnsettledError):
+        await place.bring("a.csv", replace(look, size=7), tmp_path / "new" / "a")
+    with pytest.raises(Transient, match="cannot be written here"):
+        await place.bring("a.csv", look, Path("/dev/full"))
+    await place.close()
 
 
 async def test_a_file_that_grows_and_files_that_are_not_for_us(server: Running) -> None:
@@ -307,7 +323,7 @@ async def test_a_server_that_falls_silent_is_given_up(server: Running, monkeypat
 
 
 def sender(server: Running, folder: str = "/in") -> SftpSender:
-    return SftpSender(server.settings(), folder, data=server.home, place="subscription s", format="hl7v2")
+    return SftpSender(Line(server.settings(), data=server.home, place="subscription s"), folder, format="hl7v2")
 
 
 @pytest.mark.parametrize("old", [False, True])

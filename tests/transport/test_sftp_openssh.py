@@ -88,7 +88,7 @@ async def test_taken_from_and_brought_to_openssh(tmp_path: Path) -> None:
         (out / "结果.csv").write_bytes(b"again")
         await until(lambda: listener.counters.taken == 2)
         await listener.close()
-        sender = SftpSender(server, str(there), data=tmp_path, place="subscription s", format="hl7v2")
+        sender = SftpSender(Line(server, data=tmp_path, place="subscription s"), str(there), format="hl7v2")
         for written in (b"MSH|1", body):
             await sender.send(written, delivery(idempotency="KEY"))
         await sender.close()
@@ -114,7 +114,7 @@ async def test_an_account_that_may_only_read(tmp_path: Path) -> None:
             await asyncio.sleep(0.6)  # longer than it takes to see it again
             assert bool(listener.counters.failed) == (not leave)
             await listener.close()
-        sender = SftpSender(server, str(out), data=tmp_path, place="subscription s")
+        sender = SftpSender(Line(server, data=tmp_path, place="subscription s"), str(out))
         with pytest.raises(Transient, match="does not allow it") as raised:
             await sender.send(b"{}", delivery())
         assert raised.value.remedy
