@@ -143,6 +143,9 @@ class FileForm(Settings, frozen=True):
     rows: str = ""  # xml, json: the path of the rows of a table, such as DATA/ROW ("" = the map's, else ROWS/ROW)
     times: str = ""  # of moments, such as YYYYMMDDHHmmss ("" = YYYY-MM-DD HH:mm:ss)
     dates: str = ""  # of days, such as YYYY/MM/DD ("" = YYYY-MM-DD)
+    widths: Mapping[str, int] = msgspec.field(default_factory=dict)  # fixed, read: column → its width, in order
+    counted: str = "bytes"  # fixed: what widths count, bytes (of the charset) | places (of a terminal) | characters
+    header: int = 0  # fixed: lines above the rows, where widths are given
 
 
 class Profile(Settings, frozen=True):
@@ -203,7 +206,7 @@ class Channel(Settings, frozen=True):
 
     id: str
     transport: str  # mllp | http | files | sftp | database
-    format: str  # hl7v2 | delimited | workbook | json | xml | fhir | rows
+    format: str  # hl7v2 | delimited | fixed | workbook | json | ndjson | xml | fhir | rows
     listen: str = ""  # mllp: HOST:PORT of its own ("" = the shared MLLP port, the sender is known by MSH-4)
     folder: str = ""  # files: the drop folder, relative to the data directory unless absolute; sftp: on the server
     pattern: str = "*"  # files, sftp: which names are taken

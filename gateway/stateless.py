@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gateway import config
-from gateway.codec import hl7v2, hl7v2_xml, hl7v2_xml_writer, workbook, xml_tree
+from gateway.codec import fhir_xml, fixed_width, hl7v2, hl7v2_xml, hl7v2_xml_writer, ndjson, workbook, xml_tree
 from gateway.codec.text_stream import Opened
 from gateway.config import learned
 from gateway.errors import Configuration, Permanent
@@ -34,7 +34,7 @@ from gateway.model import Channel, Community, Entry, Frame, Member, Reject, Reso
 
 NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
 _NEVER = NEVER.isoformat(timespec="milliseconds")
-_SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited"}
+_SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited", ".dat": "delimited", ".prn": "delimited"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,13 +235,16 @@ def channel_of(body: bytes, name: str) -> Channel:
     if start.startswith((b"MSH", b"msh", b"FHS", b"BHS")):
         format_ = "hl7v2"
     elif start.startswith((b"{", b"[")):
-        format_ = "fhir" if b'"resourceType"' in body[:100_000] else "json"
+        objects = "ndjson" if ndjson.is_ndjson(body) else "json"
+        format_ = "fhir" if b'"resourceType"' in body[:100_000] else objects
     elif workbook.is_workbook(body):
         format_ = "workbook"
     elif xml_tree.is_xml(body) and not hl7v2_xml.is_xml(body):
-        format_ = "xml"
+        format_ = "fhir" if fhir_xml.is_fhir_xml(body) else "xml"
     else:
         format_ = _SUFFIXES.get(Path(name).suffix.lower(), "hl7v2")
+        if format_ == "delimited" and fixed_width.is_fixed(body):
+            format_ = "fixed"
     return Channel(id="translate", transport="files", format=format_)
 
 

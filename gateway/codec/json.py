@@ -44,9 +44,14 @@ def decode(body: bytes, charset: str = "") -> Tree:
     """The document in `body`; `charset` is the member's rule. Raises Permanent for what is no JSON, an object with one
     key twice, NaN and Infinity, lone surrogates, or more depth, nodes or digits than the limits."""
     decoded = charsets.decode(body, charset)
+    return Tree(of_text(decoded.text), decoded.charset, decoded.notes)
+
+
+def of_text(text: str) -> Any:
+    """The same of text: dicts, lists, str, Number, bool and None."""
     try:
         root = json.loads(
-            decoded.text,
+            text,
             parse_float=_number,
             parse_int=_number,
             parse_constant=_refuse_constant,
@@ -58,7 +63,7 @@ def decode(body: bytes, charset: str = "") -> Tree:
         raise _refusal(f"deeper than {DEPTH_LIMIT} levels") from None
     for place, node in _walk(root):
         _check_node(place, node)
-    return Tree(root, decoded.charset, decoded.notes)
+    return root
 
 
 def encode(tree: Tree | Any, charset: str = "utf-8") -> bytes:

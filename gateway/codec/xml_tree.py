@@ -31,10 +31,15 @@ def is_xml(body: bytes) -> bool:
 def decode(body: bytes, charset: str = "") -> Tree:
     """The document in `body` as `{name of the root: …}`; `charset` is the member's rule. Raises Permanent for what is
     no XML, has a DOCTYPE, or is deeper or larger than the limits."""
-    declared = _DECLARED.match(body)
-    decoded = charsets.decode(body, charset, declared[1].decode() if declared else "")
+    decoded = text_of(body, charset)
     root = _read(decoded.text, _Count(), 0)
     return Tree(root, decoded.charset, decoded.notes, "xml")
+
+
+def text_of(body: bytes, charset: str = "") -> charsets.Decoded:
+    """The text of a document, by the rule, else by what it declares."""
+    declared = _DECLARED.match(body)
+    return charsets.decode(body, charset, declared[1].decode() if declared else "")
 
 
 class _Count:
@@ -56,7 +61,8 @@ def _refuse(cause: str) -> NoReturn:
     raise Permanent(cause, place="XML", remedy="have the sender write well-formed XML without a DOCTYPE", code="102")
 
 
-def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
+def element_of(text: str) -> Any:
+    """The root of a document, safely read. Raises Permanent for what is not well-formed or has a DOCTYPE."""
     if has_doctype(text):
         _refuse("it has a DOCTYPE")
     parser = etree.XMLParser(
@@ -67,6 +73,11 @@ def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         _refuse(f"not well-formed at line {line}, column {column}")
+    return root
+
+
+def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
+    root = element_of(text)
     count.carries = inside == 0 and _name(root) == "Envelope"
     return {_name(root): _node(root, count, 0, inside)}
 

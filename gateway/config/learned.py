@@ -15,7 +15,14 @@ from gateway.config.draft import member_id
 from gateway.model import Community, Member
 
 _CHARSETS = {"utf-8": "UTF-8", "gb18030": "GB18030", "big5hkscs": "BIG-5"}
-_PATTERNS = {"delimited": "*.csv", "workbook": "*.xls*", "json": "*.json", "xml": "*.xml"}
+_PATTERNS = {
+    "delimited": "*.csv",
+    "fixed": "*.txt",
+    "ndjson": "*.ndjson",
+    "workbook": "*.xls*",
+    "json": "*.json",
+    "xml": "*.xml",
+}
 
 
 def member_yaml(

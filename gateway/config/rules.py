@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from gateway import errors
+from gateway.codec.fixed_width import UNITS
 from gateway.config import databases, servers
 from gateway.config.codes import Row
 from gateway.config.page import Mistakes, nearest
@@ -22,8 +23,9 @@ from gateway.model import Channel, FileForm, Member, Profile, Subscription
 from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files", "sftp", "database"})
-FORMATS = frozenset({"hl7v2", "delimited", "workbook", "json", "xml", "fhir", "rows"})
+FORMATS = frozenset({"hl7v2", "delimited", "fixed", "workbook", "json", "ndjson", "xml", "fhir", "rows"})
 EXPORTED = frozenset({"delimited", "workbook", "json", "xml", "rows"})  # written by an export map
+READ = frozenset({"fixed", "ndjson"})  # and not written
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(
     {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
@@ -185,6 +187,10 @@ def _file_form(form: FileForm, note: Note) -> None:
         note(f"{form.separator!r} separates nothing", "one sign, such as , or ;", at=("separator",))
     _one_of(form.quoting, frozenset({"needed", "all"}), "quoting", note, "quoting")
     _one_of(form.newline, frozenset({"crlf", "lf"}), "line end", note, "newline")
+    _one_of(form.counted, frozenset(UNITS), "unit", note, "counted")
+    for name, width in form.widths.items():
+        if width < 1:
+            note(f"column {name!r} has no width", "write how many places it takes", at=("widths", name))
     for name, text, parts in (("times", form.times, _TIMES), ("dates", form.dates, _DATES)):
         if text and any(text.count(part) != 1 for part in parts):
             note(f"{text!r} is no form of {name}", f"write {' '.join(parts)} once each, and signs between", at=(name,))
@@ -261,7 +267,7 @@ def _folder(folder: str, note: Note, at: str) -> bool:
 def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> None:
     _identifier("subscription id", subscription.id, note, claims)
     _one_of(subscription.transport, TRANSPORTS, "transport", note, "transport")
-    _one_of(subscription.format, FORMATS, "format", note, "format")
+    _one_of(subscription.format, FORMATS - READ, "format", note, "format")
     _one_of(subscription.only, ONLY, "rule", note, "only")
     _criteria(subscription, note)
     address = _ADDRESSES.get(subscription.transport)

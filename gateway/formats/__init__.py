@@ -1,7 +1,7 @@
 """Bytes → document → Bundle, one row a format: what is seen at the door (fast), and what is made of it later (whole).
 
 hl7v2       HL7 v2 messages                         delimited   CSV and its kin, by an export map
-fhir        FHIR R4 resources and Bundles           workbook    Excel files, by an export map
+fhir        FHIR R4, JSON, NDJSON and XML           workbook    Excel files, by an export map
 rows        rows of database views                  json, xml   forms and records, by an export map
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.codec import hl7v2_xml, rows, workbook, xml_tree
+from gateway.codec import fhir_xml, hl7v2_xml, ndjson, rows, workbook, xml_tree
 from gateway.errors import Permanent
 from gateway.fhir import validate
 from gateway.formats import exports, messages, resources
@@ -93,13 +93,18 @@ def _sniffed(body: bytes) -> str:
     if workbook.is_workbook(body):
         return "workbook"
     if xml_tree.is_xml(body):
-        return "xml"
+        return "fhir" if fhir_xml.is_fhir_xml(body) else "xml"
     if start.startswith(b"{"):
-        return "rows" if rows.is_rows(start) else "fhir"
+        return "rows" if rows.is_rows(start) else "fhir" if b'"resourceType"' in body[:100_000] else _of_objects(body)
     return "delimited"
 
 
-EXPORTS = ("delimited", "workbook", "json", "xml", "rows")
+def _of_objects(body: bytes) -> str:
+    """FHIR that nobody can see to be none, unless there is an object a line."""
+    return "ndjson" if ndjson.is_ndjson(body) else "fhir"
+
+
+EXPORTS = ("delimited", "fixed", "workbook", "json", "ndjson", "xml", "rows")
 _LOOKS: Mapping[str, Callable[[Formats, Frame, Channel | None, Member | None], Look]] = {
     "hl7v2": messages.look,
     "fhir": resources.look,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.codec import delimited, rows, workbook, xml_tree
+from gateway.codec import delimited, fixed_width, ndjson, rows, workbook, xml_tree
 from gateway.codec import json as json_tree
 from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Table
@@ -103,6 +103,12 @@ def read(formats: Formats, body: bytes, channel: Channel | None, member: Member,
         return Export(
             parts=[formats.maps.exports.of_tree(tree.root, wanted=wanted)], charset=tree.charset, notes=tree.notes
         )
+    if format == "ndjson":
+        return _of_lines(formats, ndjson.decode(body, charset), wanted)
+    if format == "fixed":
+        form = member.profile.file
+        layout = fixed_width.declared(form.widths, form.counted, form.header) if form.widths else None
+        return of_tables(formats, [fixed_width.decode(body, layout=layout, charset=charset)], wanted)
     if format == "rows":
         found = rows.decode(body)
         if found.lacks:  # nothing tells whose it is
@@ -114,6 +120,22 @@ def read(formats: Formats, body: bytes, channel: Channel | None, member: Member,
         return of_tables(formats, [rows.table(sheet) for sheet in found.tables], wanted, maps=maps)
     tables = workbook.decode(body) if format == "workbook" else [delimited.decode(body, charset=charset)]
     return of_tables(formats, tables, wanted)
+
+
+def _of_lines(formats: Formats, lines: ndjson.Lines, wanted: tuple[str, ...]) -> Export:
+    """Records of which each has a line: rows where they are flat and a map of tables knows them, else trees."""
+    table = ndjson.table_of(lines)
+    try:
+        if table is not None:
+            return of_tables(formats, [table], wanted)
+    except Configuration:
+        pass  # then a map of trees may know them
+    part = formats.maps.exports.of_records(lines.records, wanted=wanted)
+    rejects = (
+        Reject(place="", row=each.number, column="", cause=each.cause, value=each.cells[0]) for each in lines.rejects
+    )
+    part = replace(part, numbers=lines.numbers)
+    return Export(parts=[part], charset=lines.charset, notes=lines.notes, rejects=tuple(rejects))
 
 
 def of_tables(

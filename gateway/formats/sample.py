@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from gateway.codec import delimited, hl7v2_xml, workbook, xml_tree
+from gateway.codec import delimited, fhir_xml, fixed_width, hl7v2_xml, ndjson, workbook, xml_tree
 from gateway.codec import json as json_tree
 from gateway.codec.table import Table
 from gateway.errors import Configuration
@@ -31,14 +31,23 @@ def look(body: bytes, name: str) -> Looked:
         raise Configuration("this is HL7 v2", place=name, remedy="hutong sniff drafts its member.yaml; it needs no map")
     if workbook.is_workbook(body) or PurePath(name).suffix.lower() in _WORKBOOKS:
         return _of_tables("workbook", workbook.decode(body))
+    if fhir_xml.is_fhir_xml(body):
+        raise Configuration("this is FHIR", place=name, remedy="a channel of format fhir takes it; it needs no map")
     if xml_tree.is_xml(body):
         tree = xml_tree.decode(body)
         return Looked(format="xml", samples=(of_tree(tree.root),), charset=tree.charset, how=tree.notes)
+    if ndjson.is_ndjson(body) and b'"resourceType"' not in body[:100_000]:
+        lines = ndjson.decode(body)
+        table = ndjson.table_of(lines)
+        sample = of_table(table.columns, table.rows) if table else of_tree(lines.records)
+        return Looked(format="ndjson", samples=(sample,), charset=lines.charset, how=lines.notes)
     if start.startswith((b"{", b"[")):
         if b'"resourceType"' in body[:100_000]:
             raise Configuration("this is FHIR", place=name, remedy="a channel of format fhir takes it; it needs no map")
         tree = json_tree.decode(body)
         return Looked(format="json", samples=(of_tree(tree.root),), charset=tree.charset, how=tree.notes)
+    if fixed_width.is_fixed(body):
+        return _of_tables("fixed", [fixed_width.decode(body)])
     return _of_tables("delimited", [delimited.decode(body)])
 
 

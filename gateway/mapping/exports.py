@@ -216,6 +216,12 @@ class Exports:
         found = self._fitting((each for each in self._of(TREE) if _is_of(root, each)), wanted)
         return Part(name=found.name, records=_records(found, root), place=found.each, root=root)
 
+    def of_records(self, records: Sequence[Any], *, wanted: Iterable[str] = ()) -> Part:
+        """The same of records that came without a tree around them, each by itself."""
+        first = records[0] if records and isinstance(records[0], dict) else {}
+        found = self._fitting((each for each in self._of(TREE) if set(each.columns) <= first.keys()), wanted)
+        return Part(name=found.name, records=records)
+
     def _of(self, format: str) -> Iterator[Export]:
         return (each for each in self.library.exports.values() if each.format == format)
 
