@@ -19,7 +19,7 @@ from gateway.formats import STRANGER, Formats
 from gateway.formats.bulk import Bulk, bulk
 from gateway.mapping.exports import Carried
 from gateway.mapping.same_number import unite
-from gateway.model import Reject, Resource
+from gateway.model import STREAMED, Reject, Resource
 from gateway.stateless import NEVER, asked, channel_of, digest_of, formats_of, owner_of, timed, told_of, way_of
 
 _SEEN = 256 * 1024  # bytes by which a format is known
@@ -50,7 +50,7 @@ def is_large(path: Path) -> bool:
         return False
     with path.open("rb") as opened:
         start = opened.read(_SEEN)
-    return channel_of(start, path.name).format == "delimited"
+    return channel_of(start, path.name).format in STREAMED
 
 
 def translate(
@@ -71,7 +71,7 @@ def translate(
 
 
 def _written(formats: Formats, found: Bulk, control_id: str, told: Told) -> Iterator[bytes]:
-    for note in found.table.notes:
+    for note in found.notes:
         told.once(note)
     yield _BEGIN
     count = 0
@@ -102,6 +102,8 @@ def _entries(found: Bulk, control_id: str, told: Told, rows: Scratch, waiting: S
                 yield entry
             else:
                 _wait(entry, waiting)
+    for note in found.table.told:
+        told.once(f"{found.told}{note}")
     for body in waiting.kept():
         entry = json.loads(body)
         validate.check(entry["resource"])

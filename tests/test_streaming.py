@@ -180,3 +180,21 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
     few = peak(made_up.write_csv(tmp_path / "few.csv", 4_000))
     many = peak(made_up.write_csv(tmp_path / "many.csv", 40_000))
     assert many < 1.15 * few
+
+
+# ------------------------------------------------------------------------------------------------ workbooks
+
+
+@pytest.mark.parametrize("size", [7, 100])
+def test_a_large_workbook_is_read_in_batches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    path = made_up.write_workbook(tmp_path / "lab.xlsx", 200)
+    sized(monkeypatch, size)
+    monkeypatch.setattr(streaming, "LARGE", 1)
+    assert streaming.is_large(path)
+    assert said(in_batches(path)) == said(as_a_whole(path))
+
+
+def test_ten_times_the_rows_of_a_workbook_take_no_more_memory(tmp_path: Path) -> None:
+    few = peak(made_up.write_workbook(tmp_path / "few.xlsx", 8_000))
+    many = peak(made_up.write_workbook(tmp_path / "many.xlsx", 24_000))
+    assert many < 1.3 * few

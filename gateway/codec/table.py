@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.errors import Permanent
 
 ROWS_LIMIT: Final = 1_048_576  # of a table in memory: as many as a sheet has
+HELD_LIMIT: Final = 5_000_000  # cells of a table in memory
 COLUMNS_LIMIT: Final = 2_000
 SAMPLE: Final = 40  # rows looked at to find the header
 PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
@@ -73,6 +74,7 @@ class TableStream:
     charset: str = ""
     delimiter: str = ""
     newline: str = ""
+    told: list[str] = field(default_factory=list)  # what the rows gave to say; whole when all have been read
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,25 @@ def _misfit(cells: Sequence[str], shape: Shape) -> str:
     ):
         return f"{len(cells)} cells, the header has {width}"
     return "the header stands here again" if tuple(cells[:width]) == shape.columns else ""
+
+
+def held(stream: TableStream) -> Table:
+    """The table with all its rows."""
+    items: list[Row | Reject] = []
+    for item in stream.items():
+        items.append(item)
+        if len(items) * len(stream.columns) > HELD_LIMIT:
+            raise Permanent(
+                f"more than {HELD_LIMIT} cells in tables that are read at once", place=stream.sheet or stream.kind,
+                code="102", remedy="send each table in a file of its own, or in parts",
+            )  # fmt: skip
+    rows = [each for each in items if isinstance(each, Row)]
+    return Table(
+        kind=stream.kind, columns=stream.columns, rows=[each.cells for each in rows],
+        numbers=[each.number for each in rows], notes=(*stream.notes, *stream.told),
+        rejects=tuple(each for each in items if isinstance(each, Reject)), sheet=stream.sheet, charset=stream.charset,
+        delimiter=stream.delimiter, newline=stream.newline,
+    )  # fmt: skip
 
 
 def table_of(records: Iterable[Record], shape: Shape, *, kind: str, notes: Sequence[str] = (), **said: str) -> Table:

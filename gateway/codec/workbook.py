@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from gateway.codec.cell import EXACT, shown
-from gateway.codec.table import SAMPLE, Record, Shape, Table, columns, find_header, shape_of, table_of
+from gateway.codec.table import (
+    SAMPLE,
+    Cleaned,
+    Record,
+    Reject,
+    Row,
+    Shape,
+    Table,
+    TableStream,
+    columns,
+    find_header,
+    fitted,
+    held,
+    shape_of,
+)
+from gateway.codec.text_stream import Opened, opened
 from gateway.codec.workbook_sheet import XLS, XLSX, Range, Sheet
 from gateway.errors import Permanent
 
@@ -20,6 +34,8 @@ _FOOTER: Final = re.compile(
     r"[合总小共][\s\u3000]*[计页]|(?:制表|打印|导出|统计|填报|审核|负责)[\u4e00-\u9fff]{0,3}[:：]|共\s*\d+\s*[条页行]"
 )
 _FILLED: Final = 3  # cells of a footer
+_BELOW: Final = 2  # rows that are looked at below those in which the header may stand
+_TOLD: Final = 100  # footers
 
 Merges = Mapping[tuple[int, int], tuple[int, int]]  # each cell of a merged range → its first cell, from 0
 
@@ -29,60 +45,133 @@ def is_workbook(body: bytes) -> bool:
     return body.startswith((XLSX, XLS))
 
 
-def decode(body: bytes, *, header_row: int | None = None) -> list[Table]:
-    """A table for each visible sheet that has one. `header_row` (from 1): where the member says that it is. Raises
-    Permanent for what is no workbook, has a password, or is larger than the limits."""
+def streams(source: Opened, *, header_row: int | None = None) -> Iterator[TableStream]:
+    """A table for each visible sheet that has one, its rows read one at a time. `header_row` (from 1): where the member
+    says that it is. Raises Permanent for what is no workbook, has a password, or is larger than the limits."""
     from gateway.codec import workbook_xls, workbook_xlsx  # their libraries take a tenth of a second
 
-    reader = workbook_xls if body.startswith(XLS) else workbook_xlsx
-    found = [_table(sheet, header_row) for sheet in reader.sheets(body)]
-    tables = [table for table in found if table is not None]
-    if not tables:
+    with source() as file:
+        reader = workbook_xls if file.read(len(XLS)) == XLS else workbook_xlsx
+    found = False
+    for sheet in reader.sheets(source):
+        table = _table(sheet, header_row)
+        if table is not None:
+            found = True
+            yield table
+    if not found:
         remedy = "name the columns in one row, or set the header row"
         raise Permanent("no sheet holds a table", place="workbook", remedy=remedy, code="100")
-    return tables
+
+
+def decode(body: bytes, *, header_row: int | None = None) -> list[Table]:
+    """The same with all their rows."""
+    return [held(table) for table in streams(opened(body), header_row=header_row)]
 
 
 # ------------------------------------------------------------------------------------------------ one sheet
 
 
-def _table(sheet: Sheet, header_row: int | None) -> Table | None:
+def _table(sheet: Sheet, header_row: int | None) -> TableStream | None:
     """None for a sheet without a table: notes on the query, an empty one."""
-    merges = _merges(sheet.merged)
-    raw = sheet.rows
-    grid = [[shown(cell) for cell in row] for row in raw]
+    grid = _grid(sheet, max(SAMPLE, header_row or 0) + _BELOW)
     sample = grid[: max(SAMPLE, header_row or 0)]
     if header_row is None and not find_header(sample):
         return None
-    shape = _two_tiers(shape_of(sample, header_row), grid, merges)
+    shape = _two_tiers(shape_of(sample, header_row), grid, _merges(sheet.merged, grid))
     if len(shape.columns) < 2 and header_row is None:
         return None  # a list of remarks
-    left_out: list[int] = []
-    records = _records(grid, shape, merges, left_out)
-    made = table_of(records, shape, kind="workbook", sheet=sheet.name)
-    if not made.rows and not made.rejects:
+    told: list[str] = []
+    reading = _Reading(sheet, shape, told)
+
+    def items() -> Iterator[Row | Reject]:
+        told.clear()
+        return fitted(reading.records(), shape)
+
+    def cells(names: Sequence[str]) -> Iterator[list[str]]:
+        return ([item.cells.get(name, "") for name in names] for item in items() if isinstance(item, Row))
+
+    if next(items(), None) is None:
         return None
-    told = [f"row {row} was taken for a footer and left out" for row in left_out]
-    return replace(made, notes=(*made.notes, *told, *_rounded(raw, shape)))
+    return TableStream(
+        kind="workbook", columns=shape.columns, items=items, cells=cells, notes=shape.notes, sheet=sheet.name,
+        told=told,
+    )  # fmt: skip
 
 
-def _merges(ranges: Sequence[Range]) -> Merges:
+def _grid(sheet: Sheet, count: int) -> list[list[str]]:
+    """The first rows as they are shown, up to the last one with something in it."""
+    grid: list[list[str]] = []
+    for number, row in sheet.rows():
+        if number > count:
+            break
+        grid.extend([] for _ in range(number - 1 - len(grid)))
+        grid.append([shown(cell) for cell in row])
+    return grid
+
+
+def _merges(ranges: Sequence[Range], grid: Sequence[Sequence[str]]) -> Merges:
+    """Of the first rows."""
+    width = max(map(len, grid), default=0)
     return {
         (row, column): (top, left)
         for top, left, bottom, right in ranges
-        for row in range(top, bottom + 1)
-        for column in range(left, right + 1)
+        for row in range(top, min(bottom + 1, len(grid)))
+        for column in range(left, min(right + 1, width))
     }
 
 
-def _rounded(grid: Sequence[Sequence[Any]], shape: Shape) -> Iterator[str]:
-    """Columns in which long numbers have lost their last digits."""
-    for index, name in enumerate(shape.columns):
-        for number, row in enumerate(grid[shape.header_row :], shape.header_row + 1):
-            cell = row[index] if index < len(row) else ""
+class _Reading:
+    """The rows below the header, as wide as it is; those of a merged cell all have it."""
+
+    def __init__(self, sheet: Sheet, shape: Shape, told: list[str]) -> None:
+        self.sheet = sheet
+        self.shape = shape
+        self.told = told
+        self.starts: dict[int, list[Range]] = {}
+        for each in sheet.merged:
+            if each[0] >= shape.header_row and each[1] < shape.width:
+                self.starts.setdefault(each[0], []).append(each)
+
+    def records(self) -> Iterator[Record]:
+        """What is left out, and numbers that have lost digits, are told."""
+        width, header, footers = self.shape.width, self.shape.header_row, 0
+        shown_texts = Cleaned()
+        over: dict[int, tuple[int, str]] = {}  # by column: the last row of the merged cell above, and what it says
+        rounded: set[int] = set()
+        for number, row in self.sheet.rows():
+            if number <= header:
+                continue
+            self._round(number, row, rounded)
+            grid = [shown_texts[cell] if isinstance(cell, str) else shown(cell) for cell in row]
+            cells = [*grid[:width], *[""] * (width - len(grid))]
+            if _is_footer(cells):
+                footers += 1
+                if footers <= _TOLD:
+                    self.told.append(f"row {number} was taken for a footer and left out")
+                continue
+            if self.starts:
+                self._merged(number - 1, cells, over)
+            rest = grid[width:]
+            yield number, [*cells, *rest] if any(rest) else cells, ""
+
+    def _merged(self, row: int, cells: list[str], over: dict[int, tuple[int, str]]) -> None:
+        for column, (bottom, text) in list(over.items()):
+            if row > bottom:
+                del over[column]
+            else:
+                cells[column] = text
+        for _, left, bottom, _ in self.starts.get(row, ()):
+            over[left] = (bottom, cells[left])
+
+    def _round(self, number: int, row: Sequence[Any], rounded: set[int]) -> None:
+        """Columns in which long numbers have lost their last digits."""
+        for index, cell in enumerate(row):
+            if isinstance(cell, str) or index in rounded or index >= self.shape.width:
+                continue
             if isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) >= EXACT:
-                yield f"column {name}: numbers of more than 15 digits have lost the last ones (first in row {number})"
-                break
+                rounded.add(index)
+                told = "numbers of more than 15 digits have lost the last ones"
+                self.told.append(f"column {self.shape.columns[index]}: {told} (first in row {number})")
 
 
 # ------------------------------------------------------------------------------------------------ header, rows
@@ -122,22 +211,6 @@ def _below(row: int, grid: Sequence[Sequence[str]], merges: Merges) -> bool:
 def _shown(grid: Sequence[Sequence[str]], merges: Merges, row: int, column: int) -> str:
     row, column = merges.get((row, column), (row, column))
     return grid[row][column] if row < len(grid) and column < len(grid[row]) else ""
-
-
-def _records(grid: Sequence[Sequence[str]], shape: Shape, merges: Merges, left_out: list[int]) -> Iterator[Record]:
-    """The rows below the header, as wide as it is; those of a merged cell all have it."""
-    width = shape.width
-    for row in range(shape.header_row, len(grid)):
-        cells = [*grid[row][:width], *[""] * (width - len(grid[row]))]
-        if _is_footer(cells):
-            left_out.append(row + 1)
-            continue
-        for column in range(width) if merges else ():
-            top, left = merges.get((row, column), (row, column))
-            if top != row and left == column and top >= shape.header_row:
-                cells[column] = grid[top][column]
-        rest = grid[row][width:]
-        yield row + 1, [*cells, *rest] if any(rest) else cells, ""
 
 
 def _is_footer(cells: Sequence[str]) -> bool:

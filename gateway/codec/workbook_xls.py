@@ -1,26 +1,31 @@
-"""The sheets of .xls (Excel 97 to 2003), which old systems still write: read by xlrd."""
+"""The sheets of .xls (Excel 97 to 2003), which old systems still write: read by xlrd, 65,536 rows at most."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final, Literal
 
 import xlrd
 
-from gateway.codec.workbook_sheet import Range, Sheet, check_merged, check_size, refusal
+from gateway.codec.text_stream import Opened
+from gateway.codec.workbook_sheet import Numbered, Range, Sheet, check_merged, check_sheets, check_size, refusal
 from gateway.errors import HutongError
 
-SIZE_LIMIT: Final = 256 << 20  # bytes
+SIZE_LIMIT: Final = 64 << 20  # bytes
 _VISIBLE: Final = 0
 
 
-def sheets(body: bytes) -> Iterator[Sheet]:
+def sheets(source: Opened) -> Iterator[Sheet]:
     """The visible sheets. Raises Permanent for what cannot be read."""
+    with source() as file:
+        body = file.read(SIZE_LIMIT + 1)
     if len(body) > SIZE_LIMIT:
-        raise refusal("the workbook is larger than the limit", "send it in parts")
+        raise refusal("the workbook is larger than the limit", "send it as .xlsx, or in parts")
     try:
         book = xlrd.open_workbook(file_contents=body, formatting_info=True, logfile=io.StringIO())
+        check_sheets(book.nsheets)
         for sheet in book.sheets():
             if sheet.visibility == _VISIBLE:
                 yield _sheet(sheet, 1 if book.datemode else 0)
@@ -34,11 +39,19 @@ def sheets(body: bytes) -> Iterator[Sheet]:
 
 
 def _sheet(sheet: Any, datemode: Literal[0, 1]) -> Sheet:
-    check_size(sheet.name, sheet.nrows, sheet.ncols, sheet.nrows * sheet.ncols)
+    check_size(sheet.name, sheet.nrows, sheet.ncols, 0)
     merged: list[Range] = [(top, left, bottom - 1, right - 1) for top, bottom, left, right in sheet.merged_cells]
-    check_merged(sheet.name, merged)
-    rows = [[_value(cell, datemode) for cell in sheet.row(number)] for number in range(sheet.nrows)]
-    return Sheet(sheet.name, rows, merged)
+    check_merged(sheet.name, len(merged))
+    return Sheet(sheet.name, partial(_rows, sheet, datemode), merged)
+
+
+def _rows(sheet: Any, datemode: Literal[0, 1]) -> Iterator[Numbered]:
+    for number in range(sheet.nrows):
+        cells = [_value(cell, datemode) for cell in sheet.row(number)]
+        while cells and cells[-1] is None:
+            cells.pop()
+        if cells:
+            yield number + 1, cells
 
 
 def _value(cell: Any, datemode: Literal[0, 1]) -> Any:

@@ -1,44 +1,58 @@
-"""The sheets of .xlsx and .xlsm (ISO/IEC 29500): openpyxl reads the cells one row at a time, the merged ranges are read
-beside it. A part with a document type is refused: no entities."""
+"""The sheets of .xlsx and .xlsm (ISO/IEC 29500), one row at a time, in memory that does not grow with the rows.
+
+The file is hostile until shown otherwise: what it unpacks to is known and bounded before it is read, a part with a
+document type is refused (no entities), depth and the length of a text are limited by libxml2 (256 levels, 10 MB), and
+what a part says of its own size is not believed.
+"""
 
 from __future__ import annotations
 
-import io
 import posixpath
-import warnings
 import zipfile
 from collections.abc import Iterator
-from typing import Any, Final
+from contextlib import contextmanager
+from functools import partial
+from typing import IO, Any, Final
 
-import openpyxl
 from lxml import etree
 from openpyxl.utils.cell import range_boundaries
 
-from gateway.codec.workbook_sheet import MERGED_LIMIT, Range, Sheet, check_merged, check_size, refusal
+from gateway.codec.text_stream import Opened
+from gateway.codec.workbook_cells import Cells, shared_texts, styles
+from gateway.codec.workbook_sheet import Numbered, Range, Sheet, check_merged, check_sheets, check_size, refusal
 from gateway.errors import HutongError
 
-SIZE_LIMIT: Final = 1 << 30  # bytes when it is unpacked
+SIZE_LIMIT: Final = 2 << 30  # bytes when it is unpacked
+PART_LIMIT: Final = 16 << 20  # bytes of a part that is no sheet and no text
 MEMBERS_LIMIT: Final = 10_000  # files inside it
-_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
+_RELATION: Final = (
+    "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id",
+    "{http://purl.oclc.org/ooxml/officeDocument/relationships}id",
+)
 _BEGINNING: Final = 4096  # bytes in which a document type stands
 
 
-def sheets(body: bytes) -> Iterator[Sheet]:
+def sheets(source: Opened) -> Iterator[Sheet]:
     """The visible sheets. Raises Permanent for what cannot be read."""
+    with _read(source) as archive:
+        book = _Book(archive)
+        for name, part in book.parts:
+            merged = _ranges(archive, part, name)
+            yield Sheet(name, partial(_rows, source, name, part, book.cells), merged)
+
+
+@contextmanager
+def _read(source: Opened) -> Iterator[zipfile.ZipFile]:
+    """The archive; a damaged one shows itself in many ways."""
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions that are not read
+        with source() as file, zipfile.ZipFile(file) as archive:
             _check(archive)
-            merged = _merged(archive)
-            book = openpyxl.load_workbook(io.BytesIO(body), read_only=True, data_only=True, keep_links=False)
-            for sheet in book.worksheets:
-                if sheet.sheet_state == "visible":
-                    rows = _rows(sheet)
-                    yield Sheet(sheet.title, rows, _inside(merged.get(sheet.title, []), len(rows)))
+            yield archive
     except HutongError:
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged file shows itself in many ways
+    except Exception as error:  # noqa: BLE001 - as above
         name = type(error).__name__
         raise refusal(f"no workbook that can be read ({name})", "save it again as .xlsx") from None
 
@@ -55,38 +69,34 @@ def _check(archive: zipfile.ZipFile) -> None:
                     raise refusal("the workbook has a document type, which none needs", "save it again as .xlsx")
 
 
-def _rows(sheet: Any) -> list[list[Any]]:
-    sheet.reset_dimensions()  # what a file says of them would be believed, and rows be made as wide
-    found: list[list[Any]] = []
-    cells = 0
-    for row in sheet.iter_rows(values_only=True):
-        last = next((index for index in range(len(row), 0, -1) if row[index - 1] is not None), 0)
-        found.append(list(row[:last]))
-        cells += last
-        check_size(sheet.title, len(found), last, cells)
-    while found and not found[-1]:
-        found.pop()
-    return found
+class _Book:
+    """What its sheets share. `parts`: the visible ones, by name."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        names = set(archive.namelist())
+        main = _target(archive, "_rels/.rels", "/officeDocument") or "xl/workbook.xml"
+        root = posixpath.dirname(main)
+        relations = [*_relations(archive, f"{root}/_rels/{posixpath.basename(main)}.rels")]
+        targets = {each.get("Id"): _at(root, each.get("Target", "")) for each in relations}
+        book = _tree(archive, main)
+        listed = [each for each in book.iter("{*}sheet") if each.get("state", "visible") == "visible"]
+        check_sheets(len(listed))
+        found = ((str(each.get("name")), targets.get(_relation_of(each), "")) for each in listed)
+        self.parts = [(name, part) for name, part in found if part in names]
+        by_kind = {str(each.get("Type")).rpartition("/")[2]: _at(root, each.get("Target", "")) for each in relations}
+        texts, style = by_kind.get("sharedStrings", ""), by_kind.get("styles", "")
+        dates, spans = styles(_tree(archive, style)) if style in names else (frozenset(), frozenset())
+        since_1904 = any(each.get("date1904") in ("1", "true") for each in book.iter("{*}workbookPr"))
+        shared = shared_texts(archive, texts) if texts in names else []
+        self.cells = Cells(shared, dates, spans, since_1904=since_1904)
 
 
-def _merged(archive: zipfile.ZipFile) -> dict[str, list[Range]]:
-    """The merged ranges by the name of the sheet."""
-    parts = _parts(archive)
-    return {name: _ranges(archive, part, name) for name, part in parts.items() if part in archive.namelist()}
+def _relation_of(element: Any) -> str:
+    return next((each for name in _RELATION if (each := element.get(name))), "")
 
 
-def _parts(archive: zipfile.ZipFile) -> dict[str, str]:
-    """The part of each sheet, by the relations of the workbook."""
-    root = posixpath.dirname(_target(archive, "_rels/.rels", "/officeDocument") or "xl/workbook.xml")
-    relations = {
-        each.get("Id"): each.get("Target", "") for each in _relations(archive, f"{root}/_rels/workbook.xml.rels")
-    }
-    book = _tree(archive, f"{root}/workbook.xml")
-    return {
-        str(each.get("name")): posixpath.normpath(posixpath.join("/", root, relations[each.get(_RELATION)])).lstrip("/")
-        for each in book.iter(f"{_MAIN}sheet")
-        if each.get(_RELATION) in relations
-    }
+def _at(root: str, target: str) -> str:
+    return posixpath.normpath(posixpath.join("/", root, target)).lstrip("/")
 
 
 def _target(archive: zipfile.ZipFile, relations: str, kind: str) -> str:
@@ -100,25 +110,52 @@ def _relations(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
 
 
 def _tree(archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(name).file_size > PART_LIMIT:
+        raise refusal("a part of the workbook is larger than the limit", "save it again as .xlsx")
     return etree.fromstring(archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
 
 
+def elements(file: IO[bytes], *names: str) -> Iterator[Any]:
+    """The elements of these names when they end; what is before them is forgotten."""
+    tags = [f"{namespace}{name}" for name in names for namespace in (MAIN, _STRICT)]
+    for _, element in etree.iterparse(file, tag=tags, resolve_entities=False, no_network=True):
+        yield element
+        element.clear(keep_tail=False)
+        parent = element.getparent()
+        while parent is not None and element.getprevious() is not None:
+            del parent[0]
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def _rows(source: Opened, name: str, part: str, cells: Cells) -> Iterator[Numbered]:
+    number = total = column = 0
+    row: list[Any] = []
+    with _read(source) as archive, archive.open(part) as file:
+        for element in elements(file, "c", "row"):
+            if element.tag.endswith("}c"):
+                column = cells.put(element, row, column)
+                continue
+            number = int(element.get("r") or number + 1)
+            total += len(row)
+            check_size(name, number, len(row), total)
+            if row:
+                yield number, row
+            row, column = [], 0
+
+
 def _ranges(archive: zipfile.ZipFile, part: str, name: str) -> list[Range]:
+    """The merged ranges of a sheet: they stand behind its rows."""
     found: list[Range] = []
     if not _mentions(archive, part, b"mergeCell"):  # most sheets have none: not read twice
         return found
     with archive.open(part) as file:
-        for _, element in etree.iterparse(
-            file, tag=(f"{_MAIN}mergeCell", f"{_MAIN}row"), resolve_entities=False, no_network=True
-        ):
-            if element.tag == f"{_MAIN}mergeCell":
+        for element in elements(file, "mergeCell", "row", "c"):
+            if element.tag.endswith("}mergeCell"):
                 left, top, right, bottom = (number or 1 for number in range_boundaries(element.get("ref")))
                 found.append((top - 1, left - 1, bottom - 1, right - 1))
-                if len(found) > MERGED_LIMIT:
-                    raise refusal("too many cells are merged", "send it without merged cells", name)
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
+                check_merged(name, len(found))
     return found
 
 
@@ -130,10 +167,3 @@ def _mentions(archive: zipfile.ZipFile, part: str, word: bytes) -> bool:
                 return True
             before = piece[-len(word) :]
     return False
-
-
-def _inside(ranges: list[Range], rows: int) -> list[Range]:
-    """What of them has rows that are there."""
-    found = [(top, left, min(bottom, rows - 1), right) for top, left, bottom, right in ranges if top < rows]
-    check_merged("workbook", found)
-    return found

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.codec import delimited
+from gateway.codec import delimited, workbook
 from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Row, TableStream
 from gateway.codec.text_stream import LARGE, Opened
 from gateway.db.scratch import Scratch
-from gateway.errors import HutongError, Permanent
+from gateway.errors import Configuration, HutongError, Permanent
 from gateway.formats.exports import facility, reject_of
 from gateway.formats.look import STRANGER, Hidden, Look
 from gateway.mapping.batches import SIZE, Batching, Item, cut
@@ -43,7 +43,13 @@ class Bulk:
     name: str  # of the map
     table: TableStream
     batching: Batching
+    notes: tuple[str, ...] = ()
     size: int = SIZE
+
+    @property
+    def told(self) -> str:
+        """What stands before a note on it."""
+        return f"{self.table.sheet}: " if self.table.sheet else ""
 
     def batches(self, scratch: Scratch) -> Iterator[list[Item]]:
         """All rows, and what is none. An empty batch now and then while there is no other yet: somebody else may have
@@ -146,27 +152,38 @@ def bulk(
         return None
     if size > LARGEST:
         raise Permanent(f"the file is larger than {LARGEST} bytes", place="file", remedy="send it in parts", code="102")
-    table = delimited.stream(source, charset=member.profile.charset)
     wanted = (channel.map,) if channel and channel.map else member.profile.maps
-    name = formats.maps.exports.of_columns(table.columns, wanted=wanted)
-    table = _spelt(table, formats.maps.exports.spelling(name, table.columns))
+    if format == "workbook":
+        found = list(workbook.streams(source))
+    else:
+        found = [delimited.stream(source, charset=member.profile.charset)]
+    known, notes = _known(formats, found, wanted)
+    if len(known) > 1:  # tables may ask for each other
+        return None
+    ((name, table),) = known
     batching = formats.maps.exports.batching(name)
     if batching is None:
         return None
-    return Bulk(formats=formats, member=member, name=name, table=table, batching=batching, size=rows)
+    told = f"{table.sheet}: " if table.sheet else ""
+    notes += [f"{told}{note}" for note in table.notes]
+    return Bulk(
+        formats=formats, member=member, name=name, table=table, batching=batching, notes=tuple(notes), size=rows
+    )
 
 
-def _spelt(table: TableStream, names: dict[str, str]) -> TableStream:
-    """The table by the names of the map."""
-    if all(name == own for own, name in names.items()):
-        return table
-
-    def items() -> Iterator[Item]:
-        for item in table.items():
-            yield (
-                Row(item.number, {names[own]: cell for own, cell in item.cells.items()})
-                if isinstance(item, Row)
-                else item
-            )
-
-    return replace(table, columns=tuple(names.values()), items=items)
+def _known(
+    formats: Formats, tables: Sequence[TableStream], wanted: tuple[str, ...]
+) -> tuple[list[tuple[str, TableStream]], list[str]]:
+    """Those that a map knows, by its name, and a note on each of the others. Raises Configuration where none does."""
+    known: list[tuple[str, TableStream]] = []
+    unknown: list[Configuration] = []
+    notes: list[str] = []
+    for table in tables:
+        try:
+            known.append((formats.maps.exports.of_columns(table.columns, wanted=wanted), table))
+        except Configuration as error:
+            unknown.append(error)
+            notes.append(f"{table.sheet}: no map knows a sheet with these columns; it was left out")
+    if not known:
+        raise unknown[0]
+    return known, notes
