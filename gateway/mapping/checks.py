@@ -77,6 +77,8 @@ def _export(library: Library, export: Export) -> Iterator[str]:
 
 def _columns(block: Block, columns: tuple[str, ...]) -> Iterator[str]:
     for line in block.lines:
+        if not line.back and len(line.sources) > 1:  # what may have many names is read where it stands
+            continue
         count = _field_count(line)
         for found in (*line.sources, *line.arguments[:count]):
             if found.name and found.name not in columns:

@@ -90,7 +90,7 @@ def _check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:
     element = definitions.resolve(path.text)
     if element.codes is None:
         return
-    wrong = sorted(set(table.into.values()) - element.codes)
+    wrong = sorted(set(table.into.values()) - element.codes - {codes.NOTHING})
     if wrong:
         raise Configuration(
             f"{line.place}: table {table.name} makes {', '.join(wrong)}, which {path.text} does not allow"

@@ -235,13 +235,15 @@ class LineCode:
         return placed
 
     def _cell(self, line: Line, path: paths.Path, value: str) -> None:
-        """What a cell is told for, in its column: of several columns that a line reads, the first with this text."""
-        write, names = self.writer, [each.name for each in line.sources]
+        """What a cell is told for, in its column: of several columns that a line reads, the first that is valued."""
+        write, names = self.writer, [repr(each.name) for each in line.sources]
+        raws = [self.source.raw(each) for each in line.sources]
+        column = "".join(f"{name} if {raw} else " for name, raw in zip(names[:-1], raws, strict=False)) + names[-1]
         if path.leaf.type in READ_CLOSELY and line.datatype not in DERIVED:
             write.add("else:")
-            write.add(f"    context.unread.unreadable({names[0]!r}, {value}, {path.leaf.type!r})")
+            write.add(f"    context.unread.unreadable({column}, {value}, {path.leaf.type!r})")
         write.add("if context.unread.doubts:")
-        write.add(f"    context.unread.doubted({names[0]!r}, {value})")
+        write.add(f"    context.unread.doubted({column}, {value})")
 
     def _beside(self, path: paths.Path, pair: Pair, value: str, made: str, holder: str) -> None:
         """What stands beside a coded primitive (`_status`), by its raw text; a copy where a line adds to it."""

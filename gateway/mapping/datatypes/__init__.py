@@ -60,6 +60,7 @@ def load() -> dict[str, Pair]:
         phrases,
         places,
         queries,
+        recognition,
         referrals,
         results,
         schedules,
@@ -74,7 +75,7 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
-    more = (results, moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things)
+    more = (results, recognition, moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things)
     for module in (*kinds, *more, laboratory, headers, cells):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:

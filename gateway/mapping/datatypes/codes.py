@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -183,7 +184,7 @@ def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) ->
     if not written:
         return None
     code = context.local_code(table, written)
-    found = into.get(code) or into.get(code.upper())
+    found = into.get(code) or into.get(code.upper()) or into.get(unicodedata.normalize("NFKC", code))
     if found is None or (table, written) in context.hidden:
         default = into.get("*")
         if default != NOTHING:  # a table that says nothing of all other codes has said so on purpose
@@ -197,6 +198,7 @@ def told_unknown(table: str, code: str, raw: str, context: Context) -> None:
     name = context.text(raw.partition("~")[0].partition("^")[2].partition("^")[0]).strip()
     safe = len(name) <= _NAME_LIMIT and not _NUMBER_IN_NAME.search(name)
     context.unknown.append((table, code))
+    context.unread.doubt(f"a code that the table {table} does not know")
     if name and safe:
         context.words[table, code] = name
     context.note(f"code table {table}: a code that it does not know")
@@ -206,7 +208,8 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
     """A `code` element through a table."""
 
     def code_into(raw: str, context: Context) -> str | None:
-        return mapped_code(raw, context, name, into)
+        code = mapped_code(raw, context, name, into)
+        return None if code == NOTHING else code
 
     def code_back(value: str, context: Context) -> str:
         standard = back.get(value) or back.get("*", "")  # a code that the table does not know is not written

@@ -23,6 +23,7 @@ from gateway.mapping.datatypes.codes import (
 from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.papers import narrow
 from gateway.mapping.datatypes.people import human_name
+from gateway.mapping.datatypes.recognition import unmarked
 from gateway.mapping.datatypes.simple import clean, one_code
 from gateway.mapping.datatypes.staff import STAFF
 from gateway.mapping.datatypes.values import quantity, quantity_text
@@ -64,7 +65,7 @@ def given_back(value: dict[str, Any], context: Context, system: str = "", code: 
 
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
     """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
-    code, display = one_code(raw.strip()), name.strip()
+    code, display = one_code(raw.strip()), unmarked(name)
     if not code:
         return {"text": display} if display else None
     made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
@@ -214,6 +215,7 @@ def listed_pair(found: CodeList) -> Pair:
         name = found.names.get(code)
         if name is None:
             context.unknown.append((found.table, code))
+            context.unread.doubt(f"a code that the list {found.table} does not know; it was kept as text")
             return {"text": code}
         codings = [{"system": system, "code": code, "display": name}]
         if meant := found.meanings.get(code):

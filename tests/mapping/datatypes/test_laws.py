@@ -156,6 +156,8 @@ ONE_WAY = {
     "flag",
     "report",
     "ranges",
+    "starred",
+    "recognition",
 }  # nothing goes back, or by another line
 
 

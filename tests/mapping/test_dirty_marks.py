@@ -1,0 +1,134 @@
+"""Rows that take something back or correct it, codes that no table knows, and the mark of mutual recognition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.model import Resource
+from tests.mapping import dirty
+from tests.mapping.dirty import IMAGING, VISITS, Facts, Row, facts, rows, table
+from tests.mapping.house import FIXTURES
+
+HEADER = dirty.laboratory()[0]
+
+
+def with_cells(**cells: str) -> Facts:
+    """The first of four results with other cells, also of columns that the file has not."""
+    listed: list[Row] = rows(4)
+    listed[0].update(cells)
+    return facts(table(listed, dict.fromkeys((*HEADER, *cells))))
+
+
+def statuses(made: Facts, type_: str = "Observation") -> list[str]:
+    return [each["status"] for each in made.resources.values() if each["resourceType"] == type_]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "status"),
+    [
+        *(("备注", text, "entered-in-error") for text in ("作废", "已作废", "撤销", "已撤销")),
+        *(("备注", text, "corrected") for text in ("更正", "已修改", "修正")),
+        ("备注", "补报", "final"),
+        ("备注", "足跟血", "final"),
+        *((column, "1", "entered-in-error") for column in ("作废标志", "撤销标志", "cxbz", "CXBZ")),
+        *((column, "0", "final") for column in ("作废标志", "cxbz")),
+        ("作废标志", "是", "entered-in-error"),
+        ("is_valid", "0", "entered-in-error"),
+        ("is_valid", "1", "final"),
+        ("有效标志", "无效", "entered-in-error"),
+        ("结果状态", "已取消", "cancelled"),
+        ("结果状态", "更正", "corrected"),
+        ("状态", "未审核", "preliminary"),
+    ],
+)
+def test_a_row_that_is_taken_back_or_corrected(column: str, text: str, status: str) -> None:
+    made = with_cells(**{column: text})
+    assert statuses(made) == [status, "final", "final", "final"]
+    assert statuses(made, "DiagnosticReport") == ["final"]
+    assert made.rejects == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("撤销", "entered-in-error"), ("更正", "corrected"), ("初步", "preliminary")]
+)
+def test_a_report_that_is_taken_back(text: str, status: str) -> None:
+    listed = [{**row, "报告状态": text} for row in rows(4)]
+    made = facts(table(listed, [*HEADER, "报告状态"]))
+    assert statuses(made, "DiagnosticReport") == [status]
+    assert statuses(made) == [status] * 4
+
+
+def test_a_report_with_results_that_differ_is_corrected_by_the_flag_at_the_same_time() -> None:
+    first = rows(4)
+    made = facts(table([*first, {**first[1], "结果": "9.9", "备注": "更正"}]))
+    assert statuses(made) == ["final", "final", "final", "corrected"]
+    assert [each.row for each in made.rejects] == [3]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [("<ZT>2</ZT>", "<ZT>0</ZT>", "cancelled"), ("<ZT>2</ZT>", "<ZT>2</ZT><CXBZ>1</CXBZ>", "cancelled")],
+)
+def test_a_visit_that_is_taken_back(old: str, new: str, status: str) -> None:
+    text = (FIXTURES / VISITS).read_text(encoding="utf-8").replace(old, new, 1)
+    made = facts(text.encode(), VISITS)
+    assert statuses(made, "Encounter")[0] == status
+    assert made.rejects == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "table_"),
+    [("性别", "X", "export-sex"), ("就诊类型", "转科", "export-visit"), ("结果状态", "奇怪", "row-state")],
+)
+def test_a_code_that_no_table_knows_is_told_with_its_cell(column: str, text: str, table_: str) -> None:
+    made = with_cells(**{column: text})
+    assert [(each.row, each.column, each.value) for each in made.rejects] == [(2, column, text)]
+    assert table_ in made.rejects[0].cause
+
+
+@pytest.mark.parametrize("text", ["男性", "男", "1", "１", "M", "m"])
+def test_the_words_for_a_sex(text: str) -> None:
+    made = with_cells(性别=text)
+    (patient,) = [each for each in made.resources.values() if each["resourceType"] == "Patient"]
+    assert (patient["gender"], made.rejects) == ("male", ())
+
+
+def recognised(made: Facts) -> list[tuple[str, str]]:
+    """(name, mark) of the results."""
+    return [(_name(each), _mark(each)) for each in made.resources.values() if each["resourceType"] == "Observation"]
+
+
+def _name(observation: Resource) -> str:
+    return str(observation["code"]["text"])
+
+
+def _mark(observation: Resource) -> str:
+    found = (each for each in observation.get("extension", ()) if each["url"] == "urn:hutong:mutual-recognition")
+    return next((str(each["valueString"]) for each in found), "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "mark"),
+    [
+        ({"互认标志": "HR"}, "HR"),
+        ({"互认标志": "*"}, "HR"),
+        ({"互认标志": "是"}, "HR"),
+        ({"互认标志": ""}, ""),
+        ({"互认标志": "否"}, ""),
+        ({"互认标志": "", "项目名称": "*白细胞计数"}, "HR"),
+        ({"互认标志": "", "项目名称": "★ 白细胞计数"}, "HR"),
+        ({"互认标志": "", "mtuRecMark": "1"}, "HR"),
+        ({"互认标志": "苏HR"}, "苏HR"),
+    ],
+)
+def test_mutual_recognition_is_stored_in_one_way(cells: Row, mark: str) -> None:
+    made = with_cells(**cells)
+    assert recognised(made)[0] == ("白细胞计数", mark)
+    assert made.rejects == ()
+
+
+def test_a_whole_workbook_is_clean() -> None:
+    made = facts(Path(FIXTURES / IMAGING).read_bytes(), IMAGING)
+    assert made.rejects == ()
