@@ -17,7 +17,7 @@ from gateway.codec.text_stream import Opened
 from gateway.config import learned
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
-from gateway.formats import STRANGER, Formats, again
+from gateway.formats import STRANGER, Formats, again, files
 from gateway.formats.accounts import of_export
 from gateway.formats.exports import translate_tables
 from gateway.mapping import choice, maps
@@ -73,6 +73,8 @@ def translate(
     if to == "hl7v2":
         written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
         return _as_xml(written) if xml else written
+    if to in files.WRITTEN:
+        return _to_file(body, formats, member, to, message)
     owner = owner_of(formats, member)
     if owner is None and sender and not hl7v2.decode(body).header.sending_facility:
         owner = formats.sender(sender, None)
@@ -268,6 +270,17 @@ def _to_hl7v2(
     )
 
 
+def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: str) -> Translated:
+    """What an export map says of a Bundle, as a file for a member. Raises HutongError."""
+    bundle = _bundle(body)
+    validate.check(bundle)
+    resources = _by_reference(bundle)
+    address = _address(formats, member, bundle, body, "")
+    found = formats.maps.of(address.profile)
+    written = found.exports.about(resources, name=name, to=address)
+    return Translated(output=files.encode(written, to, address.profile), suffix=files.SUFFIXES[to])
+
+
 def _as_xml(made: Translated) -> Translated:
     """The same message in XML (HL7 v2.xml)."""
     return replace(made, output=hl7v2_xml_writer.write(hl7v2.decode(made.output).segments), suffix=".xml")
@@ -279,9 +292,7 @@ def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool
 
 
 def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool = True, message: str = "") -> Writing:
-    bundle = json.loads(body)
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
+    bundle = _bundle(body)
     if check:
         validate.check(bundle)
     resources = _by_reference(bundle)
@@ -296,6 +307,13 @@ def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool =
         to=to,
         tells=may_tell(body),
     )
+
+
+def _bundle(body: bytes) -> Resource:
+    bundle = json.loads(body)
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
+    return bundle
 
 
 def _by_reference(bundle: Resource) -> dict[str, Resource]:

@@ -30,6 +30,10 @@ class Target(StrEnum):
 
     FHIR = "fhir"
     HL7V2 = "hl7v2"
+    DELIMITED = "delimited"
+    WORKBOOK = "workbook"
+    XML = "xml"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def translate(
     ] = None,
     to: Annotated[Target, typer.Option("--to", help="What to make.")] = Target.FHIR,
     message: Annotated[
-        str, typer.Option("--message", metavar="CODE^EVENT", help="With --to hl7v2: OML^O21; else as the Bundle tells.")
+        str, typer.Option("--message", metavar="CODE^EVENT|MAP", help="To hl7v2: OML^O21; to a file: its export map.")
     ] = "",
     xml: Annotated[bool, typer.Option("--xml", help="With --to hl7v2: as HL7 v2.xml.")] = False,
     batch: Annotated[
@@ -97,7 +101,7 @@ def translate(
         Path | None, typer.Option("--report", metavar="FILE.tsv", help="Write what became of every value here.")
     ] = None,
 ) -> None:
-    """Translate messages to a FHIR Bundle, or Bundles to HL7 v2. Exit 1 when any of them fails."""
+    """Translate messages and files to a FHIR Bundle, or Bundles to HL7 v2 or a file. Exit 1 when any of them fails."""
     from gateway import stateless
     from gateway.cli.large import Large
     from gateway.cli.losses import Losses
@@ -107,7 +111,7 @@ def translate(
     failed = 0
     together: list[bytes] = []
     aside = Rejects(rejects)
-    whole = to is Target.HL7V2 or explain or loss or report is not None
+    whole = to is not Target.FHIR or explain or loss or report is not None
     losses = Losses(report)
     if database:
         made = stateless.translate_views(database, member=member, config=config)

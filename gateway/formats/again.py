@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.codec.table import Table
 from gateway.formats import exports, files
-from gateway.mapping.accounting.files import Files, leads
+from gateway.mapping.accounting.files import Files
 from gateway.mapping.accounting.roundtrip import Comparison, Value
 from gateway.mapping.translation import Address
 from gateway.mapping.written_file import WrittenFile
@@ -43,8 +43,7 @@ def _compared(
     values: list[Value] = []
     for part in found.parts:
         export = maps.library.exports[part.name]
-        about = leads(export, maps.library, resources)
-        written = maps.exports.from_fhir(resources, about, name=part.name, to=to)
+        written = maps.exports.about(resources, name=part.name, to=to)
         records, root = _read(formats, written, channel, member, profile)
         values += Files(export, maps.library, profile, facility).compare(part, records, root, made.rejects)
     return Comparison(tuple(values))

@@ -9,6 +9,7 @@ from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile
 
 WRITTEN = ("delimited", "workbook", "json", "xml")
+SUFFIXES = {"delimited": ".csv", "workbook": ".xlsx", "json": ".json", "xml": ".xml"}
 _NEWLINES = {"crlf": "\r\n", "lf": "\n"}
 
 

@@ -7,7 +7,7 @@ blocks of one type make is told apart by their constants and by the words of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.mapping import paths
@@ -158,6 +158,18 @@ def constants(library: Library, block: Block) -> Iterator[tuple[paths.Path, Any]
             path = paths.resolve(block.path, line, library.systems)
             value = paths.value_of(path.text, line.constant, line, library.systems)
             yield path, value[0] if isinstance(value, list) else value
+
+
+def leads(export: Export, library: Library, resources: Mapping[str, Resource]) -> list[str]:
+    """What an export is about, of all that there is: of its type, and what its lists of constants say of it."""
+    block = next(each for each in export.blocks if each.type == export.lead and not each.element)
+    said = [(path, wanted) for path, wanted in constants(library, block) if path.leaf.many]
+    return [
+        name
+        for name, each in resources.items()
+        if each["resourceType"] == export.lead
+        and all(any(_says(value, wanted) for value in values_at(each, path.elements)) for path, wanted in said)
+    ]
 
 
 def _once(resources: Iterator[Resource]) -> Iterator[Resource]:

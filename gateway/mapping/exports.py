@@ -13,10 +13,11 @@ from typing import Any
 
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.mapping import columns as columns_of
-from gateway.mapping import envelope, runtime
+from gateway.mapping import envelope, runtime, tree_rows
 from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.export_parts import leads
 from gateway.mapping.export_writer import ExportWriter
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
@@ -212,8 +213,14 @@ class Exports:
         return columns_of.spelling(columns, columns_of.names(self.library.exports[name]))
 
     def of_tree(self, root: Any, *, wanted: Iterable[str] = ()) -> Part:
-        """The nodes of a tree and their export map, recognised by the names in the first of them."""
-        found = self._fitting((each for each in self._of(TREE) if _is_of(root, each)), wanted)
+        """The nodes of a tree and their export map, recognised by the names in the first of them; or the rows of a
+        table that stand in it."""
+        trees = [each for each in self._of(TREE) if _is_of(root, each)]
+        rows = {} if trees else self._rows(root)
+        found = self._fitting(trees or (self.library.exports[name] for name in rows), wanted)
+        if not trees:
+            path, records = rows[found.name]
+            return Part(name=found.name, records=records, place=path)
         return Part(name=found.name, records=_records(found, root), place=found.each, root=root)
 
     def of_records(self, records: Sequence[Any], *, wanted: Iterable[str] = ()) -> Part:
@@ -221,6 +228,16 @@ class Exports:
         first = records[0] if records and isinstance(records[0], dict) else {}
         found = self._fitting((each for each in self._of(TREE) if set(each.columns) <= first.keys()), wanted)
         return Part(name=found.name, records=records)
+
+    def _rows(self, root: Any) -> dict[str, tuple[str, list[dict[str, str]]]]:
+        """The exports of tables whose columns the rows in a tree have, each with path and rows."""
+        found = [(path, rows, set().union(*rows)) for path, rows in tree_rows.tables(root)]
+        return {
+            export.name: (path, rows)
+            for export in self._of(TABLE)
+            for path, rows, names in found
+            if set(export.columns) <= names
+        }
 
     def _of(self, format: str) -> Iterator[Export]:
         return (each for each in self.library.exports.values() if each.format == format)
@@ -295,15 +312,27 @@ class Exports:
             self._compiled[name] = ExportMap(self.library.exports[name], self._functions)
         return self._compiled[name]
 
+    def about(self, resources: Mapping[str, Resource], *, name: str, to: Address) -> WrittenFile:
+        """What an export says of all that it is for. Raises Configuration for a name that no export has, Permanent
+        where nothing is for it."""
+        export = self._named(name)
+        found = leads(export, self.library, resources)
+        if not found:
+            raise Permanent(f"nothing here is for {name}", place=export.lead, remedy="take another export map")
+        return self.from_fhir(resources, found, name=name, to=to)
+
+    def _named(self, name: str) -> Export:
+        export = self.library.exports.get(name)
+        if export is None:
+            remedy = f"one of {', '.join(self.library.exports)}"
+            raise Configuration(f"no export map is called {name}", place="subscription.message", remedy=remedy)
+        return export
+
     def from_fhir(
         self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
     ) -> WrittenFile:
         """What an export says of the lead resources. Raises Configuration for a name that no export has."""
-        export = self.library.exports.get(name)
-        if export is None:
-            raise Configuration(
-                f"no export map is called {name}", place="subscription.message", remedy="see mappings/exports/"
-            )
+        export = self._named(name)
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         writer, about, graph = ExportWriter(export, self.library), [own[each] for each in leads], Graph(own)

@@ -76,7 +76,7 @@ def _laid(overlay: Export, base: Export) -> Export:
         hidden |= whole.keys() - set(order)
     return replace(
         base, place=overlay.place, name=overlay.name, each=overlay.each or names(base.each), blocks=tuple(blocks),
-        columns=overlay.columns or tuple(map(names, base.columns)),
+        columns=overlay.columns or tuple(each for each in map(names, base.columns) if each not in hidden),
         latest=overlay.latest or tuple(map(names, base.latest)),
         order=tuple(each for each in order if each not in hidden),
         without=(*(names(each) for each in base.without), *hidden),

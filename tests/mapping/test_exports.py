@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import exports
 from gateway.mapping.exports import Part
-from gateway.mapping.maps import Maps, load
+from gateway.mapping.maps import Maps, load, shipped
 from tests.mapping.house import SHANGHAI, WHEN, maps
 
 MAP = """\
@@ -41,6 +41,28 @@ def test_a_tree_is_known_by_its_own_nodes(own: Maps) -> None:
     assert own.exports.of_tree({"村": {"人": person}}).records == [person]
     with pytest.raises(Configuration):
         own.exports.of_tree({"村": {"人": {"编号": "1"}}})
+
+
+ROW = {"申请单号": "A1", "病人ID": "P1", "姓名": "张伟"}
+
+
+@pytest.mark.parametrize(
+    ("root", "place"),
+    [
+        ({"DATA": {"@时": "1", "行": {**ROW, "姓名": {"@码": "x", "#text": "张伟"}}}}, "DATA/行"),
+        ([ROW], ""),
+        ({"Body": {"rows": {"row": [{f"@{name}": cell for name, cell in ROW.items()}]}}}, "Body/rows/row"),
+    ],
+)  # fmt: skip
+def test_rows_of_a_table_stand_in_a_tree(root: Any, place: str, tmp_path: Path) -> None:
+    text = "export some like laboratory-results\n  columns 申请单号 病人ID 姓名\n"
+    (tmp_path / "some.map").write_text(text, encoding="utf-8")
+    part = load([shipped(), tmp_path]).exports.of_tree(root)
+    assert (part.name, part.place, part.records) == (
+        "some",
+        place,
+        [{"申请单号": "A1", "病人ID": "P1", "姓名": "张伟"}],
+    )
 
 
 def test_a_record_that_fails_leaves_nothing(own: Maps, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.codec import delimited, xml_tree
+from gateway.codec import json as json_tree
 from gateway.errors import Configuration
 from gateway.formats import files
-from gateway.mapping.accounting.files import leads
 from gateway.mapping.exports import Part
 from gateway.mapping.maps import Address, Maps, load, shipped
 from gateway.model import FileForm, Profile, Resource
@@ -49,8 +49,7 @@ def test_a_csv_of_the_township_becomes_the_xml_of_the_county(tmp_path: Path) -> 
     resources = township(maps)
     profile = Profile(charset="GB18030", file=FileForm(times="YYYYMMDDHHmmss"))
     to = Address(profile=profile, facility=COUNTY, own=frozenset({COUNTY}), control_id="B", when=WHEN)
-    about = leads(maps.library.exports["county-results"], maps.library, resources)
-    written = maps.exports.from_fhir(resources, about, name="county-results", to=to)
+    written = maps.exports.about(resources, name="county-results", to=to)
     body = files.encode(written, "xml", profile)
     assert body.startswith(b'<?xml version="1.0" encoding="GB18030"?>')
     assert "欧阳建国".encode("gb18030") in body
@@ -68,13 +67,14 @@ def test_the_overlay_reads_what_it_writes(tmp_path: Path) -> None:
     maps = made(tmp_path, OVERLAY.replace(" XM XBDM", " BRID XM XBDM"))
     resources = township(maps)
     to = Address(profile=Profile(), facility=TOWNSHIP, control_id="B", when=WHEN)
-    about = leads(maps.library.exports["county-results"], maps.library, resources)
-    written = maps.exports.from_fhir(resources, about, name="county-results", to=to)
+    written = maps.exports.about(resources, name="county-results", to=to)
     bodies = {each: files.encode(written, each, Profile()) for each in files.WRITTEN}
     assert len(set(bodies.values())) == 4
     table = delimited.decode(bodies["delimited"])
     assert table.rows[0]["XBDM"] == "1"
-    part = Part(name="county-results", records=table.rows)
+    part = maps.exports.of_tree(xml_tree.decode(bodies["xml"]).root)
+    assert (part.name, part.place, part.records) == ("county-results", "JYJG/JG", table.rows)
+    assert maps.exports.of_tree(json_tree.decode(bodies["json"]).root).records == table.rows
     again = maps.exports.to_fhir([part], profile=Profile(), facility=TOWNSHIP, control_id="F", when=WHEN).bundle
     assert people(each["resource"] for each in again["entry"]) == people(resources.values())
 

@@ -6,7 +6,7 @@ A cell in another form is in a normal one where every line that reads its column
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,13 +16,11 @@ from gateway.mapping.accounting.normal_forms import rows_of
 from gateway.mapping.accounting.roundtrip import Came, Value
 from gateway.mapping.codetables import BUILT
 from gateway.mapping.context import Context
-from gateway.mapping.export_parts import constants
 from gateway.mapping.exports import Part
-from gateway.mapping.graph import values_at
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Block, Condition, Export, Line
 from gateway.mapping.wording import unworded
-from gateway.model import Profile, Reject, Resource
+from gateway.model import Profile, Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +124,10 @@ class Files:
         return unworded(made), [unworded(each.resource) for each in context.entries.values()]
 
 
-def leads(export: Export, library: Library, resources: Mapping[str, Resource]) -> list[str]:
-    """What an export is about, of all that a file with several maps became: also what its lists of constants say."""
-    block = next(each for each in export.blocks if each.type == export.lead and not each.element)
-    said = [(path, wanted) for path, wanted in constants(library, block) if path.leaf.many]
-    return [
-        name
-        for name, each in resources.items()
-        if each["resourceType"] == export.lead
-        and all(any(_says(value, wanted) for value in values_at(each, path.elements)) for path, wanted in said)
-    ]
-
-
 @cache
 def declared() -> dict[tuple[str, str], str]:
     """(export, column) → what is written there."""
     return {(export, column): form for export, column, form in rows_of("exports")}
-
-
-def _says(value: Any, wanted: Any) -> bool:
-    codes = {each.get("code") for each in wanted.get("coding", ())} if isinstance(wanted, dict) else set()
-    return any(each.get("code") in codes for each in value.get("coding", ())) if codes else value == wanted
 
 
 def _mapped(export: Export, library: Library) -> dict[str, dict[str, list[Reading]]]:

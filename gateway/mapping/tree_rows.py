@@ -1,0 +1,42 @@
+"""Rows of a table that stand in a tree: `<ROWS><ROW>…`, `[{…}, …]`, cells as elements or as attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.mapping.runtime import scalar
+
+_DEEPEST = 6  # nodes around the rows
+
+
+def tables(root: Any) -> list[tuple[str, list[dict[str, str]]]]:
+    """(path, rows) of each place where nodes hold nothing but texts."""
+    return [(path, [_row(each) for each in nodes]) for path, nodes in _places(root, "", 0)]
+
+
+def _places(node: Any, path: str, depth: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    several = node if isinstance(node, list) else [node]
+    if several and all(isinstance(each, dict) and _is_flat(each) for each in several):
+        yield path, several
+    elif isinstance(node, dict) and depth < _DEEPEST:
+        for name, value in node.items():
+            yield from _places(value, f"{path}/{name}" if path else name, depth + 1)
+
+
+def _is_flat(node: dict[str, Any]) -> bool:
+    return bool(node) and all(_is_text(value) for value in node.values())
+
+
+def _is_text(value: Any) -> bool:
+    """An element with attributes of its own is a text too."""
+    if isinstance(value, dict):
+        return all(name == "#text" or name[:1] == "@" for name in value)
+    return not isinstance(value, list)
+
+
+def _row(node: dict[str, Any]) -> dict[str, str]:
+    return {
+        name.removeprefix("@"): scalar(value.get("#text") if isinstance(value, dict) else value)
+        for name, value in node.items()
+    }
