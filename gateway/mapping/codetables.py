@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from gateway.errors import Configuration
 from gateway.fhir import definitions
 from gateway.mapping import paths
+from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair, codes, exports, load, simple
 from gateway.mapping.syntax import CodeTable, Line
 
@@ -30,7 +32,8 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
             return codes.coding_pair(line.codes, _system(line, table, systems), into if table else None, back)
         case "concept":
             system = _system(line, table, systems)
-            return codes.concept_pair(line.codes, system, into, back) if table else codes.system_pair(system)
+            found = codes.concept_pair(line.codes, system, into, back) if table else codes.system_pair(system)
+            return _of_cell(found, system) if any(each.name for each in line.sources) else found
         case "CWE" if line.arguments:
             return codes.listed_pair(_listed(line, tables))
         case "listed":
@@ -53,6 +56,22 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         if path.leaf.type == "instant" and line.datatype in ("dtm", "moment", "daytime")
         else found
     )
+
+
+def _of_cell(pair: Pair, system: str) -> Pair:
+    """A cell holds a code alone, of the line's own system or of the sender's."""
+
+    def back(value: dict[str, Any], context: Context) -> str:
+        codings = [each for each in value.get("coding", ()) if _is_own(str(each.get("system", "")), system)]
+        if not codings and "coding" in value:
+            return ""
+        return str(pair.back({**value, "coding": codings} if codings else value, context)).partition("^")[0]
+
+    return Pair(pair.into, back, fits=pair.fits, coded=pair.coded)
+
+
+def _is_own(system: str, wanted: str) -> bool:
+    return system == wanted or system.startswith(CODE)
 
 
 def _named(line: Line, name: str) -> Pair:

@@ -185,6 +185,7 @@ class Exports:
         self._functions = functions
         self._memory = memory
         self._compiled: dict[str, ExportMap] = {}
+        self._writers: dict[str, ExportWriter] = {}
 
     def of_columns(self, columns: Iterable[str], *, wanted: Iterable[str] = ()) -> str:
         """The export map for a table: the one that is named, else the most specific whose columns are all there, as
@@ -335,7 +336,9 @@ class Exports:
         export = self._named(name)
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
-        writer, about, graph = ExportWriter(export, self.library), [own[each] for each in leads], Graph(own)
+        if name not in self._writers:
+            self._writers[name] = ExportWriter(export, self.library)
+        writer, about, graph = self._writers[name], [own[each] for each in leads], Graph(own)
         if export.format == TABLE:
             rows = list(writer.rows(about, graph, context))
             return WrittenFile(name=name, columns=export.order or export.columns, rows=rows, each=export.each)

@@ -191,7 +191,7 @@ class LineCode:
         place, told = self._place(line, path, rivals, value if pair.coded and not given else "")
         if placed:
             write.add(f"{made} = {place}placed({made}, {told})")
-        holder = self.target.set(path, made, adds=adds and path.leaf.type in TEXTS)
+        holder = self._set(line, path, pair, value, made, adds=adds and path.leaf.type in TEXTS)
         if rivals and len(path.elements) > 1:
             element = "r['extension'][-1]" if origins.nested(path) else holder
             write.add(f"{place}place({element}, {told})")
@@ -210,6 +210,23 @@ class LineCode:
         if pair.several:
             self.target.looping = False
             write.depth -= 1
+
+    def _set(self, line: Line, path: paths.Path, pair: Pair, value: str, made: str, *, adds: bool) -> str:
+        """Puts the answer at its place, with the code of the cell where it is written otherwise (wording.py); the name
+        of what holds it."""
+        write = self.writer
+        if not wording.keeps_cell(line, path, pair):
+            return self.target.set(path, made, adds=adds)
+        table = f"context.memory[{wording.BESIDE - pair.slot}]"
+        write.add(f"beside = {write.object(wording.of_cell)}({table}, {value}, {made}, {write.object(pair)}, context)")
+        if path.leaf.type != "code":
+            write.add("if beside is not None:")
+            write.add(f"    {made} = {{**{made}, 'extension': [beside]}}")
+            return self.target.set(path, made)
+        holder = self.target.set(path, made)
+        write.add("if beside is not None:")
+        write.add(f"    {holder}[{f'_{path.leaf.name}'!r}] = {{'extension': [beside]}}")
+        return holder
 
     def _call(
         self, line: Line, path: paths.Path, pair: Pair, made: str, given: list[str], words: list[str],

@@ -21,6 +21,7 @@ from gateway.mapping.syntax import Block, Line
 from gateway.model import Resource
 
 WRITTEN = "urn:hutong:written"
+CELL = "urn:hutong:cell"  # the code that a cell of an export had: its sender, a blank, the code
 ALIKE = -2  # the table of the memory for texts of coded primitives: would we write the same?
 BESIDE = -10  # less the slot of a pair: its table for what stands beside its primitives
 _KNOWN = 4096
@@ -30,14 +31,15 @@ _NOWHERE = ("system",)  # what is asked for to find things
 
 
 class Worded(str):
-    """A primitive with the text that it came as."""
+    """A primitive with the text that it came as; `sender`: who alone gets it back (of cells)."""
 
-    __slots__ = ("written",)
+    __slots__ = ("sender", "written")
     written: str
+    sender: str
 
-    def __new__(cls, value: str, written: str) -> Worded:
+    def __new__(cls, value: str, written: str, sender: str = "") -> Worded:
         made = super().__new__(cls, value)
-        made.written = written
+        made.written, made.sender = written, sender
         return made
 
 
@@ -153,6 +155,25 @@ def _first(made: Any) -> str:
     return str(made[0] if isinstance(made, tuple) else made)
 
 
+def keeps_cell(line: Line, path: Path, pair: Pair) -> bool:
+    """Does a line of an export keep the code of its cell, where its table writes another one for what it means?"""
+    read = line.sources and line.sources[0].name and line.codes and line.into and line.back
+    return bool(
+        read and pair.coded and not path.leaf.choice and path.leaf.type in ("code", "Coding", "CodeableConcept")
+    )
+
+
+def of_cell(table: dict[Any, Any], raw: str, value: Any, pair: Pair, context: Context) -> Any:
+    """An extension with the code of a cell, None where we should write the same; remembered by the raw text."""
+    if raw not in table:
+        if len(table) >= _KNOWN:
+            table.clear()
+        code = raw.strip()
+        alike = not short(code.replace("\n", " ")) or code == _first(pair.back(value, context))
+        table[raw] = None if alike else {"url": CELL, "valueString": f"{_sender(context)} {code}"}
+    return table[raw]
+
+
 # ------------------------------------------------------------------------------------------------- back
 
 
@@ -168,8 +189,10 @@ def of_primitives(holders: list[dict[str, Any]], leaf: Element) -> list[Any]:
 
 def of_primitive(value: Any, beside: Any) -> Any:
     """A primitive with the wording that the element beside it holds (`_birthDate`)."""
-    written = sent(beside)
-    return Worded(value, written) if written and isinstance(value, str) else value
+    written, (sender, code) = sent(beside), cell_of(beside)
+    if not isinstance(value, str) or not (written or code):
+        return value
+    return Worded(value, code, sender) if code else Worded(value, written)
 
 
 def sent(element: Any) -> str:
@@ -179,6 +202,35 @@ def sent(element: Any) -> str:
             if each.get("url") == WRITTEN:
                 return str(each.get("valueString", ""))
     return ""
+
+
+def cell_of(element: Any) -> tuple[str, str]:
+    """(sender, code) of the cell that an element came from, ("", "") for none."""
+    if isinstance(element, dict):
+        for each in element.get("extension", ()):
+            if each.get("url") == CELL:
+                sender, _, code = str(each.get("valueString", "")).partition(" ")
+                return sender, code
+    return "", ""
+
+
+def _sender(context: Context) -> str:
+    return "_".join(context.facility.split())
+
+
+def cell_again(value: Any, pair: Pair, context: Context) -> str:
+    """The code of the cell that a value came from, for its sender, where it still means the same; else ""."""
+    sender, code = (value.sender, value.written) if isinstance(value, Worded) else cell_of(value)
+    if not code or sender != _sender(context):
+        return ""
+    read = pair.into(code, context.scratch())
+    if isinstance(value, dict):
+        around = [each for each in value["extension"] if each.get("url") != CELL]
+        bare = {name: each for name, each in value.items() if name != "extension"} | (
+            {"extension": around} if around else {}
+        )
+        return code if read == bare else ""
+    return code if read == str(value) else ""
 
 
 def again(
@@ -193,6 +245,8 @@ def again(
     """The text that a value came as, where it means the same to the receiver; else "". `others`: what stands in the
     other fields of the line."""
     if isinstance(value, Worded):
+        if value.sender:
+            return ""
         return value.written if pair.into(value.written, context.scratch(), *words) == str(value) else ""
     written = sent(value)
     if not written:
@@ -206,7 +260,7 @@ def again(
         same = within(entry.resource, resource) if entry and resource else read.get("display") == value.get("display")
         return written if same else ""
     bare = {name: each for name, each in value.items() if name != "extension"}
-    further = [each for each in value["extension"] if each.get("url") not in (WRITTEN, FIELD)]
+    further = [each for each in value["extension"] if each.get("url") not in (WRITTEN, FIELD, CELL)]
     if further:
         bare["extension"] = further
     for name, _, _ in path.leaf.slice:
@@ -219,7 +273,7 @@ def again(
 def unworded(value: Any) -> Any:
     """A copy without any wording: what is said, not how."""
     if isinstance(value, list):
-        return [unworded(each) for each in value if not (isinstance(each, dict) and each.get("url") == WRITTEN)]
+        return [unworded(each) for each in value if not (isinstance(each, dict) and each.get("url") in (WRITTEN, CELL))]
     if isinstance(value, dict):
         made = {name: unworded(each) for name, each in value.items()}
         return {name: each for name, each in made.items() if each not in ([], {})}

@@ -38,6 +38,7 @@ class WrittenLine:
     enters: bool  # a slice stands before its last element
     listed: bool = False  # one of several lines that write elements of one list into one field
     keeps: bool = False  # the wording of the value is written again, where it has one
+    cell: bool = False  # the code of a cell is written again to its sender
     late: bool = False  # a constant for a field that another block fills as well: written where that wrote nothing
     claim: str = field(init=False)  # what the line takes for itself
     single: bool = field(init=False)  # its one field, which it writes whole
@@ -52,7 +53,7 @@ class WrittenLine:
         object.__setattr__(self, "single", not several and not source.component)
         object.__setattr__(self, "claim", _claimed(self.path, self.line))
         object.__setattr__(self, "around", self.path.elements[:-1])
-        object.__setattr__(self, "worded", self.keeps and self.path.leaf.type in wording.TEXTS)
+        object.__setattr__(self, "worded", (self.keeps or self.cell) and self.path.leaf.type in wording.TEXTS)
         first = not (source.repeats or source.every)
         object.__setattr__(self, "entered", tuple(_entered(self.path, single=first)) if self.enters else ())
 
@@ -77,7 +78,8 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         enters = any(element.slice for element in path.elements[:-1])
         keeps = wording.applies(line, path, pair, block)
         late = bool(line.constant) and _is_told_elsewhere(library, block, line.sources[0])
-        made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps, late))
+        cell = not line.constant and wording.keeps_cell(line, path, pair)
+        made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps, cell, late))
     return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
 
 
@@ -246,6 +248,8 @@ def _texts(
     if written.keeps and (first or not written.pair.makes):  # also what has no form of ours: words without a code
         again = wording.again(whole, resource, written.path, written.pair, context, written.constants, tuple(others))
         first = again or first
+    if written.cell:
+        first = wording.cell_again(whole, written.pair, context) or first
     if written.line.sources[0].component and written.line.datatype not in SIMPLE:
         first = first.replace("^", "&")  # a composite inside a component: its parts are subcomponents
     return (first, *others)
