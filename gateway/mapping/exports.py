@@ -316,13 +316,13 @@ class Exports:
     def about(self, resources: Mapping[str, Resource], *, name: str, to: Address) -> WrittenFile:
         """What an export says of all that it is for. Raises Configuration for a name that no export has, Permanent
         where nothing is for it."""
-        export = self._named(name)
+        export = self._export(name)
         found = leads(export, self.library, resources)
         if not found:
             raise Permanent(f"nothing here is for {name}", place=export.lead, remedy="take another export map")
         return self.from_fhir(resources, found, name=name, to=to)
 
-    def _named(self, name: str) -> Export:
+    def _export(self, name: str) -> Export:
         export = self.library.exports.get(name)
         if export is None:
             remedy = f"one of {', '.join(self.library.exports)}"
@@ -333,7 +333,7 @@ class Exports:
         self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
     ) -> WrittenFile:
         """What an export says of the lead resources. Raises Configuration for a name that no export has."""
-        export = self._named(name)
+        export = self._export(name)
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         if name not in self._writers:
