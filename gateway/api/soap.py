@@ -80,6 +80,8 @@ class Soap:
         except Transient as error:
             headers = {"retry-after": str(answer.RETRY_SECONDS)}
             return _refused(body, error, _WORDS[503], kind="Receiver", status=503, headers=headers)
+        except HutongError as error:
+            return _refused(body, error, "消息无法接收", kind="Receiver", status=500)
         finally:
             arriving.forget()
 

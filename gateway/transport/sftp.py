@@ -45,15 +45,10 @@ class Line:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._client: asyncssh.SFTPClient | None = None
 
-    def check(self) -> None:
-        """Raises Configuration when the library or a secret is missing, or a key cannot be read."""
-        ssh = library()
-        self._pins(ssh)
-        self._proofs(ssh)
-
     @asynccontextmanager
     async def client(self, doing: str) -> AsyncIterator[asyncssh.SFTPClient]:
-        """The client, for something that `doing` names. Raises Transient, with the line dropped, for whatever fails."""
+        """The client, for something that `doing` names. Raises Transient, with the line dropped, for whatever fails;
+        Configuration when the library or a secret is missing, or a key cannot be read."""
         ssh = library()
         try:
             yield await self._opened(ssh)
@@ -87,7 +82,7 @@ class Line:
     async def _opened(self, ssh: Any) -> asyncssh.SFTPClient:
         if self._client is not None:
             return self._client
-        pins = self._pins(ssh)
+        keys, pins = self._pins(ssh)
         proofs = await asyncio.to_thread(self._proofs, ssh)  # a key with a passphrase takes its time
         shown: list[str] = []  # the fingerprint of the key that the server showed
         server = self._server
@@ -98,7 +93,7 @@ class Line:
                     server.port,
                     username=server.user,
                     client_factory=lambda: _knower(ssh, pins, shown),
-                    known_hosts=([], [], []),
+                    known_hosts=(keys, [], []),
                     config=None,
                     agent_path=None,
                     keepalive_interval=15,
@@ -120,21 +115,23 @@ class Line:
             raise _shut_out(cause, place=self.place, remedy=remedy) from None
         return self._client
 
-    def _pins(self, ssh: Any) -> frozenset[str]:
-        """The SHA-256 fingerprints of the keys that the server may show."""
-        found = set()
-        for text in self._server.host_keys:
-            line = text.strip()
-            if not line.startswith("SHA256:"):
-                words = line.split()
-                start = next((at for at, word in enumerate(words) if word.startswith(("ssh-", "ecdsa-", "sk-"))), 0)
-                try:
-                    line = ssh.import_public_key(" ".join(words[start : start + 2])).get_fingerprint("sha256")
-                except ssh.KeyImportError:
-                    remedy = "take what `ssh-keyscan HOST` prints"
-                    raise Configuration("a host key cannot be read", place=self.place, remedy=remedy) from None
-            found.add(line.rstrip("="))
-        return frozenset(found)
+    def _pins(self, ssh: Any) -> tuple[list[Any], frozenset[str]]:
+        """The keys that the server may show, and their SHA-256 fingerprints. The keys are left out where one is known
+        by its fingerprint alone: with them we would ask the server for keys of their kinds only."""
+        keys, prints = [], set()
+        for text in map(str.strip, self._server.host_keys):
+            if text.startswith("SHA256:"):
+                prints.add(text.rstrip("="))
+                continue
+            words = text.split()
+            start = next((at for at, word in enumerate(words) if word.startswith(("ssh-", "ecdsa-", "sk-"))), 0)
+            try:
+                keys.append(ssh.import_public_key(" ".join(words[start : start + 2])))
+            except ssh.KeyImportError:
+                remedy = "take what `ssh-keyscan HOST` prints"
+                raise Configuration("a host key cannot be read", place=self.place, remedy=remedy) from None
+        alone = [] if prints else keys
+        return alone, frozenset(prints | {str(key.get_fingerprint("sha256")).rstrip("=") for key in keys})
 
     def _proofs(self, ssh: Any) -> dict[str, Any]:
         """What proves who we are: only what the settings name."""

@@ -88,8 +88,9 @@ class RemoteFolder:
     seen: Seen | None = field(default=None, kw_only=True)
 
     async def open(self) -> None:
-        """Raises Configuration when the library or a secret is missing. The server may be away: it is waited for."""
-        await asyncio.to_thread(self.line.check)
+        """Raises Configuration when the library is missing. All else is waited for: neither a server that is away nor
+        a secret that is not there may keep the other lines of the gateway from working."""
+        await asyncio.to_thread(library)
         if self.seen is not None:
             await asyncio.to_thread(self.seen.load)
 
@@ -97,7 +98,8 @@ class RemoteFolder:
         """A server tells nothing by itself."""
 
     async def look(self) -> Mapping[str, Look]:
-        """The regular files whose names fit, and that are not remembered."""
+        """The regular files whose names fit, and that are not remembered. Raises Transient; Configuration for a secret
+        that is missing."""
         found: dict[str, Look] = {}
         names = 0
         async with self.line.client("the folder cannot be read") as client, asyncio.timeout(ANSWERING):

@@ -67,6 +67,7 @@ class Running:
     home: Path  # the gateway's data directory: secrets lie there
     host_key: asyncssh.SSHKey
     port: int = 0
+    more_keys: list[asyncssh.SSHKey] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  # every file that was opened
     read_only: bool = False
     old: bool = False  # knows no renaming over a file
@@ -76,7 +77,7 @@ class Running:
         self.acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
-            server_host_keys=[self.host_key],
+            server_host_keys=[self.host_key, *self.more_keys],
             server_factory=lambda: Account(self.home / "ours.pub"),
             sftp_factory=lambda channel: Troublesome(channel, self),
         )

@@ -86,6 +86,17 @@ async def test_host_keys_may_be_written_in_several_forms(server: Running, form: 
     await line.close()
 
 
+async def test_a_server_with_several_host_keys_is_asked_for_the_one_that_is_known(server: Running) -> None:
+    await server.down()
+    server.more_keys = [asyncssh.generate_private_key("ssh-rsa"), asyncssh.generate_private_key("ecdsa-sha2-nistp256")]
+    await server.up()
+    for key in (server.host_key, *server.more_keys):
+        line = server.line(host_keys=(key.export_public_key().decode(),))
+        async with line.client("look") as client:
+            assert await client.isdir("/out")
+        await line.close()
+
+
 async def test_a_wrong_password_is_told_without_it_and_not_tried_again_soon(server: Running) -> None:
     (server.home / "password").write_text("wrong horse")
     with pytest.raises(Transient, match="does not let 'hutong' in") as raised:
@@ -102,7 +113,6 @@ async def test_a_key_lets_us_in(server: Running, monkeypatch: pytest.MonkeyPatch
     (server.home / "ours.pub").write_bytes(key.export_public_key())
     monkeypatch.setenv("OUR_PHRASE", phrase)
     line = server.line(password="", key="file:ours", passphrase="env:OUR_PHRASE" if phrase else "")
-    line.check()
     async with line.client("look") as client:
         assert await client.isdir("/out")
     await line.close()
@@ -121,10 +131,21 @@ async def test_what_is_missing_here_is_told_before_anything_is_sent(
     server: Running, settings: dict[str, object], cause: str
 ) -> None:
     place = RemoteFolder(server.line(**settings), "/out")
+    await place.open()  # the other lines of the gateway work all the same
     with pytest.raises(Configuration, match=cause) as raised:
-        await place.open()
+        await place.look()
     assert raised.value.remedy
     assert PASSWORD not in str(raised.value)
+
+
+async def test_a_secret_that_comes_later_is_found(server: Running) -> None:
+    receiver = Receiver(answer=taken)
+    (server.home / "password").unlink()
+    (server.root / "out" / "a.csv").write_bytes(b"1")
+    async with polling(server, receiver) as listener:
+        await until(lambda: listener.counters.away)
+        (server.home / "password").write_text(PASSWORD)
+        await until(lambda: listener.counters.taken)
 
 
 async def test_without_the_library_the_remedy_is_a_command(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:

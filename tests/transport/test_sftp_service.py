@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from conformance.fault import Fault
+from conformance.fault import Fault, result, settled, until
+from conformance.gateway import Gateway
 from conformance.pickups import picked_up
 from gateway.cli import app as program
 from tests.transport.sftp_server import PASSWORD, Running, serving
@@ -70,6 +73,49 @@ async def test_check_tries_the_servers_and_takes_nothing(server: Running, tmp_pa
 async def test_killed_while_files_are_fetched_each_is_in_the_record_once(server: Running, tmp_path: Path) -> None:
     fault = Fault(tmp_path, [sys.executable, "-m", "gateway"])
     channel = line(server, folder="/out")
-    run = partial(picked_up, fault, server.root / "out", channel, lives=4, files=25)
+    run = partial(picked_up, fault, server.root / "out", channel, lives=3, files=25)
     figures, wrong = await asyncio.to_thread(run)  # the server runs in this loop
     assert wrong == "", figures
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_killed_while_files_are_brought_each_is_there_once_and_never_half(
+    server: Running, tmp_path: Path
+) -> None:
+    wish = {"id": "town-out", "criteria": ["DiagnosticReport"], "format": "hl7v2", "message": "ORU_R01"}
+    config = tmp_path / "community.yaml"
+    text = COMMUNITY.replace("id: c\n", "id: c\nopen: true\n").replace("[TOWN]", "[COUNTY]").replace("{CHANNEL}", "")
+    config.write_text(text.replace("{SUBSCRIPTION}", json.dumps({**wish, **line(server, address="/in")})), "utf-8")
+    half: list[str] = []
+    stop = threading.Event()
+
+    def look_at_everything() -> None:
+        while not stop.wait(0.01):
+            seen = [path for path in (server.root / "in").glob("*.hl7") if not path.name.startswith(".")]
+            half.extend(path.name for path in seen if b"OBX|" not in path.read_bytes())
+
+    def play() -> None:
+        chance, folder = random.Random(1), server.root / "in"
+        with Gateway([sys.executable, "-m", "gateway"], tmp_path, config=config) as gateway:
+            gateway.start()
+            for life in range(4):
+                for number in range(life * 20, life * 20 + 20):
+                    assert gateway.send(result(number)).one("MSA", 1) == "AA"
+                wanted = len(list(folder.glob("*.hl7"))) + chance.randrange(15)
+                until(lambda wanted=wanted: len(list(folder.glob("*.hl7"))) > wanted, 20)  # type: ignore[misc]
+                gateway.kill()
+                gateway.start()
+            until(lambda: settled(gateway) and len(list(folder.glob("*.hl7"))) >= 80)
+
+    watching = threading.Thread(target=look_at_everything)
+    watching.start()
+    try:
+        await asyncio.to_thread(play)
+    finally:
+        stop.set()
+        watching.join()
+    bodies = [path.read_text("utf-8") for path in (server.root / "in").iterdir()]  # no .part is left either
+    numbers = sorted(body.partition("OBR|")[2].split("|")[2].split("^")[0] for body in bodies)
+    assert numbers == [f"F{number:05d}" for number in range(80)]
+    assert half == []
