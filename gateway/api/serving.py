@@ -5,6 +5,8 @@ from __future__ import annotations
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.api.prompt import PromptProtocol
+
 CONNECTIONS = 2000  # at one time; more are answered 503 by uvicorn
 STOP_SECONDS = 2  # a request under way may take to end when we stop
 
@@ -21,6 +23,7 @@ def configuration(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
         proxy_headers=False,
         lifespan="off",
         ws="none",
+        http=PromptProtocol,
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=STOP_SECONDS,

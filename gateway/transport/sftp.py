@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 OPENING = 20.0  # seconds to connect and be let in
 ANSWERING = 60.0  # seconds for one answer, or one piece of a file
+LISTING = 300.0  # seconds for all names of a folder
 SHUT_OUT = 300.0  # seconds before we knock again where we were not let in: quicker ones lock an account
-PIECE = 4 * 2**20  # bytes
+PIECE = 256 * 2**10  # bytes: a line of 5 kB a second is slow, and not dead
 
 
 def library() -> Any:

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from gateway.errors import Transient
 from gateway.transport.files import DONE, ERROR
 from gateway.transport.pickup import Look, UnsettledError, explanation, fits
-from gateway.transport.sftp import ANSWERING, PIECE, Line, library
+from gateway.transport.sftp import ANSWERING, LISTING, PIECE, Line, library
 
 if TYPE_CHECKING:
     import asyncssh
@@ -102,7 +102,7 @@ class RemoteFolder:
         that is missing."""
         found: dict[str, Look] = {}
         names = 0
-        async with self.line.client("the folder cannot be read") as client, asyncio.timeout(ANSWERING):
+        async with self.line.client("the folder cannot be read") as client, asyncio.timeout(LISTING):
             async for entry in client.scandir(self.path):
                 names += 1
                 name = str(entry.filename)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import httpx
+import pytest
 
+from gateway.api import prompt
 from tests.api.conftest import Door, patient
 
 
@@ -37,3 +40,61 @@ async def test_a_body_that_is_too_large_is_answered_before_it_is_sent(door: Door
     writer.close()
     await writer.wait_closed()
     assert not door.frames
+
+
+async def said(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.read()
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"])
+async def test_a_head_that_never_ends_is_cut_off(address: str, monkeypatch: pytest.MonkeyPatch, before: bytes) -> None:
+    """The first request of a connection, and one behind another."""
+    monkeypatch.setattr(prompt, "HEAD_SECONDS", 0.3)
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(before)
+    answering = asyncio.create_task(said(reader))
+    writer.write(b"GET /health HTTP/1.1\r\n")
+    while not answering.done():
+        writer.write(b"x: y\r\n")
+        await asyncio.sleep(0.05)
+    assert b"HTTP/1.1 408 " in await answering
+    writer.close()
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_a_connection_that_says_nothing_is_closed_without_a_word(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt, "HEAD_SECONDS", 0.2)
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    assert await said(reader) == b""
+    writer.close()
+
+
+async def test_a_head_without_an_end_is_cut_off_by_its_length(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    answering = asyncio.create_task(said(reader))
+    writer.write(b"GET /health HTTP/1.1\r\n")
+    sent = 0
+    while not answering.done() and sent < 2**26:
+        writer.write(b"x: " + b"y" * 4000 + b"\r\n")
+        sent += 4005
+        await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        assert b" 431 " in await answering
+    assert sent < 2**24
+    writer.close()
+
+
+async def test_a_large_body_right_behind_its_head_is_no_large_head(door: Door, address: str) -> None:
+    body = b"x" * 60_000
+    async with httpx.AsyncClient(base_url=address, headers={"authorization": f"Bearer {door.token()}"}) as client:
+        for _ in range(3):
+            assert (await client.post("/intake/lab-web", content=body)).status_code == 202
