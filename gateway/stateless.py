@@ -34,7 +34,10 @@ from gateway.model import Channel, Community, Entry, Frame, Member, Reject, Reso
 
 NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
 _NEVER = NEVER.isoformat(timespec="milliseconds")
-_SUFFIXES = {".csv": "delimited", ".txt": "delimited", ".tsv": "delimited", ".dat": "delimited", ".prn": "delimited"}
+_SUFFIXES = {
+    **dict.fromkeys((".csv", ".txt", ".tsv", ".dat", ".prn"), "delimited"),
+    ".json": "json", ".xml": "xml",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,9 @@ class ExportMap:
             if verdict is None:
                 cause, column = self._record(record, context, known, linked)
             elif verdict.apart:
-                cause, column = self._record(Apart(record, verdict.apart), context, known, linked)
+                cause, column = self._record(
+                    Apart(record, verdict.apart, self.recurring.number), context, known, linked
+                )
                 context.unread.tell(verdict.column, self.cell(record, verdict.column), verdict.cause)
             else:
                 cause, column = verdict.cause, verdict.column
@@ -112,9 +114,9 @@ class ExportMap:
     def _record(self, record: Any, context: Context, known: _Known, linked: _Linked) -> tuple[str, str]:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""
         cell = self.cell
-        for name in self.needed:
-            if not cell(record, name):  # such a row belongs to nobody
-                return f"{name} is empty", name
+        for names in self.needed:
+            if not any(cell(record, name) for name in names):  # such a row belongs to nobody
+                return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} empty", names[0]
         scope: dict[str, Entry] = {}
         made: list[tuple[CompiledBlock, Entry]] = []
         try:
@@ -147,23 +149,37 @@ class ExportMap:
         known: _Known,
     ) -> Entry | None:  # fmt: skip
         columns = compiled.block.rows_by
+        apart = type(record) is Apart
         if not columns:
+            if apart and compiled.block.type == "Patient":
+                child = record.nameless(child)
             return compiled.function(record, _NOWHERE, context, scope, child)
         cell = self.cell
         cells = (cell(record, columns[0]),) if len(columns) == 1 else tuple([cell(record, name) for name in columns])
-        if type(record) is Apart and compiled.block.type == "Patient":
-            cells = (record.card,)
-            record = {**record, **dict.fromkeys(columns, "")}
+        if apart and not set(columns).isdisjoint(self.recurring.number):
+            cells = (*cells, record.card)
+            if compiled.block.type == "Patient":
+                record = record.nameless(record)
         key = (id(compiled), cells)
         if key not in known:
             known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(cells) else None
         return known[key]
 
 
-def _needed(export: Export, blocks: Sequence[Block]) -> tuple[str, ...]:
-    """The columns without which a row belongs to nobody: the number of what it is of, and that of the patient."""
-    of = (next((each.rows_by or () for each in blocks if each.type == type_), ()) for type_ in (export.lead, "Patient"))
-    return tuple(dict.fromkeys(name for names in of for name in names))
+def _needed(export: Export, blocks: Sequence[Block]) -> list[tuple[str, ...]]:
+    """The columns without any of which a record belongs to nobody: the number of what it is of, and of the patient."""
+    made = [next((each for each in blocks if each.type == type_), None) for type_ in (export.lead, "Patient")]
+    if export.format == TABLE:
+        return [(name,) for name in dict.fromkeys(name for each in made if each for name in each.rows_by or ())]
+    lead, patient = made
+    of = [_numbers(lead)[:1] if lead and not lead.each else (), _numbers(patient) if patient else ()]
+    return [tuple(name for line in each for name in line) for each in of if each]
+
+
+def _numbers(block: Block) -> list[tuple[str, ...]]:
+    around = f"{block.each}/" if block.each else ""
+    found = (line for line in block.lines if line.path == "identifier" and line.sources)
+    return [tuple(f"{around}{each.name}" for each in line.sources) for line in found]
 
 
 def _shown(record: Any) -> str:

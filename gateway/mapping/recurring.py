@@ -41,13 +41,18 @@ class Verdict:
 
 
 class Apart(dict[str, Any]):
-    """A row about another person than its number says: who that is, an identity card tells alone."""
+    """A record about another person than its number says: who that is, an identity card tells alone."""
 
-    __slots__ = ("card",)
+    __slots__ = ("card", "number")
 
-    def __init__(self, cells: Mapping[str, Any], card: str) -> None:
+    def __init__(self, cells: Mapping[str, Any], card: str, number: Sequence[str]) -> None:
         super().__init__(cells)
         self.card = card
+        self.number = {name.rpartition("/")[2]: "" for name in number}
+
+    def nameless(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """What tells of the person, without the number."""
+        return {**node, **self.number}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,8 @@ class Recurring:
             for line in block.lines
             if line.path == "status" and line.codes
         ]
-        patient = next((each for each in blocks if each.type == "Patient" and each.rows_by), None)
-        self.number = patient.rows_by or () if patient else ()
+        patient = next((each for each in blocks if each.type == "Patient"), None)
+        self.number = _number(patient, export) if patient else ()
         self.cards = _sources(patient, lambda line: line.datatype in ("card", "paper"))
         self.names = _sources(patient, lambda line: line.path == "name.text")
         self.owned = [(block.rows_by or (), block.type) for block in blocks if block.rows_by and _of_patient(block)]
@@ -203,8 +208,21 @@ def _parts(block: Block, made: Mapping[str, Block]) -> Iterator[tuple[str, ...]]
 
 
 def _sources(block: Block | None, wanted: Callable[[Line], bool]) -> tuple[str, ...]:
-    lines = [line for line in block.lines if wanted(line)] if block else []
-    return tuple(dict.fromkeys(each.name for line in lines for each in line.sources))
+    if block is None:
+        return ()
+    around = f"{block.each}/" if block.each else ""
+    lines = [line for line in block.lines if wanted(line)]
+    return tuple(dict.fromkeys(f"{around}{each.name}" for line in lines for each in line.sources))
+
+
+def _number(patient: Block, export: Export) -> tuple[str, ...]:
+    """The columns of a person's number at the sender; of a tree the path to it."""
+    if export.format != _TREE:
+        return patient.rows_by or ()
+    own = _sources(
+        patient, lambda line: line.path == "identifier" and line.datatype == "own" and len(line.arguments) > 1
+    )
+    return own[:1]
 
 
 def _of_patient(block: Block) -> bool:

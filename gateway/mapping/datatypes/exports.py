@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+import unicodedata
 from typing import Any
 from urllib.parse import unquote
 
-from gateway.codec.chinese_numbers import birth_date_of
+from gateway.codec.chinese_numbers import birth_date_of, phone
 from gateway.errors import Permanent
 from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
@@ -24,12 +25,14 @@ from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.papers import narrow
 from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.recognition import unmarked
+from gateway.mapping.datatypes.results import read
 from gateway.mapping.datatypes.simple import clean, one_code
 from gateway.mapping.datatypes.staff import STAFF
-from gateway.mapping.datatypes.values import quantity, quantity_text
+from gateway.mapping.datatypes.values import quantity_text, with_unit
 
 _NAMES = re.compile("[;；]")
 _ROUNDED = re.compile(r"\d(?:\.\d+)?[Ee]\+\d{2}")
+_MOBILE = re.compile(r"1\d{10}", re.ASCII)
 _NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史"})
 _NO_DRUG = frozenset({"否认药物过敏史", "无药物过敏史", "否认药物过敏", "无药物过敏"})
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
@@ -195,8 +198,18 @@ def history_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def in_unit_into(raw: str, context: Context, unit: str = "") -> dict[str, Any] | None:
-    """A number in a unit that its column alone tells."""
-    return quantity(clean(raw) or "", unit)
+    """A number in a unit that its column tells; the cell may say it too."""
+    found = read(raw, "")
+    if found.amount is None or found.marks or found.amount.get("code", unit) != unit:
+        return None
+    return with_unit({name: found.amount[name] for name in ("value", "comparator") if name in found.amount}, unit)
+
+
+def phone_into(raw: str, context: Context) -> str | None:
+    """A mobile number in its digits, however it is written; any other text as it stands."""
+    text = clean(unicodedata.normalize("NFKC", raw))
+    digits = phone(text or "")
+    return digits if _MOBILE.fullmatch(digits) and not re.search(r"[/、,;]", text or "") else text
 
 
 def in_unit_back(value: dict[str, Any], context: Context, unit: str = "") -> str:
@@ -294,6 +307,7 @@ PAIRS = {
     "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
     "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",)),
+    "phone": Pair(phone_into, cell_back, fits=("string",)),
     "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
     "own": Pair(number_into, number_back, fits=("Identifier",)),
