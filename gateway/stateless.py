@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from gateway import config
@@ -19,7 +19,7 @@ from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats, again, files
 from gateway.formats.accounts import of_export
-from gateway.formats.exports import translate_tables
+from gateway.formats.exports import knows, translate_tables
 from gateway.mapping import choice, maps
 from gateway.mapping.accounting.account import Account, account_of_message
 from gateway.mapping.accounting.explained import Explanation
@@ -117,7 +117,8 @@ def translate_views(url: str, *, member: str | None, config: Path | None) -> Tra
     owner = owner_of(formats, member)
     if owner is None:
         raise Configuration("a view does not say whose it is", place="--database", remedy="name its --member")
-    tables = list(views.read(url))
+    known = partial(knows, formats, wanted=owner.profile.maps)
+    tables = list(views.read(url, wanted=known))
     if not tables:
         raise Configuration("there is no view and no table", place="--database", remedy="check its name and the rights")
     told = hashlib.sha256()

@@ -138,6 +138,15 @@ def _of_lines(formats: Formats, lines: ndjson.Lines, wanted: tuple[str, ...]) ->
     return Export(parts=[part], charset=lines.charset, notes=lines.notes, rejects=tuple(rejects))
 
 
+def knows(formats: Formats, columns: Sequence[str], *, wanted: tuple[str, ...] = ()) -> bool:
+    """Is there a map for a view with these columns?"""
+    try:
+        formats.maps.exports.of_columns(columns, wanted=wanted)
+    except Configuration:
+        return False
+    return True
+
+
 def of_tables(
     formats: Formats, tables: Sequence[Table], wanted: tuple[str, ...], *, maps: Mapping[str, tuple[str, ...]] = _NONE
 ) -> Export:

@@ -52,23 +52,26 @@ def plan(view: View, exports: Mapping[str, Export], columns: Mapping[str, Sequen
     """How a view is polled beside the others; `columns`: of each, as the database spells them. Raises Configuration
     where nothing names a record."""
     export, own = exports[view.view], columns[view.view]
-    spelt = {name.casefold(): name for name in own}
-    key = _key(export) or view.key
-    missing = [each for each in key if each.casefold() not in spelt]
+    known, told, mark = names.names(export), _spelt(export, own), view.watermark.casefold()
+    spelt = {**{each.casefold(): each for each in own}, **told}
+    key = _key(export) or tuple(each.casefold() for each in view.key)
+    missing = [each for each in key if each not in spelt]
     if not key or missing:
         cause = f"the column {missing[0]} is not there" if missing else "nothing names a record of this view"
         raise Configuration(cause, place=view.view, remedy="name the columns that do: key: [报告单号]", code="200")
-    known = names.spelling(own, names.names(export))
-    told, mark = names.names(export), view.watermark.casefold()  # a watermark that was only touched is no change
-    mapped = tuple(each for each in own if known[each] in told and each.casefold() != mark)
-    found = [block for block in export.blocks if block.found and _there(block, spelt)]
-    parents = [_parent(view.view, block, spelt, exports, columns) for block in found]
+    read = {told[each] for each in told if each in known}
+    found = [block for block in export.blocks if block.found and set(block.rows_by or ("",)) <= told.keys()]
     return Plan(
         map=export.name,
-        key=tuple(spelt[each.casefold()] for each in key),
-        mapped=mapped,
-        parents=tuple(parents),
+        key=tuple(spelt[each] for each in key),
+        mapped=tuple(each for each in own if each in read and each.casefold() != mark),  # touched alone is no change
+        parents=tuple(_parent(view.view, block, told, exports, columns) for block in found),
     )
+
+
+def _spelt(export: Export, own: Sequence[str]) -> dict[str, str]:
+    """Name in the map → column as the database writes it."""
+    return {name: column for column, name in names.spelling(own, names.names(export)).items()}
 
 
 def _key(export: Export) -> tuple[str, ...]:
@@ -77,32 +80,24 @@ def _key(export: Export) -> tuple[str, ...]:
 
 
 def _parent(
-    own: str,
-    block: Block,
-    spelt: Mapping[str, str],
-    exports: Mapping[str, Export],
-    columns: Mapping[str, Sequence[str]],
+    own: str, block: Block, told: Mapping[str, str], exports: Mapping[str, Export], columns: Mapping[str, Sequence[str]]
 ) -> Parent:
     """The view whose map makes what this block only finds: the one that calls its number the same, else any. Raises
     Configuration where none does: nothing would tell whose the rows are."""
     wanted = block.rows_by or ()
     found: list[tuple[bool, Parent]] = []
     for view, export in exports.items():
-        there = {each.casefold(): each for each in columns[view]}
+        there = _spelt(export, columns[view])
         for other in export.blocks if view != own else ():
             by = other.rows_by or ()
             makes = other.type == block.type and other.into and not other.found and len(by) == len(wanted)
-            if makes and all(each.casefold() in there for each in by):
-                key = tuple(there[each.casefold()] for each in by)
-                parent = Parent(columns=tuple(spelt[each.casefold()] for each in wanted), view=view, key=key)
-                found.append((names.folded(by) != names.folded(wanted), parent))
+            if makes and set(by) <= there.keys():
+                key = tuple(there[each] for each in by)
+                parent = Parent(columns=tuple(told[each] for each in wanted), view=view, key=key)
+                found.append((by != wanted, parent))
     if not found:
         raise Configuration(
             f"no view that is polled tells of its {block.type}", place=f"{own}.{' '.join(wanted)}",
             remedy=f"name the view that has one row for each {wanted[-1]} too, or mend it",
         )  # fmt: skip
     return min(found, key=lambda each: each[0])[1]
-
-
-def _there(block: Block, spelt: Mapping[str, str]) -> bool:
-    return bool(block.rows_by) and all(each.casefold() in spelt for each in block.rows_by or ())

@@ -5,7 +5,7 @@ What a member shows is a view for the purpose; where there are none, its tables 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
@@ -18,29 +18,29 @@ from gateway.transport import database
 CHUNK = 1000  # rows fetched at once
 
 
-def read(address: str) -> Iterator[Table]:
-    """All views, one after the other, each whole; rows come from the server as they are taken. Raises Configuration for
-    an address that is none or what a person must mend, Transient for a database that cannot be reached; none names the
-    address, which may hold a password."""
+def read(address: str, *, wanted: Callable[[Sequence[str]], bool] | None = None) -> Iterator[Table]:
+    """All views, one after the other, each whole; rows come from the server as they are taken. One whose columns are
+    not `wanted` comes without rows: a hospital has hundreds of them. Raises Configuration for an address that is none
+    or what a person must mend, Transient for a database that cannot be reached; none names the address, which may hold
+    a password."""
     engine = database.engine(address)
     try:
         with database.connected(engine) as connection:
             inspector = sqlalchemy.inspect(connection)
             for name in inspector.get_view_names() or inspector.get_table_names():
                 with database.told(name):
-                    yield _table(connection, name)
+                    columns = tuple(each["name"] for each in inspector.get_columns(name))
+                    rows = _rows(connection, name, columns) if wanted is None or wanted(columns) else []
+                yield Table(kind="view", columns=columns, rows=rows, numbers=list(range(1, len(rows) + 1)), sheet=name)
     finally:
         engine.dispose()
 
 
-def _table(connection: Connection, name: str) -> Table:
-    view = sqlalchemy.table(name)
-    asked = sqlalchemy.select(sqlalchemy.text("*")).select_from(view)
-    found = connection.execution_options(yield_per=CHUNK).execute(asked)
-    columns = tuple(found.keys())
+def _rows(connection: Connection, name: str, columns: Sequence[str]) -> list[dict[str, str]]:
+    view = sqlalchemy.table(name, *map(sqlalchemy.column, columns))
     rows: list[dict[str, str]] = []
-    for row in found:
+    for row in connection.execution_options(yield_per=CHUNK).execute(sqlalchemy.select(view)):
         if len(rows) >= ROWS_LIMIT:
-            raise Configuration(f"more than {ROWS_LIMIT} rows", place=name, remedy="narrow the view")
+            raise Configuration(f"more than {ROWS_LIMIT} rows", place=name, remedy="narrow the view, or poll it")
         rows.append(dict(zip(columns, map(cell, row), strict=True)))
-    return Table(kind="view", columns=columns, rows=rows, numbers=list(range(1, len(rows) + 1)), sheet=name)
+    return rows

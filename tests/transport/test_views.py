@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,19 @@ def test_an_address_stands_in_the_environment_or_in_a_file(
     secret.write_text(url + "\n", "utf-8")
     for address in ("env:COUNTY_VIEWS", f"file:{secret}"):
         assert len(list(views.read(address))) == len(EXPECTED["view_rows"])
+
+
+def test_a_view_that_no_map_knows_is_not_read(tmp_path: Path) -> None:
+    """A hospital's database has hundreds of them, and some are broken."""
+    path = tmp_path / "his.db"
+    path.touch()
+    load(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE VIEW V_费用 AS SELECT sqdh AS 单号, abs(-9223372036854775808) AS 金额 FROM HIS_SQD")
+    with pytest.raises((Configuration, Transient)):
+        list(views.read(f"sqlite:///{path}"))
+    done = translate_views(f"sqlite:///{path}", member="county", config=None)
+    assert "V_费用: no map knows a sheet with these columns; it was left out" in done.notes
 
 
 def test_an_empty_database_is_told(tmp_path: Path) -> None:
