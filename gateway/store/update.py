@@ -35,10 +35,12 @@ RANKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
             *("completed failed rejected cancelled", "entered-in-error"),
         ),
         "Encounter": _ranks(
-            *("planned", "arrived", "triaged", "in-progress", "onleave", "finished cancelled entered-in-error"),
+            *("planned", "arrived", "triaged", "in-progress", "onleave", "finished"),
+            *("cancelled", "entered-in-error"),
         ),
     }
 )
+_CORRECTED = frozenset({"amended", "corrected", "appended"})  # of something that was written before
 _WRITTEN_AT = {"ServiceRequest": "authoredOn", "DiagnosticReport": "issued", "Observation": "issued"}
 # A late first message of these still tells what the newer, shorter one did not: an order that comes after its
 # cancellation, an admission that comes after the discharge. A late report or result tells nothing.
@@ -119,10 +121,11 @@ def outdated(stored: Resource, arriving: Resource) -> bool:
     if ranks is None:
         return False
     before, after = ranks.get(stored.get("status", ""), -1), ranks.get(arriving.get("status", ""), -1)
-    if before != after and before >= 0 and after >= 0:
-        return after < before
     name = _WRITTEN_AT.get(kind, "")
-    return earlier(arriving.get(name), stored.get(name))
+    older = earlier(arriving.get(name), stored.get(name))
+    if before != after and before >= 0 and after >= 0:
+        return after < before or (older and arriving.get("status") in _CORRECTED)
+    return older
 
 
 def earlier(left: Any, right: Any) -> bool:
