@@ -61,7 +61,10 @@ class ExportWriter:
             lambda node, name, text: put(*_from(root, node, name), text),
         )
         records = [self._node(self.parts.around(lead, graph), page) for lead in leads]
-        made = [ordered(pruned(each, self.export.without), self.export.order) for each in records]
+        made = [
+            ordered(pruned({**each, **self._known_by(each)}, self.export.without), self.export.order)
+            for each in records
+        ]
         if not self.export.each:
             return merged(root, made[0]) if made else root
         placed(root, self.export.each, made)
@@ -79,6 +82,12 @@ class ExportWriter:
                         page.lines(record, self.parts.targets[index], resource, late)
         page.rest(record, late)
         return record
+
+    def _known_by(self, record: Record) -> Record:
+        """The names by which a node is recognised, where nothing stands there: they are written all the same."""
+        around = {block.each for block in self.export.blocks}
+        missing = (name for name in self.export.columns if name not in record and "/" not in name)
+        return {name: {} if name in around else "" for name in missing}
 
     def _children(self, record: Record, path: str, indices: list[int], found: Found, page: _Page) -> None:
         """The nodes at a path: one for each resource, and the elements that say more of it or stand alone."""

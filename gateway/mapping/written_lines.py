@@ -266,7 +266,7 @@ def _referred(
     found, named = known
     if not named:
         return found
-    if named in claims.people and written.path.leaf.many:
+    if named in claims.people and written.path.leaf.many and written.line.sources[0].segment:
         return ("",)  # the same person was written by an earlier line of this block
     if found[0] and written.path.elements[0].name != "extension":
         claims.people.add(named)

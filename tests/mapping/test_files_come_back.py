@@ -12,9 +12,10 @@ import pytest
 
 from gateway import stateless
 from gateway.errors import Configuration
-from gateway.formats import again
+from gateway.formats import again, exports, files
 from gateway.mapping.accounting.roundtrip import Came
-from gateway.model import FileForm
+from gateway.mapping.translation import Address
+from gateway.model import FileForm, Resource
 from gateway.transport import views
 from tests.mapping.house import FIXTURES, SAMPLES
 
@@ -68,3 +69,38 @@ def test_the_views_come_back(tmp_path: Path) -> None:
 def test_a_file_that_no_map_knows_is_no_round_trip() -> None:
     with pytest.raises(Configuration):
         stateless.roundtrip("甲,乙\n1,2\n".encode(), name="a.csv", member="shiqiao", config=None)
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize(
+    ("file", "member"),
+    [
+        ("encounters_liuhe_202603.xml", "liuhe"),
+        ("imaging_center_202603.xlsx", "imaging-centre"),
+        ("referral_up.json", "shiqiao"),
+        ("referral_down.json", "county"),
+        ("lab_shiqiao_20260312.csv", "shiqiao"),
+    ],
+)
+def test_what_is_written_becomes_the_same_resources(file: str, member: str) -> None:
+    """FHIR → file → FHIR."""
+    formats = stateless.formats_of(None, member)
+    owner, body = formats.member(member), (COMMUNITY / file).read_bytes()
+    way, maps = stateless.channel_of(body, file), formats.maps.of(owner.profile).exports
+
+    def resources(body: bytes) -> dict[str, Resource]:
+        parts = exports.read(formats, body, way, owner, way.format).parts
+        made = maps.to_fhir(
+            parts, profile=owner.profile, facility=exports.facility(owner), control_id="F", when=stateless.NEVER
+        ).bundle
+        found = {each["fullUrl"]: each["resource"] for each in made["entry"]}
+        return {url: each for url, each in found.items() if each["resourceType"] != "Provenance"}
+
+    before = resources(body)
+    name = exports.read(formats, body, way, owner, way.format).parts[0].name
+    to = Address(
+        profile=owner.profile, facility=exports.facility(owner), own=frozenset(owner.facilities), control_id="B",
+        when=stateless.NEVER,
+    )  # fmt: skip
+    written = maps.about(before, name=name, to=to)
+    assert resources(files.encode(written, way.format, owner.profile)) == before

@@ -268,13 +268,16 @@ def address_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
 
 def followed_into(raw: str, other: str, context: Context, sign: str = " ") -> str | None:
     """Two cells that are one text: `林海@青岚县人民医院`, `已接收：床位已留`."""
-    first, second = clean(raw), clean(other)
-    return f"{first or ''}{sign}{second}" if second else first
+    first, second = clean(raw) or "", clean(other)
+    if not sign.isspace():
+        first = first.replace(sign, sign * 2)
+    return f"{first}{sign}{second}" if second else first or None
 
 
 def followed_back(value: str, context: Context, sign: str = " ") -> tuple[str, str]:
-    first, _, second = str(value).partition(sign)
-    return first, second
+    single = f"(?<!{re.escape(sign)}){re.escape(sign)}(?!{re.escape(sign)})"
+    first, *second = re.split(single, str(value), maxsplit=1)
+    return first.replace(sign * 2, sign), "".join(second)
 
 
 def base64_into(raw: str, context: Context) -> str | None:
