@@ -191,7 +191,9 @@ def _key(export: Export, blocks: list[Block], told: list[Block]) -> list[tuple[s
         return [tuple(each.name for each in line.sources) for line in list(numbers)[:1]]
     if told and told[0].rows_by == () and told[0].key:
         return list(_parts(told[0], {block.type: block for block in blocks}))
-    widest = max(blocks, key=lambda block: len(block.rows_by or ()), default=None)
+    own = set(lead.rows_by or ()) if lead else set()
+    finer = [block for block in blocks if own <= set(block.rows_by or ())]  # a row a diagnosis of the visit
+    widest = max(finer if own else blocks, key=lambda block: len(block.rows_by or ()), default=None)
     return [(name,) for name in (widest.rows_by or () if widest else ())]
 
 

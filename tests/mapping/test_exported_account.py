@@ -85,8 +85,8 @@ def test_a_record_that_was_set_aside_says_why() -> None:
 
 
 def test_what_an_earlier_record_says_otherwise_is_told() -> None:
-    rows = rows_of(FULL, FULL.replace("蓝小满", "蓝大满").replace(",K,", ",NA,"))
-    assert state_of(rows, "姓名")[State.KEPT] == "an earlier record of the same 病人ID says otherwise"
+    rows = rows_of(FULL, FULL.replace("卫生院", "卫生室").replace(",K,", ",NA,"))
+    assert state_of(rows, "机构名称")[State.KEPT] == "an earlier record of the same 机构编码 says otherwise"
     assert state_of(rows, "病人ID") == {State.CARRIED: "the Bundle says it"}
 
 

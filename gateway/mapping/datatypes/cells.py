@@ -20,7 +20,7 @@ def daytime_into(raw: str, clock: str, context: Context) -> str | None:
     day = cell_time(raw, context.zone)
     found = _CLOCK.fullmatch(clock.strip())
     if day is None or not found:
-        return day
+        return day[:10] if day and day[10:19] == "T00:00:00" else day
     return cell_time(f"{day[:10]} {found[1]}", context.zone) or day
 
 

@@ -16,6 +16,7 @@ from gateway.mapping.library import Library
 
 _SURE, _LIKELY = 0.85, 0.6
 _ASKED = 8  # columns by which a file is recognised
+_LATEST = ("修改时间", "审核时间", "报告时间")
 _CODES = 12  # a column with more values than this holds no codes
 _NAMES = 0.3  # the share of values that look like names, above which none is shown
 _VAGUE = frozenset({"short", "code", "words", "result"})
@@ -34,6 +35,7 @@ class Draft:
     unmapped: tuple[Read, ...]  # columns that no line reads
     fitting: tuple[str, ...]  # maps that read it already, the most specific first
     missing: tuple[str, ...] = ()
+    latest: tuple[str, ...] = ()  # columns that tell which of two records about the same is newer
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # code table → codes that it does not know
 
 
@@ -54,10 +56,18 @@ def learned(sample: Sample, library: Library, *, name: str) -> Draft:
     draft = Draft(
         sample=sample, kind=kind, text="", matches=tuple(used.values()), fitting=fitting,
         unmapped=tuple(each for each in found if each.column.shown not in columns),
-        missing=tuple(kind.missing(matched)), codes=dict(_unknown(renderer, library)),
+        missing=tuple(kind.missing(matched)),
+        latest=tuple(_newer(matched)),
+        codes=dict(_unknown(renderer, library)),
     )  # fmt: skip
     text = "\n".join((*_head(draft, name), *_declared(draft, name), "", *_body(blocks)))
     return replace(draft, text=text + "\n")
+
+
+def _newer(matched: Mapping[str, Match]) -> Iterator[str]:
+    """The columns that tell which of two records about the same is newer."""
+    found = (matched[each].column for each in _LATEST if each in matched)
+    yield from (column.name for column in found if not column.each and not column.name.startswith("/"))
 
 
 def _fitting(sample: Sample, library: Library) -> Iterator[str]:
@@ -120,6 +130,8 @@ def _declared(draft: Draft, name: str) -> Iterator[str]:
     )
     known = [each for each in names if each in sample.names]
     yield f"  columns {' '.join(map(quoted, known[:_ASKED] or sample.names[:1]))}"
+    if draft.latest:
+        yield f"  latest {' '.join(map(quoted, draft.latest))}"
 
 
 def _first(path: str) -> str:

@@ -72,24 +72,32 @@ class Renderer:
         elif extent.startswith("rows by "):
             extent, named = self._extent_of_rows(extent)
             rest += f" key {named}" if named and " key " not in rest else ""
-        head = re.sub(r" +", " ", self._text(f"{extent}{arrow}{rest}").replace(' ""', ""))
+        rest, sign, condition = rest.partition(" if ")
+        asked = self._text(condition).replace("|", " or ") if sign else ""
+        head = re.sub(r" +", " ", self._text(f"{extent}{arrow}{rest}").replace(' ""', "") + f"{sign}{asked}")
         if " if " in line and head.rstrip().endswith(" if"):
             raise _Left
         return head
 
     def _extent_of_each(self, extent: str) -> str:
+        extent, _, rows = extent.partition(" rows by ")
         mark = _MARK.findall(extent)[0]
         match = next((self.found[name] for name in names_of(mark) if name in self.found), None)
         if match is None:
             raise _Left
         self._each = match.column.each
-        return f"each {quoted(self._each)}" if self._each else "row"
+        if self._each:
+            return f"each {quoted(self._each)}"
+        return self._extent_of_rows(rows)[0] if rows else "row"
 
     def _extent_of_rows(self, extent: str) -> tuple[str, str]:
         """The extent, and the columns that name what has no number of its own."""
         columns: list[str] = []
         compound = False
         for mark in _MARK.findall(extent):
+            if mark[:1] in "?!":
+                self._mark(mark)
+                continue
             names = self._alternative(mark)
             compound = compound or len(names) > 1 or "+" in mark
             columns.extend(self._column(name) for name in names)
