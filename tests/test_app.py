@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -281,6 +282,35 @@ def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(shared
     until(lambda: service.standing("county-laboratory").get("waiting") == 5)
     county.up()
     assert [message.report for message in county.wait(before + 5)[before:]] == [f"FA{number}" for number in range(5)]
+
+
+def test_a_report_that_a_fhir_client_writes_reaches_who_asked_for_it(shared: tuple[Service, Hospital]) -> None:
+    service, county = shared
+    patient, observation = (
+        "urn:uuid:1cf1a7d0-0000-4000-8000-000000000001",
+        "urn:uuid:1cf1a7d0-0000-4000-8000-000000000002",
+    )
+    glucose = {"coding": [{"system": "http://loinc.org", "code": "2345-7"}], "text": "葡萄糖"}
+    laboratory = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "LAB"}]}
+    about = {"status": "final", "code": glucose, "subject": {"reference": patient}}
+    number = [{"system": "urn:hutong:id:APP", "value": "FHIR1"}]
+    report = {"resourceType": "DiagnosticReport", "category": [laboratory], "identifier": number, **about}
+    resources = (
+        (patient, {"resourceType": "Patient", "name": [{"text": "周九"}], "identifier": number}),
+        (observation, {"resourceType": "Observation", "valueQuantity": {"value": 5.4, "unit": "mmol/L"}, **about}),
+        ("", {**report, "result": [{"reference": observation}]}),
+    )
+    entries = [
+        {"resource": each, "request": {"method": "POST", "url": each["resourceType"]}}
+        | ({"fullUrl": url} if url else {})
+        for url, each in resources
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    before = len(county.received)
+    status, _ = service.post("/fhir", json.dumps(bundle).encode(), "application/fhir+json")
+    assert status == 200
+    message = county.wait(before + 1)[before]
+    assert (message.name_of_patient, message.results) == ("周九", ["5.4"])
 
 
 def test_a_message_that_is_refused_for_ever_stops_nobody_and_can_be_replayed(shared: tuple[Service, Hospital]) -> None:
