@@ -22,13 +22,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conformance import polled
 from conformance.fault import COMMUNITY, NAMES, Fault, Result, in_order, result, settled, until
 from conformance.gateway import Gateway
 from conformance.message import Message
 from conformance.pickups import killed_while_picking_up
 from conformance.receivers import Hospital, WebAddress, acknowledgement
 
+NO_DRIVER = "skipped: needs psycopg (pip install 'hutong[db]')"
 LEFT = 6 * 2**20  # bytes of a disk before it is full: some hundred messages, whatever machine works on them
 
 
@@ -235,14 +235,27 @@ def failing_disk(fault: Fault) -> Result:
 
 def killed_while_polling(fault: Fault) -> Result:
     """kill -9 while a member's views are polled and written to: every report as it is at last, none of them twice."""
+    try:
+        from conformance import polled
+    except ImportError:
+        return NO_DRIVER, ""
     return polled.killed_while_polling(fault.home, fault.command)
+
+
+def killed_while_writing_a_table(fault: Fault) -> Result:
+    """kill -9 while rows are written into a middle table: each delivery whole, and once."""
+    try:
+        from conformance import middle_table
+    except ImportError:
+        return NO_DRIVER, ""
+    return middle_table.killed_while_writing_a_table(fault.home, fault.command)
 
 
 FAULTS = {
     each.__name__: each
     for each in (
-        killed_while_delivering, killed_while_picking_up, killed_while_polling, receiver_in_trouble, poison, disk_full,
-        failing_disk,
+        killed_while_delivering, killed_while_picking_up, killed_while_polling, killed_while_writing_a_table,
+        receiver_in_trouble, poison, disk_full, failing_disk,
     )
 }  # fmt: skip
 
