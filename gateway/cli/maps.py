@@ -82,10 +82,13 @@ def waived() -> None:
 
 @app.command("normal-forms")
 def normal_forms() -> None:
-    """Fields that come back otherwise than their data type alone would have it: field, tab, what is written."""
+    """Fields, and columns of exports, that come back otherwise than their data type alone would have it: field or
+    export/column, tab, what is written."""
+    from gateway.mapping.accounting import files
     from gateway.mapping.accounting.normal_forms import declared
 
     _print(f"{field}\t{form}" for field, form in declared().items())
+    _print(f"{export}/{column}\t{form}" for (export, column), form in files.declared().items())
 
 
 def _library(config: Path | None) -> Library:

@@ -13,7 +13,7 @@ from gateway.mapping.checks import nearest
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import fields_of
 from gateway.mapping.statement import silent
-from gateway.mapping.syntax import Block, Field, Line
+from gateway.mapping.syntax import Block, Export, Field, Line
 
 LATER = {"OBX": 33, "MSH": 27, "NTE": 9, "PRT": 24}  # last fields that v2.9 added
 OPEN = frozenset({"QPD", "RDT"})  # each query has its own parameters and columns (v2.5.1 §5.5.4, §5.5.8)
@@ -24,6 +24,7 @@ def lint(library: Library) -> list[str]:
     blocks = [*library.blocks, *(block for export in library.exports.values() for block in export.blocks)]
     found = [text for block in blocks for text in _block(library, block)]
     found.extend(text for block, line in silent(library) for text in _never(block, line))
+    found.extend(text for export in library.exports.values() for text in _export(export))
     return sorted(set(found), key=_order)
 
 
@@ -43,6 +44,18 @@ def _block(library: Library, block: Block) -> Iterator[str]:
         yield from _list(line, path)
         if line.into and not any(element.many for element in path.elements):
             yield from _fights(line, path, said, settled)
+
+
+def _export(export: Export) -> Iterator[str]:
+    """Names in trees that can be read and not written, and an order for what is never written."""
+    written = False
+    for line in (line for block in export.blocks for line in block.lines if line.back and line.sources):
+        name = line.sources[0].name
+        written = True
+        if export.format == "tree" and "[" in name.removesuffix("[]"):
+            yield f"{line.place}: {name} cannot be written; did you mean -> ?"
+    if not written and export.order:
+        yield f"{export.place}: {export.name} has an order to be written in, and no line that writes"
 
 
 def _field(place: str, found: Field) -> Iterator[str]:

@@ -59,6 +59,16 @@ def test_a_z_segment_may_have_any_field(tmp_path: Path) -> None:
     assert run(tmp_path).exit_code == 0
 
 
+def test_what_an_export_cannot_write(tmp_path: Path) -> None:
+    head = "export own tree for Patient\n  each 人\n  columns 编号\n  order 编号\n"
+    text = f"{head}row => Patient\n  编号 {{}} identifier* : own(PI)\n"
+    (tmp_path / "own.map").write_text(text.format("->"), encoding="utf-8")
+    assert "own has an order to be written in, and no line that writes" in run(tmp_path).output
+    named = text.replace("  编号 {}", '  "记录[-1]/编号" {}')
+    (tmp_path / "own.map").write_text(named.format("<->"), encoding="utf-8")
+    assert "记录[-1]/编号 cannot be written; did you mean -> ?" in run(tmp_path).output
+
+
 def test_a_folder_that_is_not_there() -> None:
     assert run(Path("/nowhere")).exit_code == 1
 

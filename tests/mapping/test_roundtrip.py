@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.mapping.accounting import files
 from gateway.mapping.accounting.normal_forms import completed, declared, mapped_fields
 from gateway.mapping.accounting.roundtrip import Came, Comparison, compare_message, compare_resources
 from gateway.mapping.accounting.trial import Trial
@@ -83,7 +84,20 @@ def test_the_table_of_normal_forms_names_mapped_fields_and_says_what_is_written(
     assert set(declared()) <= mapped
     assert all(declared().values())
     shown = CliRunner().invoke(app, ["map", "normal-forms"])
-    assert dict(line.split("\t") for line in shown.stdout.splitlines()) == declared()
+    exported = {f"{export}/{column}": form for (export, column), form in files.declared().items()}
+    assert dict(line.split("\t") for line in shown.stdout.splitlines()) == declared() | exported
+
+
+def test_the_normal_forms_of_exports_name_columns_that_are_read() -> None:
+    library = maps().library
+    for export, column in files.declared():
+        names = {
+            f"{block.each}/{each.name}" if block.each else each.name
+            for block in library.exports[export].blocks
+            for line in block.lines
+            for each in (*line.sources, *line.arguments)
+        }
+        assert column in names, (export, column)
 
 
 def test_the_command_tells_files_totals_and_fails_for_what_it_cannot_do(tmp_path: Path) -> None:
