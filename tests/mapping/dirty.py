@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from gateway import stateless
 from gateway.fhir import json, validate
@@ -20,6 +21,7 @@ from tests.mapping.house import FIXTURES
 Row = dict[str, str]
 LABORATORY, IMAGING, VISITS = "lab_shiqiao_20260312.csv", "imaging_center_202603.xlsx", "encounters_liuhe_202603.xml"
 MEMBERS = {LABORATORY: "shiqiao", IMAGING: "imaging-centre", VISITS: "liuhe"}
+WRITTEN = "urn:hutong:cell"
 FORMS = ("referral_up.json", "referral_down.json")
 
 
@@ -53,8 +55,20 @@ def _named(bundle: Resource) -> dict[str, Resource]:
         request = entry["request"]
         name = f"{request['url']}?{request.get('ifNoneExist', '')}"
         assert name not in found, f"two entries by one request: {name}"
-        found[name] = entry["resource"]
+        found[name] = _said(entry["resource"])
     return found
+
+
+def _said(value: Any) -> Any:
+    """Without the notes of how the sender wrote a cell."""
+    if isinstance(value, list):
+        return list(map(_said, value))
+    if not isinstance(value, dict):
+        return value
+    made = {name: _said(each) for name, each in value.items()}
+    if told := made.get("extension"):
+        made["extension"] = [each for each in told if each.get("url") != WRITTEN]
+    return {name: each for name, each in made.items() if each or not (name == "extension" or name.startswith("_"))}
 
 
 def differing(clean: Facts, dirty: Facts) -> dict[str, tuple[Resource | None, Resource | None]]:

@@ -171,3 +171,35 @@ def test_a_form_without_a_number_waits_and_one_that_comes_twice_is_taken_once() 
 def test_a_form_in_another_charset(charset: str) -> None:
     made = facts(FORM.decode().encode(charset), UP, "shiqiao")
     assert (kinds(UP, made), made.rejects) == (set(), ())
+
+
+def task(**changes: Any) -> dict[str, Any]:
+    made = form(**changes)
+    return next(each for each in made.resources.values() if each["resourceType"] == "Task")
+
+
+def test_the_papers_of_an_emergency_are_due_in_three_days() -> None:
+    emergency = {"先转后补": "是", "转出时间": "2026-03-04 04:30:00"}
+    assert task(**emergency)["restriction"]["period"]["end"] == "2026-03-07T04:30:00+08:00"
+    said = task(**emergency, 补办手续截止="2026-03-06 00:00:00")
+    assert said["restriction"]["period"]["end"] == "2026-03-06T00:00:00+08:00"  # as the form says it
+    done = task(**emergency, 补办完成时间="2026-03-05 10:20:00")
+    assert done["executionPeriod"] == {"end": "2026-03-05T10:20:00+08:00"}
+    assert "restriction" not in task(转出时间="2026-03-04 04:30:00")
+
+
+def incomplete(**changes: Any) -> list[str]:
+    told = (each for each in task(**changes).get("extension", ()) if each["url"] == "urn:hutong:incomplete")
+    return [each["valueString"].partition("：")[0] for each in told]
+
+
+def test_what_a_referral_must_carry_is_told() -> None:
+    bare = {"检查检验资料": [], "附件": [], "主要检查结果": ""}
+    assert incomplete() == []
+    assert incomplete(**bare) == ["UP-1"]
+    assert incomplete(**bare, 先转后补="是") == []  # the papers of an emergency follow
+    assert incomplete(**{**bare, "主要检查结果": "血钾6.8mmol/L"}) == []
+    down = {"转诊方向": "下转", **bare}
+    assert incomplete(**down) == ["DOWN-1", "DOWN-1", "DOWN-1"]
+    told = {"主要检查结果": "好转", "下一步治疗方案": "氨氯地平", "康复建议": "戒烟"}
+    assert incomplete(**{**down, **told}) == []

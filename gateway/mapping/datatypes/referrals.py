@@ -7,11 +7,13 @@ name. A number is the institution's that stands beside it.
 from __future__ import annotations
 
 import re
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import CHINESE_ORGANIZATION, Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.identifiers import authority_of, ei_back, ei_into, joined, parts, type_code, type_of
 from gateway.mapping.datatypes.people import xad_back, xad_into, xpn_back, xpn_into, xtn_back, xtn_into
 from gateway.mapping.datatypes.staff import STAFF
@@ -119,7 +121,22 @@ def nothing_back(value: dict[str, Any], context: Context) -> str:
     return ""
 
 
+def later_into(raw: str, context: Context, days: str = "") -> str | None:
+    """A moment so many days later: until when the papers of an emergency may follow (三日内补办)."""
+    made = cell_time(raw, context.zone)
+    if made is None or not days.isdecimal():
+        return None
+    if "T" not in made:
+        return (date.fromisoformat(made) + timedelta(days=int(days))).isoformat() if len(made) == 10 else None
+    return (datetime.fromisoformat(made) + timedelta(days=int(days))).isoformat()
+
+
+def later_back(value: str, context: Context, days: str = "") -> str:
+    return ""
+
+
 PAIRS = {
+    "later": Pair(later_into, later_back, fits=("dateTime",)),
     "report": Pair(report_into, nothing_back, fits=("Reference",)),
     "provider": Pair(provider_into, provider_back, fields=4, makes="Practitioner", fits=("Reference",)),
     "facility": Pair(facility_into, facility_back, makes="Organization", fits=("Reference",)),

@@ -157,6 +157,7 @@ ONE_WAY = {
     "report",
     "ranges",
     "starred",
+    "later",
     "recognition",
 }  # nothing goes back, or by another line
 
