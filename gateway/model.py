@@ -249,6 +249,7 @@ class Subscription(Settings, frozen=True):
     event: str = ""  # hl7v2: the trigger event when the structure serves several (A01, A08)
     transport: str = "http"  # mllp | http | files | sftp | database
     address: str = ""  # mllp HOST:PORT, http URL, files folder, sftp folder on the server, database env:NAME or URL
+    file_name: str = ""  # files, sftp: such as LIS_{key}.TXT; {key} is the delivery's own ("" = {key}, by the format)
     table: Table | None = None  # database: where the rows go
     server: Server | None = None  # sftp: where it is, and who we are there
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)  # http: as "Authorization": "env:NAME"

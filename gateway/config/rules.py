@@ -41,6 +41,7 @@ _MESSAGE = re.compile(r"[A-Z][A-Z0-9]{2}(_[A-Z][A-Z0-9]{2})?")
 _MOVE = re.compile(r"([A-Z][A-Z0-9]{2})-[1-9]\d{0,2}\s*->\s*([A-Z][A-Z0-9]{2})-[1-9]\d{0,2}(\s+if empty)?")
 _DATES = ("YYYY", "MM", "DD")
 _TIMES = (*_DATES, "HH", "mm")
+_FILE_NAME = re.compile(r"[\w-][\w.-]{0,60}\{key\}[\w.-]{0,60}|\{key\}[\w.-]{0,60}")
 _EVENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
@@ -277,12 +278,21 @@ def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> No
     databases.check_subscription(subscription, note, note.below)
     _message(subscription, note)
     _headers(subscription.headers, note)
+    _file_name(subscription, note)
     if not 0 < subscription.timeout <= 600:
         note("'timeout' must be more than 0 and at most 600 seconds", "30 is usual", at=("timeout",))
     if not 1 <= subscription.attempts <= 10_000:
         note("'attempts' must be from 1 to 10000", "10 is usual", at=("attempts",))
     if subscription.profile:
         check_profile(subscription.profile, note.below("profile"))
+
+
+def _file_name(subscription: Subscription, note: Note) -> None:
+    name = subscription.file_name
+    if name and subscription.transport not in {"files", "sftp"}:
+        note(f"'file_name' means nothing for {subscription.transport}", "remove it", at=("file_name",))
+    elif name and not _FILE_NAME.fullmatch(name):
+        note(f"{name!r} names no file of its own", "letters, digits, . _ - and {key} once", at=("file_name",))
 
 
 def _criteria(subscription: Subscription, note: Note) -> None:

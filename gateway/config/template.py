@@ -115,6 +115,7 @@ subscriptions:
   #   criteria: ["DiagnosticReport?status=final"]
   #   transport: files
   #   address: out/example
+  #   file_name: LIS_{key}        # {key} 每份不同，不含病人信息 · its own for each file, and nothing of a patient
   #   format: workbook
   #   message: laboratory-results # 导出映射的名字 · the name of an export map
   #   profile: {charset: GBK, file: {titles: [检验结果], times: YYYY/MM/DD HH:mm}}

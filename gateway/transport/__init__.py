@@ -72,8 +72,10 @@ senders: Mapping[str, Callable[[Subscription, Path], Sender]] = {
         charset=wish.profile.charset if wish.profile else "",
         timeout=wish.timeout,
     ),
-    "files": lambda wish, data: FolderSender(data / wish.address, format=wish.format),
-    "sftp": lambda wish, data: SftpSender(remote_line(wish, data), wish.address, format=wish.format),
+    "files": lambda wish, data: FolderSender(data / wish.address, format=wish.format, pattern=wish.file_name),
+    "sftp": lambda wish, data: SftpSender(
+        remote_line(wish, data), wish.address, format=wish.format, pattern=wish.file_name
+    ),
     "database": lambda wish, data: _table_sender(wish),
     "memory": lambda wish, data: MemorySender(),
 }

@@ -23,17 +23,19 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class FolderSender:
-    """Writes into one folder, which it makes where it is missing. `format` is the codec's name and gives the ending."""
+    """Writes into one folder, which it makes where it is missing. `format` is the codec's name and gives the ending;
+    `pattern`: how the receiver wants its files to be called."""
 
     parallel = 1
 
-    def __init__(self, folder: Path, *, format: str = "fhir") -> None:
+    def __init__(self, folder: Path, *, format: str = "fhir", pattern: str = "") -> None:
         self._folder = folder
-        self._suffix = SUFFIXES.get(format, ".dat")
+        self._format = format
+        self._pattern = pattern
 
     async def send(self, body: bytes, delivery: Delivery) -> Receipt:
         """Durable (file and folder fsynced) when it returns. Raises Transient when the disk or the share fails."""
-        name = file_name(delivery.idempotency or str(delivery.id)) + self._suffix
+        name = named(delivery, self._format, self._pattern)
         try:
             await asyncio.to_thread(_write, self._folder, name, body)
         except OSError as error:
@@ -44,6 +46,13 @@ class FolderSender:
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+def named(delivery: Delivery, format: str, pattern: str) -> str:
+    """The name of a delivery's file: the receiver's pattern with its key, which no other one has; nothing else of it
+    stands there. Where the pattern has no ending, the format's."""
+    name = (pattern or "{key}").replace("{key}", file_name(delivery.idempotency or str(delivery.id)))
+    return name if "." in pattern else name + SUFFIXES.get(format, ".dat")
 
 
 def file_name(key: str) -> str:

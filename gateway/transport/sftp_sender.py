@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Transient
 from gateway.model import Delivery, Receipt
-from gateway.transport.folder_sender import SUFFIXES, file_name
+from gateway.transport.folder_sender import named
 from gateway.transport.sftp import ANSWERING, PIECE, Line, library
 
 if TYPE_CHECKING:
@@ -23,20 +23,21 @@ _DOING = "the file cannot be written"
 
 
 class SftpSender:
-    """Writes into one folder of a server. `format` is the codec's name and gives the ending."""
+    """Writes into one folder of a server. `format` and `pattern` give the names (folder_sender.py)."""
 
     parallel = 1
 
-    def __init__(self, line: Line, folder: str, *, format: str = "fhir") -> None:
+    def __init__(self, line: Line, folder: str, *, format: str = "fhir", pattern: str = "") -> None:
         self._line = line
         self._folder = folder.rstrip("/")
-        self._suffix = SUFFIXES.get(format, ".dat")
+        self._format = format
+        self._pattern = pattern
         self._one_at_a_time = asyncio.Lock()
 
     async def send(self, body: bytes, delivery: Delivery) -> Receipt:
         """The file stands there whole when it returns. Raises Transient for whatever fails at the server or on the way,
         Configuration when the library or a secret is missing."""
-        name = file_name(delivery.idempotency or str(delivery.id)) + self._suffix
+        name = named(delivery, self._format, self._pattern)
         async with self._one_at_a_time, self._line.client(_DOING) as client:
             part = f"{self._folder}/.{name}.part"
             await self._write(client, part, body)

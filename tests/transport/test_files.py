@@ -14,7 +14,7 @@ import pytest
 from gateway.errors import Configuration, Transient
 from gateway.model import Frame
 from gateway.transport.files import Folder
-from gateway.transport.folder_sender import FolderSender, file_name
+from gateway.transport.folder_sender import FolderSender, file_name, named
 from gateway.transport.pickup import SIZE_LIMIT, Pickup, control_id
 from tests.transport.lines import Receiver, delivery, until
 
@@ -247,6 +247,12 @@ def test_names_never_leave_the_folder(key: str) -> None:
     assert len(name) < 150
     assert name.isascii()
     assert file_name("ok-1") == "ok-1"
+
+
+def test_the_receiver_says_what_its_files_are_called() -> None:
+    key = file_name(delivery().idempotency)
+    patterns = {"": f"{key}.xlsx", "LIS_{key}": f"LIS_{key}.xlsx", "检验_{key}.TXT": f"检验_{key}.TXT"}
+    assert {each: named(delivery(), "workbook", each) for each in patterns} == patterns
 
 
 def test_different_keys_have_different_names() -> None:
