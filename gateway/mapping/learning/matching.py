@@ -11,6 +11,7 @@ from gateway.mapping.learning.vocabulary import Guess, Vocabulary
 
 LEAST = 0.42  # confidence below which a column stays unmapped
 _FOREIGN = 0.8  # of the confidence, for a meaning that the kind has no use for
+_EMPTY = 0.7  # of the confidence, where no record fills the column
 _INSIDE = 0.05  # surer, where the node around says what is meant
 _NO_NAME = 0.5  # the share of values of a pattern that names a meaning by itself must be above this, half as much again
 
@@ -99,7 +100,9 @@ def _told(evidence: Evidence) -> Iterator[Guess]:
 def _judged(guess: Guess, holds: Mapping[str, str], evidence: Evidence) -> Guess:
     """A guess by the name, after a look at the values."""
     holding = holds.get(guess.meaning, "text")
-    if guess.why.startswith("values") or not evidence.filled:
+    if not evidence.filled:  # another column that says something goes before it
+        return replace(guess, confidence=guess.confidence * _EMPTY)
+    if guess.why.startswith("values"):
         return guess
     fitting = fit(holding, evidence)
     weight = 0.2 if fitting >= 0 else 0.6 if holding in STRICT else 0.35

@@ -12,9 +12,9 @@ _OWN = frozenset({"fullUrl", "meta", "display"})  # display: of references
 
 def facts(bundle: dict[str, Any]) -> Counter[Fact]:
     """All of them; of Provenance none."""
-    types = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle["entry"]}
+    types = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle.get("entry", ())}
     found: Counter[Fact] = Counter()
-    for entry in bundle["entry"]:
+    for entry in bundle.get("entry", ()):
         resource = entry["resource"]
         if resource["resourceType"] != "Provenance":
             found.update((resource["resourceType"], path, value) for path, value in _leaves(resource, "", types))

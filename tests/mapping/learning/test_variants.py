@@ -138,3 +138,41 @@ def test_agreement_counts_what_is_missing() -> None:
     made = facts({"entry": [{"fullUrl": "u", "resource": {"resourceType": "Patient", "gender": "male"}}]})
     assert made[one] == 1
     assert agreement(made, facts({"entry": []})) == 0.0
+
+
+def test_a_column_that_is_empty_gives_way_to_one_that_says_something() -> None:
+    rows = [
+        {
+            "申请号": "",
+            "医嘱号": f"M{index}",
+            "项目名称": "胸部CT",
+            "申请时间": "2026-03-12",
+            "申请医生": "林海",
+            "姓名": "李明",
+        }
+        for index in range(3)
+    ]
+    draft = learned(of_table(list(rows[0]), rows), shipped().library, name="drafted")
+    assert {each.column.name: each.meaning for each in draft.matches}["医嘱号"] == "申请单号"
+
+
+@pytest.mark.parametrize(
+    "name", ["list_visits", "upload_visits", "upload_results", "list_diagnoses", "oracle_patients"]
+)
+def test_files_of_known_systems_are_drafted_as_their_maps_say(name: str, tmp_path: Path) -> None:
+    table = delimited.decode((maps.shipped() / "exports" / "examples" / f"{name}.csv").read_bytes())
+    wanted = said(shipped(), name.replace("_", "-"), table.rows)
+    _, known = drafted(of_table(table.columns, table.rows), tmp_path)
+    assert agreement(wanted, said(known, "drafted", table.rows)) >= LEAST
+
+
+def test_a_visit_without_a_diagnosis_is_a_visit(tmp_path: Path) -> None:
+    head = ["就诊流水号", "病人ID", "姓名", "就诊时间", "就诊类型", "诊断编码", "诊断名称"]
+    cells = [["V1", "P1", "李明", "2026-03-12 08:00:00", "门诊", "J18.900", "肺炎"],
+             ["V1", "P1", "李明", "2026-03-12 08:00:00", "门诊", "I10.x00x002", "高血压病"],
+             ["V2", "P1", "李明", "2026-03-13 08:00:00", "门诊", "", ""]]  # fmt: skip
+    rows = [dict(zip(head, each, strict=True)) for each in cells]
+    _, known = drafted(of_table(head, rows), tmp_path)
+    made = said(known, "drafted", rows)
+    assert made["Encounter", ".resourceType", "Encounter"] == 2
+    assert made["Condition", ".resourceType", "Condition"] == 2
