@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from gateway import config
-from gateway.codec import fhir_xml, fixed_width, hl7v2, hl7v2_xml, hl7v2_xml_writer, ndjson, workbook, xml_tree
+from gateway.codec import fhir_xml, fixed_width, hl7v2, hl7v2_xml, hl7v2_xml_writer, ndjson, rows, workbook, xml_tree
 from gateway.codec.text_stream import Opened
 from gateway.config import learned
 from gateway.errors import Configuration, Permanent
@@ -109,12 +109,13 @@ def digest_of(source: Opened) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]  # type: ignore[arg-type]
 
 
-def translate_views(url: str, *, member: str | None, config: Path | None) -> Translated:
-    """All views of a member's database that a map knows, in one Bundle. Raises HutongError."""
+def translate_views(url: str, *, member: str | None, config: Path | None, map_folder: Path | None = None) -> Translated:
+    """All views of a member's database that a map knows, in one Bundle; `map_folder`: maps that are tried besides.
+    Raises HutongError."""
     from gateway.transport import views  # a tenth of a second that only this needs
 
-    formats = formats_of(config, member)
-    owner = owner_of(formats, member)
+    formats = formats_of(config, member, map_folder)
+    owner = owner_of(formats, asked(formats, member, map_folder))
     if owner is None:
         raise Configuration("a view does not say whose it is", place="--database", remedy="name its --member")
     known = partial(knows, formats, wanted=owner.profile.maps)
@@ -240,6 +241,8 @@ def channel_of(body: bytes, name: str) -> Channel:
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     if start.startswith((b"MSH", b"msh", b"FHS", b"BHS")):
         format_ = "hl7v2"
+    elif rows.is_rows(start):
+        format_ = "rows"
     elif start.startswith((b"{", b"[")):
         objects = "ndjson" if ndjson.is_ndjson(body) else "json"
         format_ = "fhir" if b'"resourceType"' in body[:100_000] else objects

@@ -114,7 +114,7 @@ def translate(
     whole = to is not Target.FHIR or explain or loss or report is not None
     losses = Losses(report)
     if database:
-        made = stateless.translate_views(database, member=member, config=config)
+        made = stateless.translate_views(database, member=member, config=config, map_folder=map_folder)
         _put(made.output, out, "views.json")
         _tell("views", made)
         for each in made.rejects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from conformance import databases
+from gateway import stateless
 from gateway.errors import HutongError, Transient
 from gateway.journal import polled
+from gateway.journal.work import load as load_entry
 from gateway.polling import poller
 from gateway.polling.poller import ALARM, ORPHANS
 from tests.polling.rooms import House, change, house, numbers
@@ -371,6 +374,15 @@ def test_a_replay_reads_the_journal_alone(county: House) -> None:
     Path(county.url.removeprefix("sqlite:///")).unlink()
     assert set(county.process()) == {"done"}
     assert all_is_there(county)
+
+
+def test_what_was_written_down_is_translated_as_a_file_too(county: House) -> None:
+    county.look()
+    with county.journal.reading() as reader:
+        body = load_entry(reader, 129).frame.body
+    made = stateless.translate(body, name="entry", member=None, to="fhir", config=county.data.parent / "community.yaml")
+    types = Counter(each["resource"]["resourceType"] for each in json.loads(made.output)["entry"])
+    assert (types["DiagnosticReport"], types["ServiceRequest"], types["Patient"]) == (1, 1, 1)
 
 
 # ---------------------------------------------------------------------------------------------- real servers

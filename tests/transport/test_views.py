@@ -239,3 +239,21 @@ def test_a_session_for_reading_begins_with(dialect: str, orders: list[str]) -> N
 @pytest.mark.parametrize("name", ["postgresql+psycopg", "mysql+pymysql", "mssql+pymssql", "oracle+oracledb"])
 def test_every_driver_gives_up_in_time(name: str) -> None:
     assert database.connect_arguments(sqlalchemy.make_url(f"{name}://h/d"), 30)
+
+
+def test_a_map_of_ones_own_is_tried_on_a_database(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "fees.map").write_text(
+        "export fees table for Patient\n  columns BRID BRXM\n\nrows by BRID => Patient\n"
+        "  BRID <-> identifier* : own(PI,PI)\n  BRXM <-> name*.text\n",
+        "utf-8",
+    )
+    with sqlite3.connect(tmp_path / "his.db") as connection:
+        connection.execute("CREATE TABLE MS_BRDA(brid INTEGER, brxm TEXT)")
+        connection.execute("INSERT INTO MS_BRDA VALUES (7, '王䶮')")
+    url = f"sqlite:///{tmp_path}/his.db"
+    with pytest.raises(Configuration):
+        translate_views(url, member="county", config=None)
+    made = json.loads(translate_views(url, member="county", config=None, map_folder=tmp_path / "own").output)
+    patients = [each["resource"] for each in made["entry"] if each["resource"]["resourceType"] == "Patient"]
+    assert [each["name"][0]["text"] for each in patients] == ["王䶮"]
