@@ -60,6 +60,7 @@ class Poller:
     _away: datetime | None = field(default=None, init=False)  # since when the database is
     _alarm: datetime | None = field(default=None, init=False)  # when that is to be told again
     _hourly: dict[str, datetime] = field(default_factory=dict, init=False)  # by view: all that wait were looked for
+    _told: dict[str, str] = field(default_factory=dict, init=False)  # by view: the problem that was logged last
     _unmarked: dict[str, tuple[datetime, int]] = field(default_factory=dict, init=False)  # by view: counted when
 
     def start(self) -> None:
@@ -98,12 +99,25 @@ class Poller:
         try:
             with database.connected(engine, self.channel.id) as connection:
                 look = self._opened(connection)
-                for view in look.views.values():
-                    self._guarded(view, partial(self._view, look))
+                slow = [each for each in (self._looked_at(look, view) for view in look.views.values()) if each]
+                if slow:
+                    raise slow[0]
         finally:
             engine.dispose()
         with self.journal.transaction() as transaction:
             polled.well(transaction, self.channel.id, "")
+
+    def _looked_at(self, look: Look, view: View) -> Transient | None:
+        """Why a view could not be looked at now; the others are, as long as the database answers at all."""
+        try:
+            self._guarded(view, partial(self._view, look))
+        except Transient as error:
+            if look.readers[view.view].connection.invalidated:
+                raise
+            with self.journal.transaction() as transaction:
+                polled.trouble(transaction, self.channel.id, view.view, error)
+            return error
+        return None
 
     # ------------------------------------------------------------------------------------------ what can be polled
 
@@ -133,9 +147,9 @@ class Poller:
             if not self.stopping.is_set():
                 work(view)
         except Configuration as error:
-            telemetry.logger().warning(
-                "view not polled", channel=self.channel.id, error="Configuration", place=error.place
-            )
+            if self._told.get(view.view) != error.cause:  # once, not at each look
+                self._told[view.view] = error.cause
+                telemetry.logger().warning("view not polled", channel=self.channel.id, place=error.place)
             with self.journal.transaction() as transaction:
                 polled.trouble(transaction, self.channel.id, view.view, error)
 
@@ -174,6 +188,7 @@ class Poller:
                 after = found.last
                 position = self._moved(id_, found.last, position, place)
         self._marked(reader, view, mark)
+        self._told.pop(view.view, None)
         with self.journal.transaction() as transaction:
             polled.well(transaction, self.channel.id, view.view)
 

@@ -147,9 +147,10 @@ class ViewReader:
     def _all(self, statement: Select[Any]) -> Sequence[Any]:
         """The rows; the transaction ends with them, so that the member's database may tidy up behind us."""
         with database.told(self.name):
-            rows = self.connection.execute(statement.select_from(self._table)).fetchall()
-            self.connection.rollback()
-        return rows
+            try:
+                return self.connection.execute(statement.select_from(self._table)).fetchall()
+            finally:
+                self.connection.rollback()  # also after an error: the next statement begins anew
 
 
 def _bound(value: Any) -> Any:

@@ -18,6 +18,7 @@ from gateway.journal import polled
 from gateway.journal.work import load as load_entry
 from gateway.polling import poller
 from gateway.polling.poller import ALARM, ORPHANS
+from gateway.transport.view_reader import ViewReader
 from tests.polling.rooms import House, change, house, numbers
 from tests.transport.county import EXPECTED, load
 
@@ -256,13 +257,14 @@ def test_a_column_that_is_gone_may_be_named_as_such(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("view", "place", "cause"), [
     ("{view: V_申请单, watermark: 不存在}", "V_申请单.不存在", "the view has no such column"),
     ("{view: V_没有, watermark: 修改时间}", "V_没有", "there is no such view or table"),
-    ("{view: HIS_BRXX, watermark: xgsj}", "HIS_BRXX", "no map knows a view with these columns"),
+    ("{view: V_单, watermark: 时间}", "V_单", "no map knows a view with these columns"),
     ("{view: V_申请单, watermark: 项目名称}", "V_申请单.项目名称", "the watermark is neither a time nor a number"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_view_is_told(tmp_path: Path, view: str, place: str, cause: str) -> None:
     path = tmp_path / "his.db"
     path.touch()
     load(f"sqlite:///{path}")
+    change(f"sqlite:///{path}", "CREATE VIEW V_单 AS SELECT sqdh AS 单, xgsj AS 时间 FROM HIS_SQD")
     views = f"          - {view}\n          - {{view: V_就诊信息, watermark: 修改时间}}\n"
     with house(tmp_path / "gateway", f"sqlite:///{path}", views=views) as made:
         assert len(made.look()) == 30
@@ -281,6 +283,23 @@ def test_a_database_that_is_away_is_told_once_and_then_loudly(county: House, tmp
     (tmp_path / "away.db").rename(path)
     assert county.poller.round() == 1.0  # `every`
     assert county.problems() == {}
+
+
+def test_a_view_that_does_not_answer_in_time_holds_up_no_other(county: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ViewReader.page
+
+    def slow(self: ViewReader, *given: object, **said: object) -> object:
+        if self.name == "V_就诊信息":
+            raise Transient("the view did not answer in time", place=self.name)
+        return page(self, *given, **said)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ViewReader, "page", slow)
+    assert county.poller.round() != 1.0  # later and later
+    assert len(county.lines()) == 99
+    assert county.problems()["V_就诊信息"] == ("V_就诊信息", "the view did not answer in time")
+    monkeypatch.setattr(ViewReader, "page", page)
+    assert county.poller.round() == 1.0
+    assert (len(county.lines()), county.problems()) == (129, {})
 
 
 def test_a_disk_that_fails_between_entries_and_position_leaves_neither(

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
-from tests.polling.rooms import VIEWS, House, house
+from tests.polling.rooms import VIEWS, House, change, house
 from tests.transport.county import load
 
 
@@ -23,7 +23,8 @@ def county(tmp_path: Path) -> Iterator[House]:
     path = tmp_path / "his.db"
     path.touch()
     load(f"sqlite:///{path}")
-    views = VIEWS + "          - {view: HIS_BRXX, watermark: xgsj}\n"
+    change(f"sqlite:///{path}", "CREATE VIEW V_单 AS SELECT sqdh AS 单, xgsj AS 时间 FROM HIS_SQD")
+    views = VIEWS + "          - {view: V_单, watermark: 时间}\n"
     with house(tmp_path / "gateway", f"sqlite:///{path}", views=views) as made:
         yield made
 
@@ -39,7 +40,7 @@ def test_a_trial_tells_how_each_view_is_read_and_takes_nothing(county: House) ->
     assert "leads to V_就诊信息 by 就诊流水号; 1 rows have no watermark" in lines[1]
     assert "map his-results, a record by 报告单号" in lines[3]
     assert "leads to V_申请单 by 申请单号" in lines[3]
-    assert "HIS_BRXX: no map knows a view with these columns" in shown.stderr
+    assert "V_单: no map knows a view with these columns" in shown.stderr
     assert county.lines() == []
     assert county.problems() == {}
 
@@ -55,9 +56,9 @@ def test_a_trial_of_what_is_not_there(county: House, tmp_path: Path) -> None:
 def test_the_status_tells_of_views(county: House) -> None:
     county.look()
     shown = run("status", "--data", str(county.data))
-    assert "HIS_BRXX" in shown.stdout
+    assert "V_单" in shown.stdout
     views = {
         each["view"]: each for each in json.loads(run("status", "--data", str(county.data), "--json").stdout)["views"]
     }
     assert (views["V_检验结果"]["entries"], views["V_检验结果"]["cause"]) == (33, "")
-    assert views["HIS_BRXX"]["place"] == "HIS_BRXX"
+    assert views["V_单"]["place"] == "V_单"
