@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from tests.mapping import dirty
 from tests.mapping.dirty import LABORATORY, VISITS
 from tests.mapping.house import FIXTURES
@@ -86,3 +88,19 @@ def test_a_referral_that_is_taken_back_stays_so_whatever_comes_first(loader: Loa
     number = "identifier=urn:hutong:referral|ZZ529901202603100001"
     assert [each["status"] for each in loader.all_of(f"ServiceRequest?{number}")] == ["revoked"]
     assert [each["status"] for each in loader.all_of(f"Task?{number}")] == ["cancelled"]
+
+
+def test_papers_that_are_due_are_listed_until_they_come(loader: Loader) -> None:
+    """The emergency of the sample has its papers; without them it is on the list, and overdue after three days."""
+    text = (FIXTURES / "referral_up.json").read_text(encoding="utf-8")
+    done = '"补办完成时间": "2026-03-05 10:20:00"'
+    assert done in text
+    loader.load("referral_up.json", text.replace(done, '"补办完成时间": ""').replace('"已完成"', '"已接诊"').encode())
+    asked = ["status", "--papers", "--data", str(loader.house.data), "--at"]
+    told = CliRunner().invoke(app, [*asked, "2026-03-06T00:00:00+08:00"])
+    assert (told.exit_code, told.stdout) == (0, "ZZ529901202603040002 due 2026-03-07T04:30:00+08:00 青岚县人民医院\n")
+    told = CliRunner().invoke(app, [*asked, "2026-03-08T00:00:00+08:00"])
+    assert (told.exit_code, told.stdout.split()[1]) == (1, "overdue")
+    loader.load("referral_up.json", text.encode())
+    told = CliRunner().invoke(app, [*asked, "2026-03-08T00:00:00+08:00"])
+    assert (told.exit_code, told.stdout) == (0, "")

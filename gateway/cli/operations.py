@@ -27,8 +27,18 @@ def add_to(app: typer.Typer) -> None:
     app.command("find")(find)
 
 
-def status(data: Data, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def status(
+    data: Data,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    papers: Annotated[
+        bool, typer.Option("--papers", help="Emergency referrals whose papers have not come. Exit 1: one is overdue.")
+    ] = False,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="With --papers: as of this moment, not now.")] = "",
+) -> None:
     """What was received, stored, sent, and what waits for whom and why."""
+    if papers:
+        _papers(data, at)
+        return
     from gateway.api.overview import Overview
     from gateway.cli.storage import both
 
@@ -103,6 +113,27 @@ def find(
             for reference in made:
                 typer.echo(f"  {reference}")
     if not found:
+        raise typer.Exit(1)
+
+
+def _papers(data: Path, at: str) -> None:
+    """The emergency referrals whose papers have not come, a line each. Exit 1: one is overdue."""
+    from datetime import UTC, datetime
+
+    from gateway.cli import storage
+    from gateway.store.papers import awaited
+
+    try:
+        now = datetime.fromisoformat(at) if at else datetime.now(UTC)
+    except ValueError:
+        raise typer.BadParameter("--at is a moment such as 2026-03-08T00:00:00+08:00") from None
+    now = now if now.tzinfo else now.replace(tzinfo=UTC)
+    with storage.record(data) as record, record.reading() as reader:
+        found = awaited(reader, now)
+    for each in found:
+        word = "overdue" if each.overdue else "due"
+        typer.echo(f"{each.number} {word} {each.due.isoformat()} {each.receiver}".rstrip())
+    if any(each.overdue for each in found):
         raise typer.Exit(1)
 
 
