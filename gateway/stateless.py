@@ -36,7 +36,7 @@ NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters 
 _NEVER = NEVER.isoformat(timespec="milliseconds")
 _SUFFIXES = {
     **dict.fromkeys((".csv", ".txt", ".tsv", ".dat", ".prn"), "delimited"),
-    ".json": "json", ".xml": "xml",
+    ".json": "json",
 }  # fmt: skip
 
 
