@@ -42,8 +42,9 @@ class Look:
         order that is always the same."""
         reader, key = self.readers[view], self.plans[view].key
         found = _by(reader, key, reader.records(key, numbers))
-        for each in found.values():
-            each.sort(key=lambda cells: self._order(view, cells))
+        named = [reader.columns.index(reader.spelt(each)) for each in self.views[view].key]
+        for each in found.values():  # by the columns that the settings name as the key, then as they stand
+            each.sort(key=lambda cells: [_natural(cell) for cell in (*(cells[place] for place in named), *cells)])
         asked = dict.fromkeys(map(reader.text, numbers))
         return {number: found[number] for number in (*asked, *found) if number in found}
 
@@ -65,12 +66,6 @@ class Look:
     def sheet(self, view: str, found: Rows) -> Sheet:
         """Rows as they are written down."""
         return Sheet(name=view, map=self.views[view].map, columns=self.readers[view].columns, cells=tuple(found))
-
-    def _order(self, view: str, cells: Cells) -> tuple[tuple[bool, int, str], ...]:
-        """By the columns that the settings name as the key, then as they stand; 2 before 10."""
-        columns = self.readers[view].columns
-        named = [columns.index(self.readers[view].spelt(each)) for each in self.views[view].key]
-        return tuple(_natural(cells[place]) for place in named) + tuple(map(_natural, cells))
 
 
 @dataclass(slots=True)
@@ -130,5 +125,6 @@ def _by(reader: ViewReader, key: Sequence[str], found: Iterable[Cells]) -> dict[
 
 
 def _natural(cell: str) -> tuple[bool, int, str]:
+    """2 before 10."""
     number = cell.isascii() and cell.isdigit()
     return (not number, len(cell) if number else 0, cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,3 +258,20 @@ def test_a_map_of_ones_own_is_tried_on_a_database(tmp_path: Path) -> None:
     made = json.loads(translate_views(url, member="county", config=None, map_folder=tmp_path / "own").output)
     patients = [each["resource"] for each in made["entry"] if each["resource"]["resourceType"] == "Patient"]
     assert [each["name"][0]["text"] for each in patients] == ["王䶮"]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(kind: str) -> None:
+    try:
+        with databases.KINDS[kind]() as server:
+            engine = database.engine(server.url, seconds=1)
+            sleep = "pg_sleep(20)" if kind == "postgresql" else "SLEEP(20)"
+            began = time.monotonic()
+            with database.connected(engine) as connection:
+                with pytest.raises(Transient, match="did not answer in time"), database.told("V_慢"):
+                    connection.exec_driver_sql(f"SELECT {sleep}")
+                connection.rollback()
+                assert connection.exec_driver_sql("SELECT 1").scalar() == 1  # and the connection is as good as before
+            assert time.monotonic() - began < 10
+    except databases.Unavailable as reason:
+        pytest.skip(str(reason))
