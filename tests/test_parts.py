@@ -149,20 +149,20 @@ async def test_others_have_their_turn_and_later_files_of_the_channel_wait(house:
 async def test_a_record_that_cannot_be_stored_is_set_aside_and_the_others_flow(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = inbound.Processor._patients
+    real = inbound.Processor._people
 
-    def doubtful(self: Any, transaction: Any, bundle: Any, member: Any) -> Any:
+    def doubtful(self: Any, transaction: Any, bundle: Any, entry: Any) -> Any:
         numbers = {
             each["value"]
-            for entry in bundle["entry"]
-            if entry["resource"]["resourceType"] == "DiagnosticReport"
-            for each in entry["resource"]["identifier"]
+            for made in bundle["entry"]
+            if made["resource"]["resourceType"] == "DiagnosticReport"
+            for each in made["resource"]["identifier"]
         }
         if "SQL000000000004" in numbers:
             raise Configuration("who this is, a person must decide", place="Patient")
-        return real(self, transaction, bundle, member)
+        return real(self, transaction, bundle, entry)
 
-    monkeypatch.setattr(inbound.Processor, "_patients", doubtful)
+    monkeypatch.setattr(inbound.Processor, "_people", doubtful)
     lines = made_up.csv_bytes(60).split(b"\r\n")
     gone = sum(b"SQL000000000004" in line for line in lines)
     lines.insert(3, b"x,y")
@@ -172,7 +172,7 @@ async def test_a_record_that_cannot_be_stored_is_set_aside_and_the_others_flow(
     assert line.cause.startswith(f"{gone + 1} of its rows were set aside: 2 cells, the header has 35; who this is")
     assert line.place.startswith("line 4, ")
     assert found(house)["Observation"] == 60 - gone
-    monkeypatch.setattr(inbound.Processor, "_patients", real)
+    monkeypatch.setattr(inbound.Processor, "_people", real)
     house.ledger.replay([line.id])
     house.process()
     assert found(house)["Observation"] == 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,8 @@ from gateway.codec import held
 from gateway.errors import Permanent
 
 DEPTH_LIMIT: Final = 100  # objects and arrays inside each other
-NODES_LIMIT: Final = 5_000_000
+NODES_LIMIT: Final = 2_000_000
+_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 NUMBER_LIMIT: Final = 1_000  # characters of one number
 
 
@@ -49,6 +51,8 @@ def decode(body: bytes, charset: str = "") -> Tree:
 
 def of_text(text: str) -> Any:
     """The same of text: dicts, lists, str, Number, bool and None."""
+    if text.count(",") > NODES_LIMIT and _TEXT.sub("", text).count(",") > NODES_LIMIT:  # it is not even parsed
+        raise _refusal(f"more than {NODES_LIMIT} nodes")
     try:
         root = json.loads(
             text,
@@ -61,9 +65,30 @@ def of_text(text: str) -> Any:
         raise _refusal(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise _refusal(f"deeper than {DEPTH_LIMIT} levels") from None
-    for place, node in _walk(root):
-        _check_node(place, node)
+    if not _sound(root):
+        for place, node in _walk(root):
+            _check_node(place, node)
     return root
+
+
+def _sound(root: Any) -> bool:
+    """Is there nothing to refuse? Places are only told where there is."""
+    level, count = [root], 0
+    for _ in range(DEPTH_LIMIT):
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(node.values())
+                below.extend(key for key in node if not key.isascii())
+            elif isinstance(node, list):
+                below.extend(node)
+            elif isinstance(node, _Doubled) or (isinstance(node, str) and _has_surrogate(node)):
+                return False
+        count += len(level)
+        if not below:
+            return count <= NODES_LIMIT
+        level = below
+    return False
 
 
 def encode(tree: Tree | Any, charset: str = "utf-8") -> bytes:

@@ -57,7 +57,7 @@ def cut(lines: Iterable[str], delimiter: str) -> Iterator[Cut]:
             source.back(taken[1:])
             reader = csv.reader(source, delimiter=delimiter, strict=True)
             cause = "broken quotes: one that is not closed in its row"
-        if not cause and any(MARK in line for line in taken):
+        if not cause and (MARK in taken[0] or (len(taken) > 1 and any(MARK in line for line in taken))):
             cells = [cell.replace(MARK, "") for cell in cells]
             yield cells, CAUSE
         else:

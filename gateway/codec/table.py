@@ -15,6 +15,7 @@ from typing import Final
 from gateway.errors import Permanent
 
 ROWS_LIMIT: Final = 1_048_576  # of a table in memory: as many as a sheet has
+MISFITS_LIMIT: Final = 10_000  # rows behind each other that do not fit the header
 HELD_LIMIT: Final = 5_000_000  # cells of a table in memory
 COLUMNS_LIMIT: Final = 2_000
 SAMPLE: Final = 40  # rows looked at to find the header
@@ -168,11 +169,18 @@ def columns(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 
 def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
-    """The rows behind the header, without the empty ones."""
+    """The rows behind the header, without the empty ones. Raises Permanent where what follows is no table any more."""
+    misfits = 0
     for number, cells, cause in records:
         if not cause and not any(cells):
             continue
         cause = cause or _misfit(cells, shape)
+        misfits = misfits + 1 if cause else 0
+        if misfits > MISFITS_LIMIT:
+            raise Permanent(
+                f"{MISFITS_LIMIT} rows behind each other are none: {cause}", place=f"row {number}", code="102",
+                remedy="mend the file from there on; what stands before it may have been taken",
+            )  # fmt: skip
         if cause:
             yield Reject(number, cause, tuple(cells))
         else:

@@ -24,7 +24,10 @@ from gateway.errors import HutongError
 
 SIZE_LIMIT: Final = 2 << 30  # bytes when it is unpacked
 PART_LIMIT: Final = 16 << 20  # bytes of a part that is no sheet and no text
+BOMB: Final = 64 << 20  # bytes from which on it matters
+RATIO: Final = 100  # of what is unpacked to what is packed: tables come to 10 or 20
 MEMBERS_LIMIT: Final = 10_000  # files inside it
+STANDING_LIMIT: Final = 60_000_000  # cells of a sheet, those with nothing in them too
 MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _RELATION: Final = (
@@ -60,8 +63,11 @@ def _read(source: Opened) -> Iterator[zipfile.ZipFile]:
 def _check(archive: zipfile.ZipFile) -> None:
     """Refuses what would fill the memory, and what has entities, before it is unpacked."""
     members = archive.infolist()
-    if len(members) > MEMBERS_LIMIT or sum(member.file_size for member in members) > SIZE_LIMIT:
+    size, packed = sum(each.file_size for each in members), sum(each.compress_size for each in members)
+    if len(members) > MEMBERS_LIMIT or size > SIZE_LIMIT:
         raise refusal("the workbook is larger than the limit when it is unpacked", "send it in parts")
+    if size > BOMB and size > packed * RATIO:
+        raise refusal(f"the workbook unpacks to more than {RATIO} times its size", "save it again as .xlsx")
     for member in members:
         if member.filename.endswith((".xml", ".rels")):
             with archive.open(member) as part:
@@ -130,12 +136,15 @@ def elements(file: IO[bytes], *names: str) -> Iterator[Any]:
 
 
 def _rows(source: Opened, name: str, part: str, cells: Cells) -> Iterator[Numbered]:
-    number = total = column = 0
+    number = total = column = standing = 0
     row: list[Any] = []
     with _read(source) as archive, archive.open(part) as file:
         for element in elements(file, "c", "row"):
             if element.tag.endswith("}c"):
                 column = cells.put(element, row, column)
+                standing += 1
+                if standing > STANDING_LIMIT:
+                    raise refusal("the sheet is larger than the limit", "send it in parts", name)
                 continue
             number = int(element.get("r") or number + 1)
             total += len(row)

@@ -65,6 +65,8 @@ def element_of(text: str) -> Any:
     """The root of a document, safely read. Raises Permanent for what is not well-formed or has a DOCTYPE."""
     if has_doctype(text):
         _refuse("it has a DOCTYPE")
+    if text.count("<") - text.count("</") > NODES_LIMIT:  # it is not even parsed
+        _refuse(f"more than {NODES_LIMIT} nodes")
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, encoding="utf-8"
     )

@@ -131,6 +131,9 @@ def look(formats: Formats, source: Opened, size: int, channel: Channel | None, o
     seen = Look(member=member, format=channel.format if channel else "")
     try:
         found = bulk(formats, source, size, channel=channel, member=member, format=seen.format)
+        if found and found.table.kind == "delimited":  # a second or two: whoever sent it is told at once
+            for _ in found.table.items():
+                pass
     except HutongError as error:
         return replace(seen, error=error)
     return replace(seen, charset=found.table.charset, kind=found.name) if found else None
