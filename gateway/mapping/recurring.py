@@ -15,6 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ _ANY_ZONE: Final = ZoneInfo("UTC")
 _FURTHER: Final = ("amended", "corrected", "appended", "cancelled", "revoked", "entered-in-error")
 _DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
 _TREE: Final = "tree"
+_LONGEST: Final = 100  # characters of a name or a number
 
 Cell = Callable[[Any, str], str]
 
@@ -160,9 +162,19 @@ class Recurring:
                 found[index] = Verdict(cause=told, column=next(iter(self.names), ""))
 
     def _person(self, record: Any, number: int) -> _Person:
-        cards = (national_id(narrow(self.cell(record, name))) for name in self.cards)
+        card = next(filter(None, (_card(self.cell(record, name)[:_LONGEST]) for name in self.cards)), "")
         name = next(filter(None, (self.cell(record, name) for name in self.names)), "")
-        return _Person(next(filter(None, cards), ""), _DOTS.sub("", unicodedata.normalize("NFKC", name)), number)
+        return _Person(card, _plain(name[:_LONGEST]), number)
+
+
+@lru_cache(maxsize=8192)
+def _card(text: str) -> str:
+    return national_id(narrow(text)) if text else ""
+
+
+@lru_cache(maxsize=8192)
+def _plain(name: str) -> str:
+    return _DOTS.sub("", unicodedata.normalize("NFKC", name))
 
 
 def _said(same: bool, number: int, *, newer: bool) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from gateway.codec.chinese_numbers import national_id
@@ -30,6 +31,7 @@ _FORMS = {"06": re.compile(r"[HM]\d{8}(\d{2})?"), "03": re.compile(r"[A-Z]{1,2}\
 _SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
 _NONE = frozenset({"无", "没有", "不详", "未知", "未提供", "-", "/", "0"})
 _ROUNDED = re.compile(r"\d(?:\.\d+)?E\+?\d{2}|[1-9]\d{14}000(?:\.0+)?")
+_LONGEST = 100  # characters of a number
 _UNVERIFIED = "证件号码（未核实）"
 
 
@@ -55,6 +57,11 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
 
 def narrow(raw: str) -> str:
     """A number in half-width characters, without what spreadsheets put before it."""
+    return _narrowed(raw) if len(raw) <= _LONGEST else (clean(raw) or "")
+
+
+@lru_cache(maxsize=8192)
+def _narrowed(raw: str) -> str:
     return unicodedata.normalize("NFKC", clean(raw) or "").strip().strip("'`\"").strip()
 
 

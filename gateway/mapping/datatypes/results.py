@@ -60,6 +60,8 @@ _NUMBER: Final = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.?\d*|\.\d+)(?:[eE][
 _MEASURED: Final = re.compile(
     rf"(?P<digits>{_NUMBER})\s*(?:[x×*]\s*10\s*\^?\s*(?P<power>\d{{1,2}})(?![\d]))?\s*(?P<unit>\D.*)?"
 )
+_LONGEST: Final = 100  # characters of a number with its marks and unit
+_PLAIN: Final = re.compile(r"\d{1,15}(?:\.\d{1,6})?", re.ASCII)
 _SUPERSCRIPT: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _POWERS: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _BROKEN: Final = re.compile(r"#(?:VALUE|REF|N/A|NAME|DIV/0|NUM|NULL|GETTING_DATA)[!?]?|#+", re.IGNORECASE)
@@ -84,7 +86,14 @@ class Reading:
 
 
 def read(raw: str, unit: str) -> Reading:
-    """A cell with the cell of its unit."""
+    """A cell with the cell of its unit. The amount is shared: whoever keeps it copies it."""
+    return _read(raw, unit) if len(raw) <= _LONGEST and len(unit) <= _LONGEST else Reading(raw)
+
+
+@lru_cache(maxsize=16_384)  # the same values come again and again, each read by two lines
+def _read(raw: str, unit: str) -> Reading:
+    if _PLAIN.fullmatch(raw):
+        return Reading(raw, amount=with_unit({"value": Decimal(raw)}, unit.strip()))
     text = _narrow(raw)
     if qualitative(raw):
         return Reading(raw)
@@ -144,7 +153,7 @@ def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None
         return None
     found = read(text, unit)
     if found.amount is not None:
-        return "Quantity", found.amount
+        return "Quantity", {**found.amount}
     if found.cause:
         context.unread.doubt(f"{found.cause}; it was kept as text")
     return worded(found.content)
@@ -189,6 +198,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     return {"coding": [{"system": INTERPRETATION, "code": code}]} if code else None
 
 
+@lru_cache(maxsize=256)
 def _marked(text: str) -> str:
     """The code of a mark, alone or several together: ↑, H↑, (↑), ↑★."""
     if not text or text in _MARKS:
