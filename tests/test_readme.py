@@ -131,7 +131,7 @@ def test_every_other_command_runs(checkout: Path) -> None:
     scripts = [
         each.replace("127.0.0.1:8080", http).replace("127.0.0.1:2575", mllp) for each in blocks(README, "sh")[2:]
     ]
-    setting_up, translating, serving, looking, trying = scripts
+    setting_up, translating, serving, looking, trying, learning = scripts
     run(setting_up)
     assert '"ServiceRequest"' in run(translating)
     with _serving(serving.strip(), checkout, environment, f"http://{http}/health"):
@@ -145,6 +145,9 @@ def test_every_other_command_runs(checkout: Path) -> None:
     (report,) = (checkout / "county/data/out/shiqiao").glob("*.hl7")
     assert "O0001^HIS" in report.read_bytes().decode("gb18030")
     assert " 0 do not" in run(trying)
+    learned = run(learning)
+    assert '"Observation"' in learned
+    assert (checkout / "county" / "draft" / "member.yaml").exists()
 
 
 def test_the_chinese_readme_shows_the_same_commands() -> None:
