@@ -25,7 +25,7 @@ members:
 SEED = 20
 
 
-def killed_while_picking_up(fault: Fault, *, lives: int = 8, files: int = 30) -> Result:
+def killed_while_picking_up(fault: Fault, *, lives: int = 6, files: int = 25) -> Result:
     """R4, R15: kill -9 in the middle of a folder, again and again; each file once in the record and once in `done`."""
     folder = fault.home / "drop"
     return picked_up(fault, folder, {"transport": "files", "folder": str(folder)}, lives=lives, files=files)
