@@ -66,7 +66,8 @@ def assigned(found: Sequence[Read], wanted: Collection[str]) -> dict[str, Match]
 def _read(column: Column, vocabulary: Vocabulary) -> Read:
     evidence = of_values(column.values)
     found: dict[str, Guess] = {}
-    for guess in (*_named(column, vocabulary), *_told(evidence)):
+    writable = '"' not in column.name  # no map can name it
+    for guess in (*_named(column, vocabulary), *_told(evidence)) if writable else ():
         judged = _judged(guess, vocabulary.holds, evidence)
         if judged.meaning not in found or found[judged.meaning].confidence < judged.confidence:
             found[judged.meaning] = judged

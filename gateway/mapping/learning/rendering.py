@@ -42,8 +42,8 @@ class Renderer:
         """The blocks for which there are columns; no line refers to one that is not made."""
         made = [block for lines in kind.blocks if (block := self._block(lines))]
         types = {type_of(block[0]) for block in made}
-        for block in made:
-            yield tuple(line for line in block if _linked(line, types))
+        for head, *lines in made:
+            yield (_keyed(head, types), *(line for line in lines if _linked(line, types)))
 
     def _block(self, lines: tuple[str, ...]) -> tuple[str, ...]:
         self._each = ""
@@ -189,3 +189,11 @@ def type_of(head: str) -> str:
 def _linked(line: str, types: Collection[str]) -> bool:
     """Is what a line refers to made?"""
     return all(type_ in types for type_ in re.findall(r"= @{1,3}([A-Z][A-Za-z]+)", line))
+
+
+def _keyed(head: str, types: Collection[str]) -> str:
+    """The head without the parts of its key that nothing makes."""
+    before, sign, key = head.partition(" key ")
+    key = re.sub(r"@([A-Z][A-Za-z]+)\|?", lambda match: match[0] if match[1] in types else "", key)
+    key = re.sub(r"\|(?= |$)", "", key).strip()
+    return f"{before}{sign}{key}" if sign and key and not key.startswith("if ") else f"{before} {key}".rstrip()

@@ -176,3 +176,21 @@ def test_a_visit_without_a_diagnosis_is_a_visit(tmp_path: Path) -> None:
     made = said(known, "drafted", rows)
     assert made["Encounter", ".resourceType", "Encounter"] == 2
     assert made["Condition", ".resourceType", "Condition"] == 2
+
+
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ['结果"1', "项目名称", "单位 # x", "in", "row"],
+        ["GMS", "诊断名称", "结果/1", "项目名称[1]", "OBX"],
+        ["结果{a}", "项目名称|", "参考范围(1)", "key", "if not"],
+    ],
+)
+def test_whatever_columns_are_called_the_draft_loads(names: list[str], tree: bool, tmp_path: Path) -> None:
+    record = dict.fromkeys(names, "李明") | {"姓名": "李明", "sfzh": "529901198503120023"}
+    sample = of_tree({"R": [record, record]}) if tree else of_table(list(record), [record, record])
+    draft, known = drafted(sample, tmp_path)
+    assert draft.kind is not None
+    part = Part(name="drafted", records=[record, record], root={"R": [record, record]})
+    known.exports.to_fhir([part], profile=SHANGHAI, facility="X", control_id="1")
