@@ -37,7 +37,7 @@ def test_the_laboratory_file_comes_back_whole() -> None:
     [
         ("encounters_liuhe_202603.xml", "liuhe", 1101, 3),
         ("imaging_center_202603.xlsx", "imaging-centre", 860, 0),
-        ("referral_up.json", "shiqiao", 195, 1),
+        ("referral_up.json", "shiqiao", 196, 1),
         ("referral_down.json", "county", 126, 0),
     ],
 )
