@@ -22,6 +22,7 @@ _WRITTEN: Final = re.compile(
     re.ASCII,
 )
 _SERIAL: Final = re.compile(r"[1-9]\d{4}(?:\.\d{1,15})?", re.ASCII)  # 1927-05-18 to 2173: others may be years
+_LONGEST: Final = 60  # characters of a date with its time
 _FIRST_DAY: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - day 0 of a spreadsheet, of the wall clock
 _AFTERNOON: Final = frozenset({"下午", "晚上", "晚", "PM"})
 _MORNING: Final = frozenset({"上午", "早上", "凌晨", "AM"})
@@ -33,6 +34,8 @@ _NO_DAYS: Final = frozenset({"19000101", "19000100", "18991230", "18991231", "00
 
 def says_none(raw: str) -> bool:
     """Does a cell of a date or a number say that there is none: a sentinel, a dash?"""
+    if len(raw) > _LONGEST:
+        return False
     text = unicodedata.normalize("NFKC", raw).strip()
     if text.casefold() in _NOTHING:
         return True
@@ -43,9 +46,13 @@ def says_none(raw: str) -> bool:
     return day in _NO_DAYS or (len(day) >= 4 and not day.strip("0"))
 
 
-@lru_cache(maxsize=8192)
 def cell_time(raw: str, zone: ZoneInfo) -> str | None:
     """A FHIR date or dateTime with the precision given; None when it is no real date, or a sentinel."""
+    return _cell_time(raw, zone) if len(raw) <= _LONGEST else None
+
+
+@lru_cache(maxsize=8192)
+def _cell_time(raw: str, zone: ZoneInfo) -> str | None:
     text = raw.strip()
     made = fhir_time(text, zone)
     if made is not None:

@@ -184,7 +184,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     found = read(value.strip(), unit)
     own = _strongest(found.marks)
     told = unicodedata.normalize("NFKC", mark).strip()
-    code = _marked(told)
+    code = _marked(told) if len(told) <= _LONGEST else ""
     if told and not code:
         return {"text": told}
     if code and own and {code, own} in ({"H", "L"}, {"H", "LL"}, {"HH", "L"}, {"HH", "LL"}):
@@ -248,7 +248,7 @@ def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
 def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | None:
     """The range with its text, always; its ends where the text is one range, its own unit behind it or not."""
     made = reference_range(raw, unit.strip())
-    if made is None or len(made) > 1:
+    if made is None or len(made) > 1 or len(raw) > _LONGEST:
         return made
     text = _narrow(raw).strip("()[] ")
     text, own = next(_parts(text, unit), (text, ""))
@@ -279,6 +279,8 @@ def cell_range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 def ranges_into(raw: str, unit: str, context: Context) -> list[dict[str, Any]]:
     """Several ranges in one cell, each with whom it is for: `男:3.9-6.1;女:3.5-5.5`. None where it is not made of
     such parts wholly."""
+    if len(raw) > 4 * _LONGEST:
+        return []
     text = _narrow(raw)
     made = list(_parted(text, unit.strip(), context))
     return made if len(made) > 1 and sum(map(len, _PARTED.split(text)[::3])) == 0 else []
