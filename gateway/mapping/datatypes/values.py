@@ -369,7 +369,7 @@ def reference_range(text: str, unit: str) -> dict[str, Any] | None:
         return None
     made: dict[str, Any] = {}
     normal = unicodedata.normalize("NFKC", cleaned).replace("⩽", "≤").replace("⩾", "≥")
-    found = _RANGE.fullmatch(normal)
+    found = _RANGE.fullmatch(normal) if len(normal) < _LONG else None
     if found:
         low, high = number(found["low"]), number(found["high"])
         if low is not None and high is not None and low <= high:
