@@ -6,14 +6,15 @@
     __main__ cli/       the `hutong` command
     demo/               a small community that plays a day over real sockets and files
     app/                composition root: two halves, front and back; the only room that knows all others
-    stateless           `hutong translate`: the same translation without a store
+    stateless streaming `hutong translate`: the same translation without a store; files too large to be held
     config/             community.yaml + members → checked settings; every mistake with file and line
     api/                the web door: FHIR, intake, SOAP, operations, security
     inbound             bytes → FHIR: receive (write down, then acknowledge), process       ← read first
     polling/            views of a member's database → entries, with the position in one transaction
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
     formats/            bytes → document → Bundle, one row a format
-    worker              the one loop that drains a queue, and the table error → next state
+    worker parts        the one loop that drains a queue; large files in it, batch by batch
+    patience            the table error → next state, and when
     transport/          one file a wire: mllp http files sftp database memory
     journal/            what came in, what is owed, what was answered, what died; replay
     mapping/            the mapping language: grammar, compilers both ways, data types
