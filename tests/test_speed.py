@@ -41,6 +41,7 @@ def test_long_reports_and_large_documents() -> None:
     assert re.search(r"a document of 2 MB: \d\.\d\d s .* times its base64 decoding; memory", printed)
 
 
+@pytest.mark.slow
 def test_rows_of_exports() -> None:
     printed = speed("exports", "--alone", "--rounds", "1", "--rows", "300", "--growth", "50,4000")
     for tool in ("csv → FHIR", "xlsx → FHIR", "openpyxl"):

@@ -145,6 +145,7 @@ def test_a_stream_reads_what_the_whole_reads(charset: str) -> None:
     assert streamed(text.encode(charset)) == table.rows
 
 
+@pytest.mark.slow
 def test_a_charset_that_does_not_fit_the_last_rows_is_not_believed_in_the_first() -> None:
     ascii_rows = "a,b\r\n" + "1,2\r\n" * 300_000
     assert streamed((ascii_rows + "中文,2\r\n").encode("gb18030"))[-1] == {"a": "中文", "b": "2"}
@@ -176,6 +177,7 @@ def peak(path: Path) -> int:
     return int(run.stdout)
 
 
+@pytest.mark.slow
 def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
     few = peak(made_up.write_csv(tmp_path / "few.csv", 4_000))
     many = peak(made_up.write_csv(tmp_path / "many.csv", 40_000))
@@ -194,6 +196,7 @@ def test_a_large_workbook_is_read_in_batches_too(tmp_path: Path, monkeypatch: py
     assert said(in_batches(path)) == said(as_a_whole(path))
 
 
+@pytest.mark.slow
 def test_ten_times_the_rows_of_a_workbook_take_no_more_memory(tmp_path: Path) -> None:
     few = peak(made_up.write_workbook(tmp_path / "few.xlsx", 8_000))
     many = peak(made_up.write_workbook(tmp_path / "many.xlsx", 24_000))
