@@ -125,11 +125,8 @@ def read(formats: Formats, body: bytes, channel: Channel | None, member: Member,
 def _of_lines(formats: Formats, lines: ndjson.Lines, wanted: tuple[str, ...]) -> Export:
     """Records of which each has a line: rows where they are flat and a map of tables knows them, else trees."""
     table = ndjson.table_of(lines)
-    try:
-        if table is not None:
-            return of_tables(formats, [table], wanted)
-    except Configuration:
-        pass  # then a map of trees may know them
+    if table is not None and knows(formats, table.columns, wanted=wanted):
+        return of_tables(formats, [table], wanted)
     part = formats.maps.exports.of_records(lines.records, wanted=wanted)
     rejects = (
         Reject(place="", row=each.number, column="", cause=each.cause, value=each.cells[0]) for each in lines.rejects

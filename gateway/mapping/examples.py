@@ -95,7 +95,9 @@ def _answers(path: Path, maps: Maps, shown: Callable[[Resource], bytes]) -> Iter
         made = into(path.read_bytes(), maps)
         validate.check_bundle(made.bundle)
         yield target, shown(made.bundle) + b"\n"
-        yield _stem(path).with_suffix(f".back{path.suffix}"), back(made, path.read_bytes(), maps)
+        export = maps.library.exports.get(made.structure)
+        if export is None or export.writes:
+            yield _stem(path).with_suffix(f".back{path.suffix}"), back(made, path.read_bytes(), maps)
     except HutongError as error:
         yield target, f"cannot be made: {error}"
 

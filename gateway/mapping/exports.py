@@ -348,8 +348,12 @@ class Exports:
     def from_fhir(
         self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
     ) -> WrittenFile:
-        """What an export says of the lead resources. Raises Configuration for a name that no export has."""
+        """What an export says of the lead resources. Raises Configuration for a name that no export has, and for a map
+        that only reads."""
         export = self._export(name)
+        if not export.writes:
+            remedy = "take another export map, or give lines of it a way back (<->)"
+            raise Configuration(f"the export map {name} only reads", place="subscription.message", remedy=remedy)
         own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         if name not in self._writers:

@@ -48,13 +48,11 @@ def _block(library: Library, block: Block) -> Iterator[str]:
 
 def _export(export: Export) -> Iterator[str]:
     """Names in trees that can be read and not written, and an order for what is never written."""
-    written = False
     for line in (line for block in export.blocks for line in block.lines if line.back and line.sources):
         name = line.sources[0].name
-        written = True
         if export.format == "tree" and "[" in name.removesuffix("[]"):
             yield f"{line.place}: {name} cannot be written; did you mean -> ?"
-    if not written and export.order:
+    if not export.writes and export.order:
         yield f"{export.place}: {export.name} has an order to be written in, and no line that writes"
 
 

@@ -226,3 +226,8 @@ class Export:
     named: tuple[tuple[str, str], ...] = ()  # its column, the receiver's
     without: tuple[str, ...] = ()  # columns that are not written
     tables: tuple[tuple[str, str], ...] = ()  # its code table, the receiver's
+
+    @property
+    def writes(self) -> bool:
+        """Has any of its lines a way back?"""
+        return any(line.back and line.sources for block in self.blocks for line in block.lines)

@@ -248,7 +248,4 @@ async def test_a_binary_is_what_it_holds(client: httpx.AsyncClient) -> None:
     assert (changed.status_code, (await client.get(address)).content) == (200, b"text")
     resource = {"resourceType": "Binary", "contentType": "x\r\ny: z", "data": "QQ=="}
     odd = await client.post("/fhir/Binary", json=resource)
-    assert odd.status_code in (201, 400)
-    if odd.status_code == 201:
-        answer = await client.get(f"/fhir/Binary/{odd.json()['id']}")
-        assert (answer.content, answer.headers["content-type"]) == (b"A", "application/octet-stream")
+    says(odd, 400, "invalid")  # a line of a header is no media type

@@ -9,8 +9,10 @@ import pytest
 
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import exports
+from gateway.mapping.context import CHINESE_ID, Context
+from gateway.mapping.datatypes.papers import paper_into
 from gateway.mapping.exports import Part
-from gateway.mapping.maps import Maps, load, shipped
+from gateway.mapping.maps import Address, Maps, load, shipped
 from tests.mapping.house import SHANGHAI, WHEN, maps
 
 MAP = """\
@@ -94,3 +96,18 @@ def test_what_is_found_comes_before_what_asks_for_it() -> None:
     made = maps().exports.to_fhir(parts, profile=SHANGHAI, facility="H", control_id="F", when=WHEN)
     found = {each["resource"]["resourceType"]: each["resource"] for each in made.bundle["entry"]}
     assert found["ServiceRequest"]["subject"] == found["Encounter"]["subject"]
+
+
+def test_a_map_that_only_reads_is_not_asked_to_write(own: Maps) -> None:
+    to = Address(profile=SHANGHAI, facility="X", control_id="1", when=WHEN)
+    with pytest.raises(Configuration, match="only reads"):
+        own.exports.from_fhir({}, [], name="village", to=to)
+    laboratory = maps().exports.from_fhir({}, [], name="laboratory-results", to=to)
+    assert "结果" in laboratory.columns
+
+
+@pytest.mark.parametrize(("raw", "national"), [("11010519491231002X.0", True), ("110105194912310021.0", False)])
+def test_the_digits_of_a_card_behind_which_a_program_wrote_a_fraction(raw: str, national: bool) -> None:
+    made = paper_into(raw, "", Context(profile=SHANGHAI, facility="X"))
+    assert made is not None
+    assert (made["system"] == CHINESE_ID, made["value"].endswith(".0")) == (national, not national)

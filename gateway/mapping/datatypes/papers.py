@@ -45,7 +45,7 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
         context.unread.doubt("a spreadsheet has rounded the number; it was left out")
         return None
     kind = _NAMES.get(kind, kind.zfill(2) if kind else _IDENTITY_CARD)
-    if kind == _IDENTITY_CARD and (national := national_id(value)):
+    if kind == _IDENTITY_CARD and (national := national_id(value.removesuffix(".0"))):  # as programs write numbers
         return {"type": type_of("NI"), "system": CHINESE_ID, "value": national}
     if kind != _IDENTITY_CARD and kind in _KINDS:
         code, name = _KINDS[kind]
