@@ -34,7 +34,7 @@ _VERBS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 _READS = frozenset({"GET", "HEAD"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Entry:
     """One entry: what it asks for, and where it stands."""
 
@@ -61,8 +61,10 @@ class Bundles:
     def __init__(self, services: Services, request: Request) -> None:
         self._services = services
         self._request = request
+        self._base = listing.base_url(request)
         self._answers: dict[int, bytes] = {}
         self._named: set[str] = set()  # fullUrls
+        self._permitted: set[tuple[str, str]] = set()  # types and verbs of the caller's scopes
         wanted = request.headers.get("prefer", "").replace(" ", "").lower()
         self._whole = "return=representation" in wanted
 
@@ -87,7 +89,7 @@ class Bundles:
     # ------------------------------------------------------------------------------------------ transaction, batch
 
     def _together(self, transaction: Transaction, entries: list[Any]) -> Exchanged:
-        read = [_entry(each, position, listing.base_url(self._request)) for position, each in enumerate(entries)]
+        read = [_entry(each, position, self._base) for position, each in enumerate(entries)]
         for each in read:
             self._permit(each)
         written = [each for each in read if each.method not in _READS]
@@ -116,7 +118,7 @@ class Bundles:
         return Exchanged(done=(), changes=tuple(changes))
 
     def _alone(self, transaction: Transaction, raw: Any, position: int) -> tuple[Change, ...]:
-        entry = _entry(raw, position, listing.base_url(self._request))
+        entry = _entry(raw, position, self._base)
         self._permit(entry)
         if entry.method in _READS:
             self._answers[position] = self._read(transaction, entry)
@@ -130,7 +132,9 @@ class Bundles:
     def _permit(self, entry: _Entry) -> None:
         grant = self._request.state.grant
         verb = _VERBS.get(entry.method) or ("r" if len(entry.path) > 1 else "s")
-        require(self._request, grant.allows(entry.type, verb), f"system/{entry.type}.{verb}")
+        if (entry.type, verb) not in self._permitted:
+            require(self._request, grant.allows(entry.type, verb), f"system/{entry.type}.{verb}")
+            self._permitted.add((entry.type, verb))
         if verb == "s" and any("." in name or name.startswith("_has:") for name, _ in entry.query):
             require(self._request, grant.allows("*", "s"), "system/*.s for chained searches")
 
@@ -146,7 +150,7 @@ class Bundles:
 
     def _with_body(self, response: dict[str, Any], stored: Stored) -> bytes:
         """Only the first answer about a resource has its URL (R4 bundle.html bdl-7)."""
-        url = f"{listing.base_url(self._request)}/{stored.reference}"
+        url = f"{self._base}/{stored.reference}"
         again = url in self._named
         self._named.add(url)
         return _answer(response, stored.body, "" if again else url)

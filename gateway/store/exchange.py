@@ -15,7 +15,7 @@ from gateway.db.engine import Transaction
 from gateway.errors import Permanent
 from gateway.fhir import definitions
 from gateway.model import Change, Resource
-from gateway.store import pointers, read, request, update
+from gateway.store import pointers, request, update
 from gateway.store.condition import split
 from gateway.store.criteria import token
 from gateway.store.query import Pairs
@@ -102,11 +102,11 @@ class _Exchange:
         statuses = [(item, self._combine(item)) for item in items]
         changes = self._workspace.write(None)
         statuses.sort(key=lambda pair: pair[0].position)
-        done = tuple(Done(asked=item.asked, status=status, stored=self._now(item)) for item, status in statuses)
+        done = tuple(
+            Done(asked=item.asked, status=status, stored=self._workspace.stored(item.working) if item.working else None)
+            for item, status in statuses
+        )
         return Exchanged(done=done, changes=changes)
-
-    def _now(self, item: _Item) -> Stored | None:
-        return read.read(self._transaction, item.asked.type, item.working.id) if item.working else None
 
     # ------------------------------------------------------------------------------------------ which resource
 

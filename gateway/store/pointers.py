@@ -37,7 +37,11 @@ def rewritten(value: Resource, target: Target) -> Any:
 
 def _list(values: list[Any], target: Target) -> list[Any] | None:
     """None when nothing is left of it: every member pointed at what is GONE."""
-    made = [rewritten(each, target) if type(each) is dict else each for each in values]
-    if all(new is old for new, old in zip(made, values, strict=True)):
-        return values
-    return [each for each in made if each is not None] or None
+    changed: list[Any] | None = None
+    for position, each in enumerate(values):
+        if type(each) is dict:
+            made = rewritten(each, target)
+            if made is not each:
+                changed = list(values) if changed is None else changed
+                changed[position] = made
+    return values if changed is None else [each for each in changed if each is not None] or None

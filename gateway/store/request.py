@@ -108,7 +108,7 @@ def read_condition(query: str) -> tuple[tuple[Pair, ...], tuple[tuple[str, str],
 
 def pairs(query: str) -> tuple[tuple[str, str], ...]:
     """The parameters of a condition as (name, value), in their order."""
-    return tuple(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
+    return tuple(parse_qsl(query.removeprefix("?"), keep_blank_values=True)) if query else ()
 
 
 def read_token(text: str) -> Pair:

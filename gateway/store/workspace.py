@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.db.engine import Row, Transaction
 from gateway.db.record import parameter_number, survivor, system_number
 from gateway.fhir import json
 from gateway.model import Change, Resource
-from gateway.store import index, update
+from gateway.store import index, read, update
 from gateway.store.request import Pair
-from gateway.store.stored import instant
+from gateway.store.stored import Stored, instant, moment
 
 COLUMNS = "r.rid, r.type, r.id, r.version, r.deleted, r.patient, r.survivor, r.body"
 BY_ID = f"SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND r.id = ?"
@@ -25,10 +26,11 @@ BY_IDENTIFIER = (
 BY_VALUE = f"SELECT {COLUMNS} FROM index_token i JOIN resource r ON r.rid = i.rid WHERE i.parameter = ? AND i.value = ?"
 LAST = "SELECT number, at FROM record_transaction ORDER BY number DESC LIMIT 1"
 NEW_TRANSACTION = "INSERT INTO record_transaction (number, at, entry) VALUES (?, ?, ?)"
-NEW_RESOURCE = (
+NEW_RESOURCES = (
     "INSERT INTO resource (type, id, version, committed, updated, deleted, open, patient, status, survivor, date, "
-    "until, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING rid"
+    "until, body) VALUES "
 )
+TOGETHER = 32  # new resources that one statement writes: a third of the time of one statement each
 NEW_VERSION = (
     "UPDATE resource SET type = ?, id = ?, version = ?, committed = ?, updated = ?, deleted = ?, open = ?, "
     "patient = ?, status = ?, survivor = ?, date = ?, until = ?, body = ? WHERE rid = ?"
@@ -39,6 +41,7 @@ TO_HISTORY = (
 )
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Working:
     stored: Resource | None = None  # None: not there, or deleted
     result: Resource | None = None  # None: not there, or deleted by this transaction
     touched: bool = False
+    body: bytes | None = None  # the result as this transaction wrote it, b"" when deleted; None: not written
 
     @property
     def changed(self) -> bool:
@@ -129,7 +133,7 @@ class Workspace:
     def new_id(self) -> str:
         """26 letters and digits: the time of the transaction and 80 random bits (a ULID in lower case)."""
         number = (self.now << 80) | secrets.randbits(80)
-        return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
+        return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -10, -10)])
 
     # ------------------------------------------------------------------------------------------ writing
 
@@ -141,31 +145,34 @@ class Workspace:
         self.number += 1
         self._transaction.execute(NEW_TRANSACTION, (self.number, self.now, entry_id))
         deltas = index.Deltas()
-        changes = tuple(self._write(working, deltas) for working in changed)
+        fresh: list[tuple[Working, index.Indexed, Row]] = []
+        changes = tuple(self._write(working, deltas, fresh) for working in changed)
+        for start in range(0, len(fresh), TOGETHER):
+            self._insert(fresh[start : start + TOGETHER], deltas)
         deltas.write(self._transaction)
         return changes
 
-    def _write(self, working: Working, deltas: index.Deltas) -> Change:
+    def _write(self, working: Working, deltas: index.Deltas, fresh: list[tuple[Working, index.Indexed, Row]]) -> Change:
         existed = working.version > 0 and working.stored is not None
         working.version += 1
         before = index.indexed(working.stored) if working.stored is not None else index.NOTHING
         after = index.NOTHING
-        body = None
+        working.body = b""
         if working.result is not None:
             working.result = self._stamped(working)
             after = index.indexed(working.result)
-            body = json.dumps(working.result)
+            working.body = json.dumps(working.result)
         row = (
             *(working.type, working.id, working.version, self.number, self.now, int(working.result is None)),
             *after.hot.columns,
-            body,
+            working.body or None,
         )
         if working.rid:
             self._transaction.execute(TO_HISTORY, (working.rid,))
             self._transaction.execute(NEW_VERSION, (*row, working.rid))
+            deltas.add(working.rid, before, after)
         else:
-            working.rid = self._transaction.execute(NEW_RESOURCE, row)[0][0]
-        deltas.add(working.rid, before, after)
+            fresh.append((working, after, row))
         interaction = "delete" if working.result is None else "update" if existed else "create"
         return Change(
             type=working.type,
@@ -175,9 +182,32 @@ class Workspace:
             interaction=interaction,
         )
 
+    def stored(self, working: Working) -> Stored | None:
+        """The version that is current after `write`; None: there never was one."""
+        if working.body is None:
+            return read.read(self._transaction, working.type, working.id)
+        return Stored(
+            type=working.type, id=working.id, version=working.version, updated=moment(self.now),
+            deleted=not working.body, body=working.body, transaction=self.number,
+        )  # fmt: skip
+
+    def _insert(self, fresh: Sequence[tuple[Working, index.Indexed, Row]], deltas: index.Deltas) -> None:
+        """New resources, in one statement; the database numbers them."""
+        statement = f"{NEW_RESOURCES}{_rows(len(fresh))} RETURNING rid, type, id"
+        rows = self._transaction.execute(statement, [value for _, _, row in fresh for value in row])
+        numbers = {(kind, key): rid for rid, kind, key in rows}
+        for working, after, _ in fresh:
+            working.rid = numbers[working.type, working.id]
+            deltas.add(working.rid, index.NOTHING, after)
+
     def _stamped(self, working: Working) -> Resource:
         """The result with its id and what the server says in meta, these three first."""
         result = working.result or {}
         meta = {**result.get("meta", {}), "versionId": str(working.version), "lastUpdated": self._instant}
         head = {"resourceType": working.type, "id": working.id, "meta": meta}
         return {**head, **{name: value for name, value in result.items() if name not in head}}
+
+
+@functools.cache
+def _rows(count: int) -> str:
+    return ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)
