@@ -51,6 +51,15 @@ def test_rows_of_exports() -> None:
     assert "memory, the last / the first: " in printed
 
 
+@pytest.mark.slow
+def test_the_record_as_it_grows() -> None:
+    printed = speed("record", "--sizes", "300,900", "--transactions", "5", "--searches", "5")
+    assert (
+        len(re.findall(r"^ +[39]00 +\d+ +[\d.]+ +\d+   identifier .* patient\+date\+code", printed, re.MULTILINE)) == 2
+    )
+    assert "cost at the last size" in printed
+
+
 def calls(results: int) -> tuple[int, int]:
     """How many functions are called for a report of so many results: into FHIR, checked, and back."""
     formats, profile = translation.shipped()

@@ -1,4 +1,5 @@
-"""Runs the stages side by side, then a whole gateway under load."""
+"""Runs the stages side by side, then a whole gateway under load; `peers`, `growth`, `exports` and `record` are runs of
+their own."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 from conformance.gateway import Gateway
-from conformance.speed import exports, growth, peers
+from conformance.speed import exports, growth, peers, record
 from conformance.speed.stream import messages
 
 STAGES = ("split", "look", "receive", "translate", "work")
@@ -28,6 +29,8 @@ def main() -> int:
         return growth.main(sys.argv[2:])
     if sys.argv[1:2] == ["exports"]:
         return exports.main(sys.argv[2:])
+    if sys.argv[1:2] == ["record"]:
+        return record.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m conformance.speed")
     parser.add_argument("--rounds", type=int, default=5, help="slices of half a second for each stage")
     parser.add_argument("--messages", type=int, default=1500, help="how many go through the whole gateway")

@@ -64,7 +64,8 @@ class Arriving:
         began = clock()
         while True:
             try:
-                part = await asyncio.wait_for(anext(stream, b""), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):  # no task of its own, as wait_for would make
+                    part = await anext(stream, b"")
             except TimeoutError as error:
                 raise _cut_off("the body stopped arriving; send it again") from error
             if not part:

@@ -246,6 +246,11 @@ def _entry(raw: Any, position: int, base: str) -> _Entry:
     )  # fmt: skip
 
 
+def asked_of(raw: Any, position: int) -> Asked:
+    """The change that an entry of a transaction asks for, as it came. Raises Permanent for what asks for none."""
+    return _asked(_entry(raw, position, ""))
+
+
 def _asked(entry: _Entry) -> Asked:
     """The change that an entry asks for."""
     key = entry.path[1] if len(entry.path) > 1 else ""
