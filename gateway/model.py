@@ -67,7 +67,7 @@ class Change:
     id: str
     version: int
     transaction: int  # number of the record transaction; grows with commit order
-    interaction: str  # create | update | delete
+    interaction: str  # create | update | delete; owed to a client's Subscription also handshake | heartbeat
 
     @property
     def reference(self) -> str:
@@ -93,6 +93,7 @@ class Receipt:
     at: datetime
     code: str  # AA, CA, HTTP status, or "written" for a file
     body: bytes = b""
+    also: tuple[int, ...] = ()  # further deliveries that it took with this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +275,37 @@ class Member(Settings, frozen=True):
     subscriptions: tuple[Subscription, ...] = ()
 
 
+class Trigger(Settings, frozen=True):
+    """What happens to a resource that is an event of a topic."""
+
+    resource: str  # type
+    on: tuple[str, ...] = ("create", "update")  # create | update | delete
+    previous: str = ""  # search parameters that the version before fulfilled, such as status:not=final; a new one does
+    current: str = ""  # search parameters that the version now fulfils; a deleted one does
+    changed: tuple[str, ...] = ()  # elements of which one must differ from the version before
+
+
+class Topic(Settings, frozen=True):
+    """What FHIR clients may subscribe to by its name (SubscriptionTopic)."""
+
+    url: str  # canonical
+    title: str
+    triggers: tuple[Trigger, ...]
+    filters: tuple[str, ...] = ()  # search parameters by which a Subscription may narrow it
+
+
+class Hooks(Settings, frozen=True):
+    """Where the Subscriptions of FHIR clients may send to. Public addresses take https; what is listed here may be
+    private, and be spoken to by http."""
+
+    networks: tuple[str, ...] = ()  # such as 10.20.0.0/16; loopback and link-local only by a network of their own
+    hosts: tuple[str, ...] = ()  # names whose addresses may be private
+    ports: tuple[int, ...] = ()  # the only ones (() = 443 and 8443; for what is listed also 80 and from 1024 on)
+    attempts: int = 10  # refused this often by the endpoint without taking anything between: error
+    patience: float = 3600.0  # seconds in which the endpoint took nothing: error
+    kept: float = 604_800.0  # seconds that what is missed is kept for an endpoint in error; then it is off
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Community:
     """All members and where their own maps lie: the checked settings of one installation."""
@@ -284,6 +316,8 @@ class Community:
     time_zone: str = "Asia/Shanghai"
     members: Mapping[str, Member] = field(default_factory=dict)
     map_folders: tuple[str, ...] = ()  # folders with own .map files, after the shipped ones
+    topics: tuple[Topic, ...] = ()  # own ones, beside those that are shipped
+    hooks: Hooks = field(default_factory=Hooks)
 
     def member_of_facility(self, facility: str) -> Member | None:
         """The member that this MSH-4 or assigning authority means."""

@@ -97,7 +97,7 @@ class HttpSender:
             return receipt(answer, control_id=control_id(body), place=self._place)
         if response.is_success:
             return Receipt(at=datetime.now(UTC), code=str(response.status_code), body=answer)
-        raise _refusal(response, answer, self._place)
+        raise refusal(response.status_code, response.headers.get("Retry-After", ""), answer, self._place)
 
 
 async def _beginning(response: httpx.Response) -> bytes:
@@ -110,13 +110,13 @@ async def _beginning(response: httpx.Response) -> bytes:
     return bytes(kept[:ANSWER_LIMIT])
 
 
-def _refusal(response: httpx.Response, answer: bytes, place: str) -> HutongError:
-    status = response.status_code
+def refusal(status: int, wait: str, answer: bytes, place: str) -> HutongError:
+    """What an answer other than 2xx means; `wait` is its Retry-After."""
     if status in _BUSY or status >= 500:
         error = Transient(f"the receiver answered {status}", place=place, remedy="it is tried again by itself")
-        error.wait = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        error.wait = retry_after(wait, datetime.now(UTC))
         return error
-    if response.is_redirect or status < 400:
+    if status < 400:
         return Configuration(f"the receiver answered {status}", place=place, remedy="write its present address")
     return Permanent(f"the receiver answered {status}: {spoken(_words(answer))}", place=place, remedy="mend the map")
 
