@@ -17,6 +17,7 @@ from gateway.fhir import json, searchparameters
 from gateway.fhir.searchparameters import IndexRow
 from gateway.model import Resource
 from gateway.store.columns import NO_DATE, Columns, columns
+from gateway.store.pointers import retired_into
 
 INFINITY: Final = float("inf")
 
@@ -101,7 +102,7 @@ def indexed(resource: Resource) -> Indexed:
     if result.hot.status in own.open:
         result.hot.open = 1
     if kind == "Patient":
-        result.hot.survivor = _survivor(resource)
+        result.hot.survivor = retired_into(resource)
     return result
 
 
@@ -129,17 +130,6 @@ def _in_column(hot: Hot, own: Columns, row: IndexRow) -> bool:
         hot.patient = key
         return not row.values[4]  # the identifier beside the reference is indexed still
     return False
-
-
-def _survivor(resource: Resource) -> str | None:
-    """Patient.link replaced-by of an inactive Patient: where it lives on."""
-    if resource.get("active") is not False:
-        return None
-    for link in resource.get("link", ()):
-        target = link.get("other", {}).get("reference", "")
-        if link.get("type") == "replaced-by" and target.startswith("Patient/"):
-            return str(target.removeprefix("Patient/"))
-    return None
 
 
 def _token(result: Indexed, kind: str, row: IndexRow) -> None:

@@ -45,3 +45,14 @@ def _list(values: list[Any], target: Target) -> list[Any] | None:
                 changed = list(values) if changed is None else changed
                 changed[position] = made
     return values if changed is None else [each for each in changed if each is not None] or None
+
+
+def retired_into(resource: Resource) -> str | None:
+    """The id of the Patient that this inactive one was replaced by (Patient.link replaced-by)."""
+    if resource.get("active") is not False:
+        return None
+    for link in resource.get("link", ()):
+        target = str(link.get("other", {}).get("reference", ""))
+        if link.get("type") == "replaced-by" and target.startswith("Patient/"):
+            return target.removeprefix("Patient/")
+    return None

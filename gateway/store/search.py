@@ -174,11 +174,11 @@ def _chain(chain: Chain) -> Condition:
     found = []
     for kind in kinds:
         if kind == "Patient" and chain.parameter.name in own.patient:
-            inner, values = _inner(kind, chain.rest, chain.value, "r.id")
+            inner, values = _inner(kind, chain.rest, chain.value, "coalesce(r.survivor, r.id)")
             inside = f"SELECT o.rid FROM resource o WHERE o.type = ? AND o.patient IN ({inner})"
             found.append(Condition(f"r.patient IN ({inner})", values, inside, (chain.type, *values), 1))
         else:
-            inner, values = _inner(kind, chain.rest, chain.value, f"'{kind}/' || r.id")
+            inner, values = _inner(kind, chain.rest, chain.value, f"'{kind}/' || coalesce(r.survivor, r.id)")
             number = parameter_number(chain.type, chain.parameter.name)
             inside = f"SELECT rid FROM index_reference WHERE parameter = ? AND target IN ({inner})"
             found.append(Condition(f"r.rid IN ({inside})", (number, *values), inside, (number, *values), 1))

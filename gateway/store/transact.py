@@ -15,7 +15,7 @@ from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import reference
 from gateway.model import Resource
-from gateway.store import matching, pointers, request, update
+from gateway.store import matching, merging, pointers, request, update
 from gateway.store.pointers import GONE
 from gateway.store.request import Item
 from gateway.store.stored import Applied, Outcome, PreconditionFailed, milliseconds
@@ -69,6 +69,7 @@ class _Application:
         self._patients = patients
         self._before = before
         self._references: dict[str, str] = {}  # fullUrl, conditional reference → 'Type/id', or GONE
+        self._under: dict[str, Working] = {}  # fullUrl of a Patient → the retired one whose number it was known by
         self._notes: list[str] = []
 
     def run(self, entry_id: int | None) -> Applied:
@@ -168,8 +169,9 @@ class _Application:
         if decided is None:
             return (self._twin(item) if item.conditional else None) or self._created(item)
         living = self._workspace.survivor(decided)
-        if item.conditional and (living != decided or self._speaks_to_retired(item, living)):
+        if item.conditional and (retired := self._spoken_to(item, living)):
             item.keep = True  # a late message for the retired number: its identifiers only
+            self._under[item.full_url] = retired
         return living
 
     def _patient_by_number(self, item: Item) -> str | None:
@@ -200,9 +202,16 @@ class _Application:
         found = self._workspace.with_identifiers("Patient", item.identifiers or matching.pairs(item.resource, ()))
         return next((working.id for working in found if working.id != heir), None)
 
-    def _speaks_to_retired(self, item: Item, living: str) -> bool:
-        found = self._workspace.with_identifiers("Patient", item.identifiers)
-        return any(working.survivor and self._workspace.survivor(working.id) == living for working in found)
+    def _spoken_to(self, item: Item, living: str) -> Working | None:
+        """The retired Patient under whose numbers the message comes, all of which are not the survivor's own."""
+        wanted = set(matching.pairs(item.resource, item.identifiers))
+        own = wanted & _pairs_of(self._workspace.load("Patient", living).result)
+        for working in self._workspace.with_identifiers("Patient", sorted(wanted, key=str)):
+            if working.survivor and self._workspace.survivor(working.id) == living:
+                theirs = wanted & _pairs_of(working.result)
+                if theirs - own and not {system for system, _ in theirs - own} & {system for system, _ in own - theirs}:
+                    return working
+        return None
 
     # ------------------------------------------------------------------------------------------ late reports
 
@@ -238,7 +247,8 @@ class _Application:
             return item, working, "unchanged"
         if item.late and not working.rid:
             return item, None, "ignored"
-        arriving = self._pointed(item.resource)
+        arriving = self._given(item, working)
+        working.under = self._came_under(item)
         if item.full_url in self._before:
             return self._amend(item, working, arriving)
         if item.type == "Provenance" and item.resource.get("target") and not arriving.get("target"):
@@ -258,6 +268,28 @@ class _Application:
         if result is not None:
             working.result, working.touched = result, True
         return item, working, "ignored" if item.late else "unchanged"
+
+    def _came_under(self, item: Item) -> str | None:
+        """The retired Patient that it is told of; "" for a living one, None where no Patient of the Bundle is named."""
+        for name in ("subject", "patient", "for"):
+            value = item.resource.get(name)
+            url = value.get("reference") if isinstance(value, dict) else None
+            if url in self._under:
+                return self._under[url].id
+            if isinstance(url, str) and self._references.get(url, "").startswith("Patient/"):
+                return ""
+        return None
+
+    def _given(self, item: Item, living: Working) -> Any:
+        """The arriving resource. Of a late message for a retired number: the numbers that nobody knows yet."""
+        arriving = self._pointed(item.resource)
+        retired = self._under.get(item.full_url)
+        if retired is None:
+            return arriving
+        known = _pairs_of(retired.result) | _pairs_of(living.result)
+        fresh = [each for each in update.identifiers(arriving) if _pair(each) not in known]
+        merging.give(self._transaction, retired.id, fresh)
+        return {**arriving, "identifier": fresh}
 
     def _amend(self, item: Item, working: Working, arriving: Resource) -> tuple[Item, Working | None, str]:
         """A message that was applied before, and is understood better now."""
@@ -306,6 +338,14 @@ class _Application:
                 remedy="send what it refers to first, or name it more exactly",
             )
         return f"{type_name}/{found.pop()}"
+
+
+def _pair(identifier: Mapping[str, Any]) -> tuple[str | None, str]:
+    return str(identifier.get("system", "")), str(identifier.get("value"))
+
+
+def _pairs_of(resource: Resource | None) -> set[tuple[str | None, str]]:
+    return {_pair(each) for each in update.identifiers(resource or {})}
 
 
 def replacement(resource: Resource) -> str:

@@ -13,7 +13,7 @@ from gateway.db.engine import Row, Transaction
 from gateway.db.record import parameter_number, survivor, system_number
 from gateway.fhir import json
 from gateway.model import Change, Resource
-from gateway.store import index, read, update
+from gateway.store import index, merging, read, update
 from gateway.store.request import Pair
 from gateway.store.stored import Stored, instant, moment
 
@@ -57,6 +57,8 @@ class Working:
     stored: Resource | None = None  # None: not there, or deleted
     result: Resource | None = None  # None: not there, or deleted by this transaction
     touched: bool = False
+    moved: bool = False  # nothing changed but which Patient it refers to
+    under: str | None = None  # the retired Patient that it came under; "": the living one; None: as before
     body: bytes | None = None  # the result as this transaction wrote it, b"" when deleted; None: not written
 
     @property
@@ -72,6 +74,7 @@ class Workspace:
         self._working: dict[tuple[str, str], Working] = {}
         self._numbered: dict[tuple[str, str], list[Working]] = {}  # new ones by type and identifier value
         self._survivors: dict[str, str] = {}
+        self.merges = False  # whether anybody was ever merged into somebody
         rows = transaction.execute(LAST)
         self.number, last = rows[0] if rows else (0, 0)
         self.now = max(now, last + 1)
@@ -138,8 +141,10 @@ class Workspace:
     # ------------------------------------------------------------------------------------------ writing
 
     def write(self, entry_id: int | None) -> tuple[Change, ...]:
-        """Write everything that changed as one record transaction; () and nothing written when nothing did."""
-        changed = [working for working in self._working.values() if working.changed]
+        """Write everything that changed as one record transaction; () and nothing written when nothing did. What only
+        moves from one Patient to another is no news to anybody, and not among the changes."""
+        merging.settle(self, self._transaction)
+        changed = self.changed()
         if not changed:
             return ()
         self.number += 1
@@ -150,7 +155,13 @@ class Workspace:
         for start in range(0, len(fresh), TOGETHER):
             self._insert(fresh[start : start + TOGETHER], deltas)
         deltas.write(self._transaction)
-        return changes
+        for working in changed if self.merges else ():
+            merging.note(self._transaction, working)
+        return tuple(change for working, change in zip(changed, changes, strict=True) if not working.moved)
+
+    def changed(self) -> list[Working]:
+        """What this transaction changes, as far as it is known."""
+        return [working for working in self._working.values() if working.changed]
 
     def _write(self, working: Working, deltas: index.Deltas, fresh: list[tuple[Working, index.Indexed, Row]]) -> Change:
         existed = working.version > 0 and working.stored is not None
