@@ -21,6 +21,7 @@
     identity/           who is who: match (pure rules), index
     store/              the shared record: transact read search history
     routing/            who asked for it
+    terminology/        code systems, value sets, concept maps: what is in them, what one makes of a code
     codec/              one file a format, no I/O: charset hl7v2 delimited workbook json xml_tree
     fhir/               R4 in plain dictionaries: definitions validate searchparameters bundle reference
     db/                 where rows live: engine (Protocol) sqlite migrations/
