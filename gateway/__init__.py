@@ -24,7 +24,7 @@
     terminology/        code systems, value sets, concept maps: what is in them, what one makes of a code
     codec/              one file a format, no I/O: charset hl7v2 delimited workbook json xml_tree
     fhir/               R4 in plain dictionaries: definitions validate searchparameters bundle reference
-    db/                 where rows live: engine (Protocol) sqlite migrations/
+    db/                 where rows live: engine (Protocol) sqlite postgresql migrations/
     telemetry           counters and log lines; never a body, never a name
     model errors        the nouns; what happens next
 

@@ -318,6 +318,7 @@ class Community:
     map_folders: tuple[str, ...] = ()  # folders with own .map files, after the shipped ones
     topics: tuple[Topic, ...] = ()  # own ones, beside those that are shipped
     hooks: Hooks = field(default_factory=Hooks)
+    database: str = ""  # where the record lies: postgresql://…, env:NAME, file:PATH; "" = SQLite in the data directory
 
     def member_of_facility(self, facility: str) -> Member | None:
         """The member that this MSH-4 or assigning authority means."""

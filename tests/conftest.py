@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from tests.engines import engines, postgresql
+
+__all__ = ["engines", "postgresql"]
+
 settings.register_profile("same", derandomize=True)
 settings.register_profile("search", max_examples=1000)
 settings.load_profile("same")

@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from gateway import config, telemetry
-from gateway.db.sqlite import SqliteEngine
+from gateway.db import opening
+from gateway.db.engine import Engine
 from gateway.formats import Formats
 from gateway.journal.bodies import Bodies
 from gateway.mapping import maps
@@ -29,14 +30,15 @@ class Rooms:
     formats: Formats
     channels: Channels
     bodies: Bodies = field(init=False)
-    journal: SqliteEngine = field(init=False)
-    record: SqliteEngine = field(init=False)
+    journal: Engine = field(init=False)
+    record: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.bodies = Bodies(self.data)
-        self.journal = SqliteEngine(self.data / "journal.sqlite", schema="journal")
-        self.record = SqliteEngine(self.data / "record.sqlite", schema="record")
+        opening.settle(self.data, self.community.database)
+        self.journal = opening.opened(self.data, "journal")
+        self.record = opening.opened(self.data, "record")
 
     @property
     def community(self) -> Community:

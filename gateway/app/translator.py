@@ -17,7 +17,8 @@ from typing import IO
 
 from gateway.app import program
 from gateway.app.rooms import Channels, channel_of, read_maps
-from gateway.db.sqlite import SqliteEngine
+from gateway.db import opening
+from gateway.db.engine import Engine
 from gateway.fhir import json
 from gateway.formats import Formats
 from gateway.journal.work import load
@@ -99,7 +100,7 @@ def _exactly(pipe: IO[bytes] | None, size: int) -> bytes:
 def run(data: Path, config: Path | None) -> None:
     """Answers what it is asked on standard input, until that closes."""
     formats, channels = read_maps(config)
-    journal = SqliteEngine(data / "journal.sqlite", schema="journal")
+    journal = opening.opened(data, "journal")
     while asked := sys.stdin.buffer.read(ASK.size):
         (entry,) = ASK.unpack(asked)
         body = _translated(entry, formats, channels, journal)
@@ -108,7 +109,7 @@ def run(data: Path, config: Path | None) -> None:
     journal.close()
 
 
-def _translated(entry: int, formats: Formats, channels: Channels, journal: SqliteEngine) -> bytes:
+def _translated(entry: int, formats: Formats, channels: Channels, journal: Engine) -> bytes:
     """The Bundle as JSON; b"" for all that is not plainly good: the worker finds the same and knows what is next."""
     try:
         with journal.reading() as reader:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.config import codes
+from gateway.config.databases import store_problem
 from gateway.config.page import Mistakes, open_page
 from gateway.config.rules import Source, check, time_zone_problem
 from gateway.config.shape import Lines, read
@@ -30,6 +31,7 @@ class Paper(Settings, frozen=True):
     time_zone: str = "Asia/Shanghai"
     members: str | tuple[Member, ...] = DEFAULT_MEMBERS
     maps: tuple[str, ...] = ()
+    database: str = ""  # postgresql://…, env:NAME or file:PATH; "" = SQLite in the data directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ def survey(path: Path) -> Survey:
     if problem:
         mistakes.add(page.file, lines.at("time_zone"), *problem)
     folders = _map_folders(path.parent, paper, lines, mistakes)
+    cause, remedy = store_problem(paper.database)
+    if paper.database and cause:
+        mistakes.add(page.file, lines.at("database"), cause, remedy)
     check(sources, mistakes)
     community = Community(
         id=paper.id,
@@ -74,6 +79,7 @@ def survey(path: Path) -> Survey:
         time_zone=paper.time_zone,
         members={source.member.id: _in_zone(source, paper.time_zone) for source in sources},
         map_folders=folders,
+        database=paper.database,
     )
     return Survey(community, mistakes, tuple(sources))
 

@@ -87,6 +87,14 @@ def url_problem(url: str) -> tuple[str, str]:
     return ("the password stands in the file", remedy) if _PASSWORD.search(url) else ("", "")
 
 
+def store_problem(url: str) -> tuple[str, str]:
+    """The same of the database that holds the record: PostgreSQL, or nothing for SQLite in the data directory."""
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme[1] != "postgresql":
+        return "the record lies in PostgreSQL, or in the data directory", "name a PostgreSQL, or leave this line out"
+    return url_problem(url)
+
+
 def _database(found: Database, below: Callable[..., Note]) -> None:
     note = below("database")
     cause, remedy = url_problem(found.url)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from gateway.db.sqlite import SqliteEngine
+from gateway.db.engine import Engine
 from gateway.fhir import bundle
 from gateway.identity.index import BY_NAME_AND_BIRTH, BY_NUMBER, resolve
 from gateway.store.record import Record
+from tests.engines import SQLITE_ONLY, Engines
 
 NATIONAL = "urn:oid:2.16.156.10011.1.3"
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -25,13 +26,13 @@ def patient(*numbers: tuple[str, str], **elements: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path):
-    engine = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+def engine(tmp_path: Path, engines: Engines):
+    engine = engines.open(tmp_path, "record")
     yield engine
     engine.close()
 
 
-def store(engine: SqliteEngine, *patients: dict[str, Any]) -> list[str]:
+def store(engine: Engine, *patients: dict[str, Any]) -> list[str]:
     entries = [
         bundle.entry(each, f"urn:uuid:{i}", {"method": "POST", "url": "Patient"}) for i, each in enumerate(patients)
     ]
@@ -40,16 +41,16 @@ def store(engine: SqliteEngine, *patients: dict[str, Any]) -> list[str]:
     return [outcome.reference.removeprefix("Patient/") for outcome in done.outcomes]
 
 
-def ask(engine: SqliteEngine, arriving: dict[str, Any], *, authoritative: bool = True):
+def ask(engine: Engine, arriving: dict[str, Any], *, authoritative: bool = True):
     with engine.reading() as reader:
         return resolve(reader, arriving, authoritative=authoritative)
 
 
-def test_nobody_known_is_new(engine: SqliteEngine) -> None:
+def test_nobody_known_is_new(engine: Engine) -> None:
     assert ask(engine, patient(("urn:a", "1"))).kind == "new"
 
 
-def test_a_local_number_or_a_national_id_finds_the_person(engine: SqliteEngine) -> None:
+def test_a_local_number_or_a_national_id_finds_the_person(engine: Engine) -> None:
     (known,) = store(engine, patient(("urn:a", "1"), (NATIONAL, ONE)))
     for arriving in (
         patient(("urn:a", "1")),
@@ -61,13 +62,13 @@ def test_a_local_number_or_a_national_id_finds_the_person(engine: SqliteEngine) 
     assert ask(engine, patient(("urn:b", "1"))).kind == "new"
 
 
-def test_an_old_national_id_finds_the_long_one(engine: SqliteEngine) -> None:
+def test_an_old_national_id_finds_the_long_one(engine: Engine) -> None:
     (known,) = store(engine, patient((NATIONAL, ONE)))
     decision = ask(engine, patient((NATIONAL, "110105491231002")))
     assert (decision.kind, decision.patient_id) == ("same", known)
 
 
-def test_the_same_number_with_another_national_id(engine: SqliteEngine) -> None:
+def test_the_same_number_with_another_national_id(engine: Engine) -> None:
     (known,) = store(engine, patient(("urn:a", "1"), (NATIONAL, ONE)))
     arriving = patient(("urn:a", "1"), (NATIONAL, OTHER), name=[{"text": "李四"}])
     assert ask(engine, arriving).kind == "new"
@@ -75,7 +76,7 @@ def test_the_same_number_with_another_national_id(engine: SqliteEngine) -> None:
     assert (doubtful.kind, doubtful.candidates) == ("ask", (known,))
 
 
-def test_a_retired_patient_speaks_for_its_survivor(engine: SqliteEngine) -> None:
+def test_a_retired_patient_speaks_for_its_survivor(engine: Engine) -> None:
     retired = patient(
         ("urn:a", "1"), active=False, link=[{"type": "replaced-by", "other": {"reference": "urn:uuid:1"}}]
     )
@@ -86,7 +87,7 @@ def test_a_retired_patient_speaks_for_its_survivor(engine: SqliteEngine) -> None
     assert (both.kind, both.patient_id) == ("same", survivor)
 
 
-def test_a_merge_of_a_merge_is_followed(engine: SqliteEngine) -> None:
+def test_a_merge_of_a_merge_is_followed(engine: Engine) -> None:
     def retired(number: str, heir: int) -> dict[str, Any]:
         link = [{"type": "replaced-by", "other": {"reference": f"urn:uuid:{heir}"}}]
         return patient(("urn:a", number), active=False, link=link)
@@ -95,14 +96,15 @@ def test_a_merge_of_a_merge_is_followed(engine: SqliteEngine) -> None:
     assert ask(engine, patient(("urn:a", "1"))).patient_id == last
 
 
-def test_a_namesake_is_only_noted(engine: SqliteEngine) -> None:
+def test_a_namesake_is_only_noted(engine: Engine) -> None:
     store(engine, patient(("urn:a", "1"), birthDate="1980-02-29"))
     decision = ask(engine, patient(("urn:b", "7"), birthDate="1980-02-29"))
     assert (decision.kind, decision.reasons) == ("new", ("namesake",))
 
 
 @pytest.mark.parametrize("sql", [BY_NUMBER, BY_NAME_AND_BIRTH])
-def test_questions_are_index_look_ups(engine: SqliteEngine, sql: str) -> None:
+@SQLITE_ONLY
+def test_questions_are_index_look_ups(engine: Engine, sql: str) -> None:
     with engine.reading() as reader:
         plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {sql}", (1, "x", 2))]
     assert not [step for step in plan if "SCAN" in step], plan

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import Engines
 from tests.journal.databases import Databases
 
 
 @pytest.fixture
-def databases(tmp_path: Path) -> Iterator[Databases]:
-    both = Databases(tmp_path)
+def databases(tmp_path: Path, engines: Engines) -> Iterator[Databases]:
+    both = Databases(tmp_path, engines)
     yield both
     both.close()

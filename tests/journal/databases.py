@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.db.engine import Transaction
-from gateway.db.sqlite import SqliteEngine
 from gateway.journal.intake import Intake, Verdict
 from gateway.journal.work import Job, Work
 from gateway.model import Change, Frame
+from tests.engines import Engines, Sqlite
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -45,9 +45,10 @@ def change(id: str = "o1", version: int = 1) -> Change:
 
 
 class Databases:
-    def __init__(self, folder: Path) -> None:
-        self.journal = SqliteEngine(folder / "journal.sqlite", schema="journal")
-        self.record = SqliteEngine(folder / "record.sqlite", schema="record")
+    def __init__(self, folder: Path, engines: Engines | None = None) -> None:
+        engines = engines or Sqlite()
+        self.journal = engines.open(folder, "journal")
+        self.record = engines.open(folder, "record")
         self.intake = Intake(self.journal)
         self.intake.start()
         self.work = Work()

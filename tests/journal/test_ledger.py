@@ -17,6 +17,7 @@ from gateway.journal.ledger import (
 )
 from gateway.journal.outbox import Outbox
 from gateway.model import Receipt
+from tests.engines import SQLITE_ONLY
 from tests.journal.databases import NOW, Databases, change, frame, in_seconds, verdict
 
 
@@ -36,6 +37,7 @@ def ledger(databases: Databases) -> Ledger:
         (DELIVERIES_OF, ("Patient", "1", 9), "delivery_resource"),
     ],
 )
+@SQLITE_ONLY
 def test_plans(databases: Databases, sql: str, parameters: tuple[object, ...], index: str) -> None:
     with databases.record.reading() as reader:
         plan = [row[3] for row in reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]

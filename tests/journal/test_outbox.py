@@ -10,6 +10,7 @@ from gateway.errors import Ambiguous, Configuration, Permanent, Transient
 from gateway.journal.outbox import DUE, NEXT_DUE, Outbox, idempotency
 from gateway.journal.work import due_between
 from gateway.model import Delivery, Receipt
+from tests.engines import SQLITE_ONLY
 from tests.journal.databases import NOW, Databases, change, in_seconds
 
 outbox = Outbox()
@@ -117,6 +118,7 @@ def test_a_receipt_is_kept(databases: Databases) -> None:
         (NEXT_DUE, ("s1", 1), "delivery_due (subscription=? AND due>?)"),
     ],
 )
+@SQLITE_ONLY
 def test_plans(databases: Databases, sql: str, parameters: tuple[object, ...], index: str) -> None:
     with databases.record.reading() as reader:
         plan = [row[3] for row in reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Configuration, Permanent, Transient
 from gateway.journal.work import ANY_DUE, BLOCKED, DUE, NEWEST, due_between
 from gateway.model import State
+from tests.engines import SQLITE_ONLY
 from tests.journal.databases import NOW, Databases, in_seconds
 
 
@@ -183,11 +183,11 @@ def test_everything_is_done_once_and_in_order_whatever_happens(
         (ANY_DUE, due_between(NOW), "work_due"),
     ],
 )
+@SQLITE_ONLY
 def test_plans(databases: Databases, sql: str, parameters: tuple[object, ...], index: str) -> None:
     with databases.record.reading() as reader:
         plan = [row[3] for row in reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
     assert any(index in step for step in plan)
     assert not any(step == "SCAN work" for step in plan)
-    assert isinstance(databases.journal, SqliteEngine)
     with databases.journal.reading() as reader:
         assert reader.execute("EXPLAIN QUERY PLAN " + NEWEST)[0][3].startswith("SEARCH")

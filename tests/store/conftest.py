@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from gateway.db.sqlite import SqliteEngine
+from gateway.db.engine import Engine
 from gateway.fhir import bundle
 from gateway.model import Resource
 from gateway.store.record import Record
 from gateway.store.stored import Applied
+from tests.engines import Engines
 
 START = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ START = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
 class Ward:
     """A record with its engine; each `apply` is one committed transaction."""
 
-    def __init__(self, engine: SqliteEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.record = Record(engine)
         self.minutes = 0
@@ -44,7 +45,7 @@ class Ward:
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    engine = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+def ward(tmp_path: Path, engines: Engines) -> Iterator[Ward]:
+    engine = engines.open(tmp_path, "record")
     yield Ward(engine)
     engine.close()

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import bundle, json
 from gateway.fhir.bundle import REOPEN
 from gateway.store.stored import PreconditionFailed
+from tests.engines import Engines
 from tests.store import samples
 from tests.store.conftest import START, Ward
 from tests.store.samples import FILLER, MRN, PLACER, identifier, observation, order, patient, post, put, report
@@ -433,12 +433,12 @@ def test_a_bad_entry_undoes_the_whole(ward: Ward) -> None:
     assert ward.record.statistics() == {}
 
 
-def test_kill_inside_a_transaction_leaves_nothing(ward: Ward, tmp_path: Path) -> None:
+def test_kill_inside_a_transaction_leaves_nothing(ward: Ward, tmp_path: Path, engines: Engines) -> None:
     person(ward)
     code = (
-        "from datetime import datetime, UTC\nfrom gateway.db.sqlite import SqliteEngine\n"
+        "from datetime import datetime, UTC\n"
         "from gateway.store.record import Record\nfrom tests.store import samples\n"
-        f"engine = SqliteEngine({str(tmp_path / 'record.sqlite')!r}, schema='record')\n"
+        f"{engines.code(tmp_path, 'record')}"
         "with engine.transaction() as transaction:\n"
         "  for number in range(20):\n"
         "    Record(engine).apply(transaction, samples.laboratory(number + 2, 1), at=datetime.now(UTC))\n"
@@ -455,6 +455,38 @@ def test_kill_inside_a_transaction_leaves_nothing(ward: Ward, tmp_path: Path) ->
     assert ward.record.statistics() == {"Patient": 1}
     assert ward.ids("Observation", "code=718-7") == set()
     assert len(ward.apply(*samples.laboratory(2, 1)["entry"]).changes) == 12
+
+
+@pytest.mark.slow
+def test_clients_of_several_processes_create_one(ward: Ward, tmp_path: Path, engines: Engines) -> None:
+    """16 of them in 4 processes, all at the same moment: If-None-Exist leaves one."""
+    code = (
+        "import sys, threading\nfrom datetime import datetime, UTC\n"
+        f"{engines.code(tmp_path, 'record')}"
+        "from gateway.fhir import bundle\nfrom gateway.store.record import Record\n"
+        "from tests.store.samples import patient, post\n"
+        "def create():\n"
+        "  with engine.transaction() as transaction:\n"
+        "    sent = bundle.transaction([post(patient(), 'urn:uuid:p')])\n"
+        "    Record(engine).apply(transaction, sent, at=datetime.now(UTC))\n"
+        "print('ready', flush=True)\nsys.stdin.readline()\n"
+        "threads = [threading.Thread(target=create) for _ in range(4)]\n"
+        "[each.start() for each in threads]\n[each.join() for each in threads]\nengine.close()\n"
+    )
+    command = [sys.executable, "-c", code]
+    racing = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=Path.cwd())
+        for _ in range(4)
+    ]
+    for process in racing:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in racing:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60) and process.returncode for process in racing] == [0] * 4
+    assert ward.record.statistics() == {"Patient": 1}
 
 
 def test_many_threads_create_one(ward: Ward) -> None:
@@ -512,8 +544,10 @@ statements = st.lists(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=statements)
-def test_applying_twice_is_applying_once(sent: list[tuple[int, int, str, str]], tmp_path_factory: Any) -> None:
-    engine = SqliteEngine(tmp_path_factory.mktemp("record") / "record.sqlite", schema="record")
+def test_applying_twice_is_applying_once(
+    sent: list[tuple[int, int, str, str]], tmp_path_factory: Any, engines: Engines
+) -> None:
+    engine = engines.open(tmp_path_factory.mktemp("record"), "record")
     ward = Ward(engine)
     try:
         for number, visit, status, issued in sent:

@@ -1,0 +1,123 @@
+"""The whole gateway over PostgreSQL: from HL7 v2 to a delivery, racing writers, kill -9, a server that restarts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conformance import databases
+from conformance.fault import Fault, result, settled, until
+from conformance.gateway import Gateway
+from conformance.receivers import Hospital
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytest.importorskip("psycopg")
+PROGRAM = [sys.executable, "-m", "gateway"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[databases.Server]:
+    try:
+        running = databases.postgresql()
+        found = running.__enter__()
+    except databases.Unavailable as error:
+        pytest.skip(str(error))
+    yield found
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture
+def fault(server: databases.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fault:
+    """A gateway whose environment names a namespace of its own."""
+    monkeypatch.setenv("HUTONG_DATABASE", f"{server.url}?namespace=g{abs(hash(str(tmp_path))):x}")
+    return Fault(tmp_path, PROGRAM)
+
+
+def create(gateway: Gateway, number: str) -> int:
+    body = {"resourceType": "Patient", "identifier": [{"system": "urn:race", "value": number}]}
+    headers = {
+        "Authorization": f"Bearer {gateway.token}",
+        "Content-Type": "application/fhir+json",
+        "If-None-Exist": f"identifier=urn:race|{number}",
+    }
+    request = urllib.request.Request(f"{gateway.address}/fhir/Patient", json.dumps(body).encode(), headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_from_a_message_to_a_delivery_and_after_kill_9(fault: Fault) -> None:
+    with Hospital() as hospital, fault.gateway(hospital.address) as gateway:
+        for number in range(6):
+            assert gateway.send(result(number)).one("MSA", 1) == "AA"
+        hospital.wait(6)
+        assert gateway.count("DiagnosticReport?status=final") == 6
+        assert gateway.search("Patient?name=%E8%B5%B5")[0]["name"]
+        assert not list((fault.home / "data").glob("*.sqlite*"))
+        for number in range(6, 30):
+            assert gateway.send(result(number)).one("MSA", 1) == "AA"
+        gateway.kill()
+        gateway.start()
+        assert until(lambda: settled(gateway)) >= 0
+        assert gateway.count("DiagnosticReport?status=final") == 30
+        keys: dict[str, set[str]] = {}
+        for message in hospital.received:
+            keys.setdefault(message.report, set()).add(message.control_id)
+        assert len(keys) == 30
+        assert all(len(each) == 1 for each in keys.values())
+        assert gateway.send(result(3)).one("MSA", 1) == "AA"  # the same again
+        assert until(lambda: settled(gateway)) >= 0
+        assert gateway.entries()["done"] == 30
+        status = subprocess.run(
+            [*PROGRAM, "status", "--data", str(gateway.data), "--json"], capture_output=True, text=True, check=True
+        )
+        assert json.loads(status.stdout)["totals"]["entries"]["done"] == 30
+        assert gateway.stop() == ""
+
+
+def test_sixteen_clients_that_race_leave_one(fault: Fault) -> None:
+    with Hospital() as hospital, fault.gateway(hospital.address) as gateway, ThreadPoolExecutor(16) as pool:
+        for number in ("a", "b", "c"):
+            answers = list(pool.map(lambda _, number=number: create(gateway, number), range(16)))
+            assert sorted(answers) == [200] * 15 + [201]
+            assert gateway.count(f"Patient?identifier=urn:race|{number}") == 1
+
+
+def test_the_server_restarts_while_messages_come(fault: Fault, server: databases.Server) -> None:
+    """What was acknowledged is there; what was not may be sent again; the gateway itself is not touched."""
+    with Hospital() as hospital, fault.gateway(hospital.address) as gateway:
+        taken: set[int] = set()
+        stopped = threading.Event()
+
+        def send() -> None:
+            for number in range(10_000):
+                while number not in taken and not stopped.is_set():
+                    answer = gateway.send(result(number))
+                    if answer.one("MSA", 1) == "AA":
+                        taken.add(number)
+                if stopped.is_set():
+                    return
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        assert until(lambda: len(taken) > 20) >= 0
+        server.stop()
+        time.sleep(1.0)
+        server.start()
+        before = len(taken)
+        assert until(lambda: len(taken) > before + 20) >= 0
+        stopped.set()
+        sending.join()
+        assert until(lambda: settled(gateway)) >= 0
+        found = gateway.count("DiagnosticReport?status=final")
+        assert found >= len(taken)
+        assert {f"F{number:05d}" for number in taken} <= {message.report for message in hospital.received}
+        assert gateway.entries().get("dead", 0) + gateway.entries().get("parked", 0) == 0
