@@ -13,6 +13,7 @@
     polling/            views of a member's database → entries, with the position in one transaction
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
     formats/            bytes → document → Bundle, one row a format
+    bulk/               bulk export: the record as NDJSON files, page by page
     worker parts        the one loop that drains a queue; large files in it, batch by batch
     patience            the table error → next state, and when
     transport/          one file a wire: mllp http files sftp database memory

@@ -26,6 +26,7 @@ from gateway import telemetry
 from gateway.api import Services, Tokens, create
 from gateway.api.bundles import asked_of
 from gateway.api.overview import Overview
+from gateway.bulk import Exporter, Jobs
 from gateway.db.engine import Engine, Transaction
 from gateway.db.sqlite import SqliteEngine
 from gateway.fhir import json
@@ -150,6 +151,7 @@ class Door:
             Services(
                 community=Community(id="speed", name="speed", members={}), record=self.record,
                 overview=Overview(journal, engine), tokens=tokens, metrics=Metrics(), receive=receive, write=write,
+                bulk=Exporter(Jobs(engine, lambda: datetime.now(UTC)), Path("exports")),
                 ready=lambda: True, version="0",
             )
         )  # fmt: skip

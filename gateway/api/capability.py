@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from gateway.api import bulk_export, fhir_operations, offered
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
@@ -19,6 +20,7 @@ DATE = "2026-11-01"  # of this description; changes with the code
 INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
+OPERATIONS = (*bulk_export.OFFERED, *fhir_operations.OFFERED)
 KINDS = frozenset({"token", "string", "date", "reference", "quantity", "number", "uri"})
 
 _LOCAL = {
@@ -39,6 +41,7 @@ def statement(*, version: str, base: str) -> bytes:
             "status": "active",
             "date": DATE,
             "kind": "instance",
+            "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
             "software": {"name": "Hutong", "version": version},
             "implementation": {"description": "The shared record of a hospital community", "url": base},
             "fhirVersion": FHIR_VERSION,
@@ -56,6 +59,7 @@ def statement(*, version: str, base: str) -> bytes:
                     "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
                     "resource": [_resource(name) for name in sorted(definitions.resource_types())],
                     "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+                    "operation": [each.said for each in OPERATIONS if not each.types],
                 }
             ],
         }
@@ -65,6 +69,7 @@ def statement(*, version: str, base: str) -> bytes:
 def _resource(name: str) -> dict[str, Any]:
     every = sorted(searchparameters.parameters(name).values(), key=lambda parameter: parameter.name)
     known = [one for one in every if _searchable(name, one)]
+    operations = [each.said for each in OPERATIONS if {name, offered.ANY} & set(each.types)]
     return {
         "type": name,
         "interaction": [{"code": code} for code in INTERACTIONS],
@@ -77,6 +82,7 @@ def _resource(name: str) -> dict[str, Any]:
         "conditionalDelete": "single",
         "searchInclude": ["*", *(f"{name}:{one.name}" for one in known if one.kind == "reference")],
         "searchParam": [*({"name": one.name, "type": one.kind} for one in known), _LOCAL],
+        **({"operation": operations} if operations else {}),
     }
 
 

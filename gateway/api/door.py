@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from gateway.api.bulk_export import BulkExport
 from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
 from gateway.api.intake import Intake
@@ -30,6 +31,7 @@ def create(services: Services) -> FastAPI:
         exception_handlers={HTTPException: http_error},
     )
     writing = Writing(services)
+    app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(FhirOperations(services, writing.waiting).routes())
     app.router.routes.extend(Rest(services).routes())
     app.router.routes.extend(writing.routes())

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from gateway.api import answer, listing
 from gateway.api.arriving import Arriving, Waiting
 from gateway.api.guard import require
+from gateway.api.offered import ANY, Offered
 from gateway.api.resource import parsed, type_of
 from gateway.api.services import Services
 from gateway.fhir import validate
@@ -26,6 +27,12 @@ from gateway.store.across import Everything
 
 T = TypeVar("T")
 
+_DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
+OFFERED = (
+    Offered("everything", f"{_DEFINITIONS}/Patient-everything", ("Patient",)),
+    Offered("everything", f"{_DEFINITIONS}/Encounter-everything", ("Encounter",)),
+    Offered("validate", f"{_DEFINITIONS}/Resource-validate", (ANY,)),
+)
 _EVERYTHING = frozenset({"Patient", "Encounter"})
 _ASKED = frozenset({"start", "end", "_since", "_type", "_count", listing.CURSOR})
 _MODES = frozenset({"create", "update", "delete", "profile"})

@@ -10,6 +10,7 @@ import anyio
 
 from gateway.api.overview import Overview
 from gateway.api.security import Failures, Tokens
+from gateway.bulk import Exporter
 from gateway.db.engine import Transaction
 from gateway.model import Community, Frame
 from gateway.store.exchange import Exchanged
@@ -39,6 +40,7 @@ class Services:
     write: Callable[
         [Callable[[Transaction], Exchanged]], Exchanged
     ]  # in one durable transaction, and owed to whom it concerns
+    bulk: Exporter  # who writes exports
     ready: Callable[[], bool]  # whether everything listens
     version: str
     settings: Callable[[], Mapping[str, object]] = dict  # the edition in use, and why a newer one was refused

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,7 +16,8 @@ from gateway.api.overview import Overview
 from gateway.api.security import Tokens
 from gateway.api.serving import configuration
 from gateway.app.editions import Edition
-from gateway.app.rooms import SHARED, Channels, Rooms, version
+from gateway.app.rooms import EXPORTS, SHARED, Channels, Rooms, version
+from gateway.bulk import Exporter, Jobs
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration
 from gateway.formats import Formats
@@ -51,6 +53,7 @@ class Front:
         )
         self.processor = self._processor(rooms.formats, rooms.channels)
         self.mllp = MllpListener(mllp, channel=SHARED.id)
+        self.exporter = Exporter(Jobs(rooms.record, lambda: datetime.now(UTC)), rooms.data / EXPORTS)
         self.ready = False
         self.settings: dict[str, object] = {"edition": 1, "problem": ""}  # what /health says of them
         self._services = self._rooms_behind_the_door()
@@ -105,6 +108,7 @@ class Front:
             self._listeners.append(each)
         await self._open_web_door()
         self._poll()
+        self.exporter.start()
         self.ready = True
 
     def _listener(self, channel: Channel) -> Listener:
@@ -145,6 +149,7 @@ class Front:
         await asyncio.gather(*(each.close() for each in self._listeners), *polled)
         if self._serving is not None:
             await self._serving
+        await asyncio.to_thread(self.exporter.stop)
         await asyncio.to_thread(self.intake.close)
 
     def _processor(self, formats: Formats, channels: Channels) -> Processor:
@@ -161,6 +166,7 @@ class Front:
             metrics=rooms.metrics,
             receive=self.receive,
             write=self.write,
+            bulk=self.exporter,
             settings=lambda: self.settings,
             ready=lambda: self.ready,
             version=version(),

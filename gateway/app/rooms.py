@@ -16,6 +16,7 @@ from gateway.mapping import maps
 from gateway.model import Channel, Community, Entry, Member
 
 SHARED = Channel(id="mllp", transport="mllp", format="hl7v2")  # the port that all members may use, known by MSH-4
+EXPORTS = "exports"  # folder in the data directory of bulk exports
 METRICS = "metrics"  # folder in the data directory where the worker leaves its counters
 
 Channels = Mapping[str, tuple[Member | None, Channel]]

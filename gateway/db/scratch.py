@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from gateway.db.sqlite import translated
+from gateway.db import migrations
+from gateway.db.sqlite import SqliteTransaction, translated
 
 _PLACE: Final = Path("temporary")
 _TABLES: Final = """
@@ -85,3 +87,15 @@ class Scratch:
             self._connection.execute(sql, values)
         except sqlite3.Error as error:
             raise translated(error, _PLACE) from None
+
+
+@contextmanager
+def in_memory(schema: str) -> Iterator[SqliteTransaction]:
+    """A database of a schema (a folder of migrations) that nobody else sees, empty at first and gone at the end."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        transaction = SqliteTransaction(connection, _PLACE)
+        migrations.migrate(transaction, schema)
+        yield transaction
+    finally:
+        connection.close()

@@ -17,6 +17,7 @@ import uvicorn
 from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
 from gateway.api.serving import configuration
+from gateway.bulk import Exporter, Jobs
 from gateway.db.engine import Transaction
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Transient
@@ -100,6 +101,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
         metrics=Metrics(),
         receive=lambda frame: made.receive(frame),
         write=lambda work: made.write_record(work),
+        bulk=Exporter(Jobs(record, lambda: made.services.now()), tmp_path / "exports"),
         ready=lambda: made.ready,
         version="1.2.3",
         now=lambda: START,
