@@ -165,12 +165,31 @@ def _line(library: Library, block: Block, line: Line, made: set[str]) -> None:
         if line.link.element and line.link.element not in there:
             told = f"{line.link.type} has no {line.link.element}{nearest(line.link.element, there)}"
             raise Configuration(f"{line.place}: {told}")
+        _standing(library, line, path)
     elif line.constant and not line.into:
         return  # a text that is only written
     elif line.constant:
         paths.value_of(path.text, line.constant, line, library.systems)
     else:
         _pair(library, line, path)
+
+
+def _standing(library: Library, line: Line, path: paths.Path) -> None:
+    """What only links through a table have."""
+    link = line.link
+    if link is None or not (line.codes or (link.every and link.element)):
+        return
+    if not line.codes:
+        remedy = f"@{link.type}.{link.element}, or a table of what they say together: | NAME"
+        raise Configuration(f"{line.place}: of several resources no one element is meant", remedy=remedy)
+    if not link.element or link.everywhere or len(path.elements) > 1:
+        raise Configuration(
+            f"{line.place}: a table reads one element of what is linked: = @Type.element | {line.codes}"
+        )
+    if line.codes not in library.codes:
+        raise Configuration(f"{line.place}: no code table is called {line.codes}{nearest(line.codes, library.codes)}")
+    if not library.codes[line.codes].system:
+        codetables.check_codes(line, path, library.codes[line.codes])
 
 
 def _pair(library: Library, line: Line, path: paths.Path) -> None:
@@ -180,7 +199,7 @@ def _pair(library: Library, line: Line, path: paths.Path) -> None:
     if line.datatype and line.datatype not in names:
         raise Configuration(f"{line.place}: no data type is called {line.datatype}{nearest(line.datatype, names)}")
     found = load().get(line.datatype)
-    if found and len(line.arguments) < found.fields:
+    if found and len(line.arguments) < found.fields - found.optional:
         raise Configuration(f"{line.place}: {line.datatype} reads further fields: {line.datatype}(…)")
     if line.into and line.datatype in _RAW and not line.codes and (known := definitions.resolve(path.text).codes):
         remedy = f"give it a table: | NAME, with {' '.join(sorted(known)[:12])}"

@@ -11,9 +11,12 @@ from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair, codes, exports, load, simple
+from gateway.mapping.datatypes.signals import signals
 from gateway.mapping.syntax import CodeTable, Line
 
-BUILT = frozenset({"code", "coding", "concept", "CWE", "listed"})  # their arguments go into the pair when it is built
+BUILT = frozenset(
+    {"code", "coding", "concept", "CWE", "listed", "signal"}
+)  # their arguments go into the pair when it is built
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
     "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
     "date": "date", "dateTime": "dtm", "instant": "instant", "decimal": "number",
@@ -39,10 +42,15 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         case "listed":
             return exports.listed_pair(_listed(line, tables))
         case "" | "code" if table:
-            _check_codes(line, path, table)
+            check_codes(line, path, table)
             return codes.code_pair(line.codes, into, back)
-        case "code":
-            raise Configuration(f"{line.place}: code reads through a table", remedy="': code | TABLE'")
+        case "signal" if table:
+            check_codes(line, path, table)
+            return signals(codes.code_pair(line.codes, into, back))
+        case "code" | "signal":
+            raise Configuration(
+                f"{line.place}: {line.datatype} reads through a table", remedy=f"': {line.datatype} | TABLE'"
+            )
         case "":
             if path.leaf.type not in _BY_TYPE:
                 raise Configuration(
@@ -104,7 +112,7 @@ def _words(line: Line) -> list[str]:
     return [each.name for each in line.arguments]
 
 
-def _check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:
+def check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:
     """Every code that the table can make must be allowed where the element's binding is required."""
     element = definitions.resolve(path.text)
     if element.codes is None:

@@ -224,6 +224,11 @@ class BlockEmitter:
         constants = constants_of(path)
         write.add(f"e = scope.get({link.type!r})")
         write.add(f"if {' and '.join(('e is not None', *(each for each in guard if each != 'True')))}:")
+        if link.element and line.codes:
+            table = self.library.codes[line.codes]
+            named = f"{write.object(table.into)}, {table.system!r}"
+            write.add(f"    by_one(r, {path.leaf.name!r}, e.resource.get({link.element!r}), {named})")
+            return
         if link.element:
             write.add(f"    followed(r, {path.leaf.name!r}, e, {link.element!r})")
             self.target.touched.add(path.elements[0].name)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from gateway.mapping import memory, runtime, same_number, wording
+from gateway.mapping import memory, runtime, same_number, standing, wording
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.emit import BlockEmitter
 from gateway.mapping.library import Library
@@ -31,6 +31,7 @@ _SPACE: dict[str, Any] = {
     "UNMADE": memory.UNMADE,
     "kept": wording.kept,
     "kept_beside": wording.beside,
+    "by_one": standing.by_one,
     "EMPTY": {},
 }
 

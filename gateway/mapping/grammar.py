@@ -252,8 +252,6 @@ def _argument(tree: lark.Tree[Any]) -> Field:
 def _link(token: object) -> Link:
     text = str(token)
     type_, _, element = text.lstrip("@").partition(".")
-    if element and text.startswith("@@"):
-        raise Configuration(f"'{text}': of several resources no one element is meant", remedy=f"@{type_}.{element}")
     return Link(type=type_, every=text.startswith("@@"), everywhere=text.startswith("@@@"), element=element)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.fhir import definitions
-from gateway.mapping import paths, patients, runtime
+from gateway.mapping import paths, patients, runtime, standing
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.functions import BlockFunction, Functions, Near
 from gateway.mapping.library import Library
@@ -37,6 +37,8 @@ class ListLink:
     everywhere: bool = False
     demanded: str = ""  # the element, where R4 demands it of the resource
     parted: str = ""  # the list from which these are taken out
+    element: str = ""  # not they are meant, but what they say there …
+    table: Mapping[str, str] | None = None  # … together, through this table
 
     def set(self, entry: Entry, made: Made, context: Context) -> None:
         """Where its condition can hold."""
@@ -53,7 +55,10 @@ class ListLink:
             if self.demanded and self.demanded not in entry.resource:
                 context.leave(entry, self.demanded)
             return
-        if self.constants is None:
+        if self.table is not None:
+            said = (each.resource.get(self.element) for each in found)
+            standing.by_all(entry.resource, self.steps[-1][0], said, self.table)
+        elif self.constants is None:
             runtime.link(entry.resource, self.steps, found)
         else:
             runtime.link_each(entry.resource, self.steps, found, self.constants)
@@ -104,9 +109,13 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
             condition = None if applies else line.condition
             link = line.link
             parted = f"{block.type}.{path.elements[0].name}" if link.parts else ""
+            table = library.codes[line.codes].into if line.codes else None
             made.append(
-                ListLink(link.type, steps_of(path), constants_of(path), condition, link.everywhere, demanded, parted)
-            )
+                ListLink(
+                    link.type, steps_of(path), constants_of(path), condition, link.everywhere,
+                    "" if table is not None else demanded, parted, link.element, table,
+                )
+            )  # fmt: skip
     return tuple(made)
 
 

@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo
 from gateway.codec.chinese_numbers import national_id
 from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.papers import narrow
+from gateway.mapping.standing import further
 from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
-_FURTHER: Final = ("amended", "corrected", "appended", "cancelled", "revoked", "entered-in-error")
 _DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
 _TREE: Final = "tree"
 _LONGEST: Final = 100  # characters of a name or a number
@@ -116,7 +116,7 @@ class Recurring:
 
     def _rank(self, record: Any) -> tuple[str, int]:
         times = (cell_time(self.cell(record, name), _ANY_ZONE) or "" for name in self.latest)
-        return max(times, default=""), max(map(_further, self._status(record)), default=0)
+        return max(times, default=""), max(map(further, self._status(record)), default=0)
 
     def _status(self, record: Any) -> Iterator[str]:
         for names, table in self.statuses:
@@ -183,10 +183,6 @@ def _said(same: bool, number: int, *, newer: bool) -> Verdict:
     if newer:
         return Verdict(cause=f"row {number} is about the same and newer")
     return Verdict(cause=f"row {number} says otherwise of the same, and nothing tells which is right")
-
-
-def _further(status: str) -> int:
-    return _FURTHER.index(status) + 1 if status in _FURTHER else 0
 
 
 def finest(blocks: list[Block]) -> list[Block]:

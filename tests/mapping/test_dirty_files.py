@@ -87,7 +87,7 @@ VISIT_NODES = (
     ("<TW>36.5</TW>", "<TW>97.7℉</TW>", {"Observation"}, [(1, "SMTZ/TW")]),
     ("<TW>36.5</TW>", "<TW>正常</TW>", {"Observation"}, [(1, "SMTZ/TW")]),
     ("<SSY>128</SSY>", "<SSY>128/78</SSY>", {"Observation"}, [(1, "SMTZ/SSY")]),
-    ("<ZT>2</ZT>", "<ZT>0</ZT>", {"Encounter"}, []),
+    ("<ZT>2</ZT>", "<ZT>0</ZT>", {"Condition", "Encounter", "Observation"}, []),  # what was found at it, too
     ("<ZT>2</ZT>", "<ZT>8</ZT>", {"Encounter"}, [(1, "ZT")]),
     ("<JZLX>1</JZLX>", "<JZLX>7</JZLX>", {"Encounter"}, [(1, "JZLX")]),
     ("<XBDM>1</XBDM>", "<XBDM>男</XBDM>", set(), []),
@@ -118,7 +118,7 @@ def test_a_visit_that_comes_twice_and_one_that_is_taken_back_later() -> None:
     assert (kinds(VISITS, made), told(made)) == (set(), [(31, "")])
     back = node.replace("<ZT>2", "<ZT>0")
     made = facts(text.replace("</JZXXLB>", f"{back}</JZXXLB>").encode(), VISITS)
-    assert (kinds(VISITS, made), told(made)) == ({"Encounter"}, [(1, "")])
+    assert (kinds(VISITS, made), told(made)) == ({"Condition", "Encounter", "Observation"}, [(1, "")])
 
 
 def test_a_number_of_another_person_in_a_tree_makes_two_people() -> None:

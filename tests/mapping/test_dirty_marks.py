@@ -12,6 +12,13 @@ from tests.mapping.dirty import IMAGING, VISITS, Facts, Row, facts, rows, table
 from tests.mapping.house import FIXTURES
 
 HEADER = dirty.laboratory()[0]
+TOGETHER = {
+    "final": "final",
+    "entered-in-error": "corrected",
+    "cancelled": "corrected",
+    "corrected": "corrected",
+    "preliminary": "partial",
+}  # a report of which one of four results says so
 
 
 def with_cells(**cells: str) -> Facts:
@@ -46,8 +53,55 @@ def statuses(made: Facts, type_: str = "Observation") -> list[str]:
 def test_a_row_that_is_taken_back_or_corrected(column: str, text: str, status: str) -> None:
     made = with_cells(**{column: text})
     assert statuses(made) == [status, "final", "final", "final"]
-    assert statuses(made, "DiagnosticReport") == ["final"]
+    assert statuses(made, "DiagnosticReport") == [TOGETHER[status]]
+    assert statuses(made, "ServiceRequest") == ["completed"]
     assert made.rejects == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        *(
+            (text, "entered-in-error")
+            for text in ("作废", "（已作废）", "该结果作废", "此报告已撤回。", "删除", "本条废弃!")
+        ),
+        *((text, "corrected") for text in ("结果已更正", "修改报告")),
+        ("取消", "cancelled"),
+        *((text, "final") for text in ("复查未作废", "建议取消输液后复查", "标本溶血")),
+    ],
+)
+def test_a_remark_is_a_signal_however_it_is_dressed(text: str, status: str) -> None:
+    made = with_cells(备注=text)
+    assert (statuses(made)[0], made.rejects) == (status, ())
+
+
+@pytest.mark.parametrize("text", ["原报告作废，以此为准", "昨日结果已撤销，请见新报告"])
+def test_a_remark_that_may_mean_another_row_waits_for_a_person(text: str) -> None:
+    made = with_cells(备注=text)
+    assert [(each.row, "taken back" in each.cause) for each in made.rejects] == [(2, True)]
+    assert statuses(made) == ["final"] * 3
+
+
+@pytest.mark.parametrize(
+    ("remarks", "report", "order"),
+    [
+        (("作废",) * 4, "entered-in-error", "revoked"),
+        (("取消",) * 4, "cancelled", "revoked"),
+        (("更正",) * 4, "corrected", "completed"),
+        (("作废", "取消", "作废", "作废"), "corrected", "completed"),
+        (("", "", "", "作废"), "corrected", "completed"),
+        (("", "更正", "", ""), "corrected", "completed"),
+    ],
+)
+def test_a_report_and_its_order_are_what_all_their_rows_say(remarks: tuple[str, ...], report: str, order: str) -> None:
+    listed = [{**row, "备注": text} for row, text in zip(rows(4), remarks, strict=True)]
+    made = facts(table(listed))
+    assert (statuses(made, "DiagnosticReport"), statuses(made, "ServiceRequest")) == ([report], [order])
+
+
+def test_what_one_flag_denies_another_may_say() -> None:
+    made = with_cells(作废标志="0", 撤销标志="1", is_valid="1")
+    assert statuses(made)[0] == "entered-in-error"
 
 
 @pytest.mark.parametrize(

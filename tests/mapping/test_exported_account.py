@@ -147,4 +147,6 @@ def test_the_command_explains_a_file(tmp_path: Path) -> None:
     path = tmp_path / "daily.csv"
     path.write_text("\n".join((HEAD, FULL)), encoding="utf-8")
     done = run("translate", path, "--member", "shiqiao", "--explain")
-    assert "Observation[1].value[x] <- 结果 单位, row 2, mappings/exports/laboratory_results.map:" in done.stderr
+    assert (
+        "Observation[1].value[x] <- 结果 单位 参考范围, row 2, mappings/exports/laboratory_results.map:" in done.stderr
+    )

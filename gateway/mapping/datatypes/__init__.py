@@ -25,6 +25,7 @@ class Pair:
     into: Into
     back: Back
     fields: int = 0
+    optional: int = 0  # of the fields, how many of the last may be left out: `into` then gets fewer
     whole: bool = False  # takes the field with all its repetitions
     makes: str = ""  # the resource type that it makes, where the element is a Reference
     fits: tuple[str, ...] = ()  # the FHIR types that it makes; () = an open choice, by its own type name

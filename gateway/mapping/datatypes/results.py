@@ -60,6 +60,8 @@ _NUMBER: Final = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.?\d*|\.\d+)(?:[eE][
 _MEASURED: Final = re.compile(
     rf"(?P<digits>{_NUMBER})\s*(?:[x×*]\s*10\s*\^?\s*(?P<power>\d{{1,2}})(?![\d]))?\s*(?P<unit>\D.*)?"
 )
+_DASHES: Final = frozenset({"-", "−", "–", "—"})  # alone they may mean 阴性
+_NOTHING: Final = _DASHES | {"--", "---", "——", "/", "//", "\\", "_", "__", "null", "NULL", "None", "N/A", "n/a", "NaN"}
 _LONGEST: Final = 100  # characters of a number with its marks and unit
 _PLAIN: Final = re.compile(r"\d{1,15}(?:\.\d{1,6})?", re.ASCII)
 _SUPERSCRIPT: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
@@ -143,10 +145,12 @@ def _amount(text: str, unit: str) -> tuple[dict[str, Any] | None, str]:
     return with_unit(made, unit or own), ""
 
 
-def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None:
-    """A result cell with the cell of its unit → value[x]. `1+`, `±`, `阴性(-)` are never numbers."""
+def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
+    """A result cell with the cell of its unit and, where the line names it, of its range → value[x]. `1+`, `±`,
+    `阴性(-)` are never numbers; a dash where a number belongs is no value, and no 阴性."""
+    limits, context = more if len(more) > 1 else ("", *more)
     text = clean(raw)
-    if not text:
+    if not text or no_value(text, unit, limits):
         return None
     if _BROKEN.fullmatch(text):
         context.unread.doubt("an error of a spreadsheet, no result; it was left out")
@@ -157,6 +161,14 @@ def result_into(raw: str, unit: str, context: Context) -> tuple[str, Any] | None
     if found.cause:
         context.unread.doubt(f"{found.cause}; it was kept as text")
     return worded(found.content)
+
+
+def no_value(text: str, unit: str, limits: str) -> bool:
+    """A dash or another sign of nothing; a single dash only where the unit or the range tells of a number."""
+    bare = unicodedata.normalize("NFKC", text).strip()
+    if bare not in _NOTHING:
+        return False
+    return bare not in _DASHES or bool(unit.strip()) or any(each is not None for each in _ends(limits))
 
 
 def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
@@ -181,7 +193,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     qualitative result says so itself, a number is N unless its range says otherwise."""
     *others, context = more
     limits, unit, *_ = (*others, "", "")
-    found = read(value.strip(), unit)
+    found = Reading("") if no_value(value, unit, limits) else read(value.strip(), unit)
     own = _strongest(found.marks)
     told = unicodedata.normalize("NFKC", mark).strip()
     code = _marked(told) if len(told) <= _LONGEST else ""
@@ -301,8 +313,8 @@ def ranges_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 
 PAIRS = {
-    "result": Pair(result_into, result_back, fields=1),
-    "flag": Pair(flag_into, flag_back, fields=4, fits=("CodeableConcept",)),
+    "result": Pair(result_into, result_back, fields=2, optional=1),
+    "flag": Pair(flag_into, flag_back, fields=4, optional=2, fits=("CodeableConcept",)),
     "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",), coded=True),
     "ranges": Pair(ranges_into, ranges_back, fields=1, fits=("BackboneElement",), several=True),
 }

@@ -40,7 +40,7 @@ def _readers(library: Library) -> dict[str, Pair]:
     blocks = [*library.blocks, *(block for export in library.exports.values() for block in export.blocks)]
     for block in blocks:
         for line in block.lines:
-            if line.codes and line.codes not in found and not _fields(line):
+            if line.codes and not line.link and line.codes not in found and not _fields(line):
                 found[line.codes] = library.pair(line, paths.resolve(block.path, line, library.systems))
     return found
 

@@ -1,0 +1,44 @@
+"""Words in remarks that take a row back or correct it (china.md §2.8: 作废, 撤销 → never ignored).
+
+A remark that is such a word is one, however it is dressed: `（已作废）`, `该结果作废`. One that speaks of it otherwise
+(`原报告作废，以此为准`) may mean this row or another one: nobody guesses, the row waits for a person.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any, Final
+
+from gateway.errors import Permanent
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import Pair
+
+_LONGEST: Final = 60  # characters of a remark that is one word, dressed
+_TAKEN_BACK: Final = "作废|废弃|撤销|撤回|删除|召回"
+_CHANGED: Final = "取消|更正|修改|修正|修订"
+_OF: Final = "结果|报告单|报告|标本|检验|检查|化验|记录|数据|申请单|申请|医嘱|项目|就诊|挂号|行|单"
+_DRESSED: Final = re.compile(
+    rf"[\[(<【「*#!※]*(?:[该此本](?:条|次|份|项|行|张)?)?(?:{_OF})?(?:现|被)?(?:已经|予以|已)?"
+    rf"(?P<word>{_TAKEN_BACK}|{_CHANGED})(?:了|处理)?(?:{_OF})?[\])>】」*#!。.;,、\s]*"
+)
+_SPOKEN_OF: Final = re.compile(rf"(?<![未不非无])(?:{_TAKEN_BACK})")
+
+
+def signal_of(raw: str) -> str:
+    """The word alone; "" for a remark that says nothing of it. Raises Permanent where only a person can tell."""
+    if len(raw) <= _LONGEST and (found := _DRESSED.fullmatch(unicodedata.normalize("NFKC", raw).replace(" ", ""))):
+        return found["word"]
+    if _SPOKEN_OF.search(raw):
+        raise Permanent("its remark speaks of something that was taken back: only a person can tell what", place="row")
+    return ""
+
+
+def signals(pair: Pair) -> Pair:
+    """A remark through the table of such words; any other remark says nothing here."""
+
+    def into(raw: str, context: Context) -> Any:
+        word = signal_of(raw)
+        return pair.into(word, context) if word else None
+
+    return Pair(into, pair.back, fits=pair.fits)
