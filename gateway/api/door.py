@@ -15,6 +15,7 @@ from gateway.api.operations import Operations
 from gateway.api.rest import Rest
 from gateway.api.services import Services
 from gateway.api.soap import Soap
+from gateway.api.terminology import Terminology
 from gateway.api.writing import Writing
 
 
@@ -33,6 +34,7 @@ def create(services: Services) -> FastAPI:
     writing = Writing(services)
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(FhirOperations(services, writing.waiting).routes())
+    app.router.routes.extend(Terminology(services, writing.waiting).routes())
     app.router.routes.extend(Rest(services).routes())
     app.router.routes.extend(writing.routes())
     intake = Intake(services)

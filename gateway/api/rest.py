@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import errors
-from gateway.api import answer, capability, listing
+from gateway.api import answer, capability, listing, vocabulary
 from gateway.api.arriving import declared
 from gateway.api.guard import require
 from gateway.api.resource import content_of, type_of
@@ -60,8 +60,13 @@ class Rest:
         ]
 
     async def metadata(self, request: Request) -> Response:
-        """The CapabilityStatement (R4 http.html#capabilities)."""
+        """The CapabilityStatement, or with mode=terminology the TerminologyCapabilities (R4 http.html#capabilities)."""
         base = listing.base_url(request)
+        mode = request.query_params.get("mode", "full")
+        if mode == "terminology":
+            return await self._hop(lambda: answer.fhir(request, vocabulary.statement(self.services, base)))
+        if mode not in ("full", "normative"):
+            raise answer.Refusal(400, "mode is full, normative or terminology")
         body = await self._hop(lambda: capability.statement(version=self.services.version, base=base))
         return answer.fhir(request, body)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +12,6 @@ from gateway.cli.operations import Data
 
 if TYPE_CHECKING:
     from gateway.journal.unknown import UnknownCode
-
-LONGEST = 24  # characters of a code that is shown; a longer one, or one like a person's number, may be something else
-_LIKE_A_NUMBER = re.compile(r"\d{7}")
 
 app = typer.Typer(
     help="Local codes that no table knows yet, and what becomes of their messages.",
@@ -83,15 +79,12 @@ def table(
         typer.echo(f"{code}\t{target}\t{texts.get(code, '')}".rstrip())
 
 
-def shown(code: str) -> str:
-    """The code as a person may read it anywhere."""
-    return code if len(code) <= LONGEST and not _LIKE_A_NUMBER.search(code) else f"({len(code)} characters)"
-
-
 def _show(found: list[UnknownCode]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from gateway.journal.unknown import shown
 
     table = Table("member", "table", "code", "sender's words", "times", "messages", "first", "last", "entry")
     for each in found:

@@ -5,6 +5,7 @@ They lie in the record's database and commit with what their entry became, so th
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -36,6 +37,9 @@ AGAIN = """
      WHERE entry = ? AND state = 'done' RETURNING entry
 """
 KEPT = "SELECT 1 FROM entry WHERE id = ?"
+
+LONGEST = 24  # characters of a code that is shown; a longer one, or one like a person's number, may be something else
+_LIKE_A_NUMBER = re.compile(r"\d{7}")
 
 Codes = Iterable[tuple[str, str]]  # (table, code) of one translation, as often as they stand there
 Words = Mapping[tuple[str, str], str]  # how the sender calls them
@@ -101,6 +105,11 @@ def listed(reader: Reader, *, member: str = "", table: str = "") -> list[Unknown
         )
         for row in reader.execute(LISTED, (member, member, table, table))
     ]  # fmt: skip
+
+
+def shown(code: str) -> str:
+    """The code as a person may read it anywhere."""
+    return code if len(code) <= LONGEST and not _LIKE_A_NUMBER.search(code) else f"({len(code)} characters)"
 
 
 def ask_again(journal: Engine, record: Engine, knows: Knows) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from gateway.store import across, exchange, index, read, search, transact
 from gateway.store.across import Everything
 from gateway.store.exchange import Asked, Exchanged
 from gateway.store.query import Pairs
+from gateway.store.shelf import RecordShelf
 from gateway.store.stored import Applied, Page, Stored
 
 
@@ -98,6 +99,12 @@ class Record:
     def reindex(self, transaction: Transaction) -> int:
         """Index every resource anew; returns how many. See index.rebuild."""
         return index.rebuild(transaction)
+
+    @contextmanager
+    def shelf(self) -> Iterator[RecordShelf]:
+        """Its code systems, value sets and concept maps, as of one snapshot."""
+        with self._engine.reading() as snapshot:
+            yield RecordShelf(snapshot)
 
     def statistics(self, reader: Reader | None = None) -> dict[str, int]:
         """How many resources of each type exist."""

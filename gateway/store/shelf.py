@@ -22,6 +22,8 @@ BY_URI = (
     "WHERE i.parameter = ? AND i.value = ? AND r.deleted = 0 ORDER BY r.updated DESC, r.id LIMIT ?"
 )
 SEVERAL = 100  # resources of one URL, or maps of one code system, that are looked at
+SYSTEMS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.type = 'CodeSystem' AND r.deleted = 0 ORDER BY r.id LIMIT ?"
+MANY = 5_000  # code systems that a statement lists
 OLD = 200  # versions of one of them
 _PIECES = re.compile(r"\d+|\D+")
 
@@ -48,6 +50,13 @@ class RecordShelf:
                 if each["id"] not in seen:
                     seen.add(each["id"])
                     yield each
+
+    def systems(self) -> Iterator[tuple[str, str]]:
+        """(URL, version) of every current CodeSystem."""
+        for row in self.reader.execute(SYSTEMS, (MANY,)):
+            each = read.stored(row).resource
+            if "url" in each:
+                yield str(each["url"]), str(each.get("version", ""))
 
     def _by_uri(self, type: str, name: str, value: str) -> Iterator[Resource]:
         rows = self.reader.execute(BY_URI, (parameter_number(type, name), value, SEVERAL))

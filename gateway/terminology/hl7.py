@@ -63,7 +63,9 @@ def generate(definitions: Path) -> None:
     known = {each["url"]: each for each in found["CodeSystem"]}
     for each in found["ValueSet"]:
         _of_published_versions(each, known)
-    for url, concepts in sorted(_listed(found["ValueSet"]).items()):
+    listed = _listed(found["ValueSet"])
+    _named(listed, definitions / "examples.ndjson.gz")
+    for url, concepts in sorted(listed.items()):
         if url not in known:
             known[url] = _fragment(url, concepts)
         elif known[url]["content"] == "not-present" and url in _NAMES:
@@ -127,6 +129,27 @@ def _listed(value_sets: list[Resource]) -> dict[str, list[dict[str, Any]]]:
                 known = found.setdefault(part["system"], {}).setdefault(concept["code"], told)
                 known.update({key: value for key, value in told.items() if key not in known})
     return {system: [codes[code] for code in sorted(codes)] for system, codes in found.items()}
+
+
+def _named(listed: dict[str, list[dict[str, Any]]], examples: Path) -> None:
+    """Gives the codes that value sets list without a display that of the examples."""
+    unnamed = {
+        (system, each["code"]): each
+        for system, concepts in listed.items()
+        for each in concepts
+        if "display" not in each
+    }
+    with gzip.open(examples, "rt", encoding="utf-8") as lines:
+        waiting = [json.loads(line) for line in lines]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            concept = unnamed.get((str(each.get("system")), str(each.get("code"))))
+            if concept is not None and each.get("display"):
+                concept.setdefault("display", each["display"])
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
 
 
 def _fragment(url: str, concepts: list[dict[str, Any]]) -> Resource:

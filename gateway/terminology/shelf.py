@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.model import Resource
@@ -20,26 +19,6 @@ class Shelf(Protocol):
     def maps(self, system: str) -> Iterable[Resource]:
         """The current ConceptMaps that have a group from or to this code system."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """A shelf with resources that a request brought along, before what the other shelf holds."""
-
-    shelf: Shelf
-    brought: tuple[Resource, ...] = field(default=())
-
-    def find(self, type: str, url: str, version: str = "") -> Resource | None:
-        """As of a Shelf."""
-        for each in self.brought:
-            same = each.get("resourceType") == type and each.get("url") == url
-            if same and version in ("", str(each.get("version", ""))):
-                return each
-        return self.shelf.find(type, url, version)
-
-    def maps(self, system: str) -> Iterable[Resource]:
-        """As of a Shelf."""
-        return self.shelf.maps(system)
 
 
 def canonical(shelf: Shelf, type: str, text: str) -> Resource:

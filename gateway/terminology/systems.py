@@ -18,8 +18,10 @@ from gateway.terminology.patterns import matcher
 WHOLE: Final = "complete"
 _UPWARD: Final = frozenset({"parent", "subsumedBy"})  # properties that name a code above
 _DOWNWARD: Final = frozenset({"child"})
-_UNUSED: Final = frozenset({"retired", "inactive"})  # of the property `status`
-_NOTHING: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType({})
+_GROUPING: Final = frozenset({("notSelectable", "true"), ("abstract", "true")})
+_UNUSED: Final = frozenset({("inactive", "true"), ("status", "retired"), ("status", "inactive")})
+Property = tuple[str, Any]  # ("Code", "x") of a valueCode
+_NOTHING: Final[Mapping[str, tuple[Property, ...]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Concept:
     language: str = ""  # of the display
     definition: str = ""
     designations: tuple[Designation, ...] = ()
-    properties: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: _NOTHING)
+    properties: Mapping[str, tuple[Property, ...]] = field(default_factory=lambda: _NOTHING)
     abstract: bool = False
     inactive: bool = False
 
@@ -180,7 +182,7 @@ def _texts(name: str) -> Callable[[Concept], tuple[str, ...]]:
             return lambda concept: (concept.display,) if concept.display else ()
         case "definition":
             return lambda concept: (concept.definition,) if concept.definition else ()
-    return lambda concept: tuple(map(text_of, concept.properties.get(name, ())))
+    return lambda concept: tuple(text_of(value) for _, value in concept.properties.get(name, ()))
 
 
 def text_of(value: Any) -> str:
@@ -219,12 +221,13 @@ def read(resource: Resource) -> System:
 
 
 def _concept(made: System, told: Mapping[str, Any], language: str) -> Concept:
-    properties: dict[str, tuple[Any, ...]] = {}
+    properties: dict[str, tuple[Property, ...]] = {}
     for each in told.get("property", ()):
         name = str(each.get("code", ""))
-        value = next((value for key, value in each.items() if key.startswith("value")), None)
-        properties[name] = (*properties.get(name, ()), value)
-    status = {str(each) for each in properties.get("status", ())}
+        found = next(((key[5:], value) for key, value in each.items() if key.startswith("value")), None)
+        if found:
+            properties[name] = (*properties.get(name, ()), found)
+    said = {(name, text_of(value)) for name, values in properties.items() for _, value in values}
     return Concept(
         system=made.url,
         version=made.version,
@@ -237,8 +240,8 @@ def _concept(made: System, told: Mapping[str, Any], language: str) -> Concept:
             for each in told.get("designation", ())
         ),
         properties=MappingProxyType(properties),
-        abstract=True in (*properties.get("notSelectable", ()), *properties.get("abstract", ())),
-        inactive=True in properties.get("inactive", ()) or bool(status & _UNUSED),
+        abstract=not said.isdisjoint(_GROUPING),
+        inactive=not said.isdisjoint(_UNUSED),
     )
 
 
@@ -253,8 +256,8 @@ def _by_properties(made: System) -> None:
     for code, concept in made.concepts.items():
         for name, values in concept.properties.items():
             if name in _UPWARD:
-                for each in values:
+                for _, each in values:
                     _linked(made, text_of(each), code)
             elif name in _DOWNWARD:
-                for each in values:
+                for _, each in values:
                     _linked(made, code, text_of(each))
