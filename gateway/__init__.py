@@ -19,7 +19,8 @@
     transport/          one file a wire: mllp http files sftp database memory
     journal/            what came in, what is owed, what was answered, what died; replay
     mapping/            the mapping language: grammar, compilers both ways, data types
-    identity/           who is who: match (pure rules), index
+    people              what follows from who somebody is: joined, asked, taken apart again
+    identity/           who is who: match (by numbers), score (by all else), index, review
     store/              the shared record: transact read search history
     routing/            who asked for it
     terminology/        code systems, value sets, concept maps: what is in them, what one makes of a code

@@ -25,7 +25,7 @@ from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
 from gateway.formats import EXPORTS, Formats, Look, bulk
-from gateway.identity.arriving import Arrived, arrived
+from gateway.identity.arriving import Arrived
 from gateway.journal import unknown
 from gateway.journal.bodies import Bodies
 from gateway.journal.intake import Intake, Verdict
@@ -33,9 +33,12 @@ from gateway.journal.outbox import Outbox
 from gateway.mapping.translation import Translation
 from gateway.model import STREAMED, Change, Channel, Community, Entry, Frame, Member, Resource
 from gateway.parts import Parts, held
+from gateway.people import RULE, recognised, settle
 from gateway.routing import Context, owner_of, wanted
 from gateway.store import local
+from gateway.store.joining import Reason
 from gateway.store.record import Record
+from gateway.store.stored import Applied
 from gateway.telemetry import Metrics
 from gateway.transport.pickup import control_id as file_control_id
 from gateway.worker import Processed
@@ -246,13 +249,8 @@ class Processor:
             received = entry.frame.received_at
             unknown.note(transaction, entry.id, entry.member, strange, words=words, received=received)
         people, asked = self._people(transaction, bundle, entry)
-        applied = self.record.apply(
-            transaction, people.bundle, at=self.now(), entry_id=entry.id, patients=people.patients,
-            before=self._before(entry, better),
-        )  # fmt: skip
+        applied = self._applied(transaction, people, entry, self._before(entry, better))
         self._note_local(transaction, entry, applied.references.values())
-        for change in applied.changes:
-            self.owe(transaction, change, entry.member)
         return Processed(applied.transaction, asked or held)
 
     def _in_parts(
@@ -266,12 +264,7 @@ class Processor:
             people, asked = self._people(transaction, made.bundle, entry)
             if asked:
                 raise asked
-            applied = self.record.apply(
-                transaction, people.bundle, at=self.now(), entry_id=entry.id, patients=people.patients, before=before
-            )
-            for change in applied.changes:
-                self.owe(transaction, change, entry.member)
-            return applied.transaction
+            return self._applied(transaction, people, entry, before).transaction
 
         _, channel = self.channels.get(entry.frame.channel, (None, None))
         return parts.process(transaction, entry, formats=self.formats, channel=channel, apply=apply, better=better)
@@ -302,20 +295,21 @@ class Processor:
         return {each["fullUrl"]: each["resource"] for each in bundle["entry"]}
 
     def _people(self, transaction: Transaction, bundle: Resource, entry: Entry) -> tuple[Arrived, Configuration | None]:
-        """Who each arriving Patient is. Of an export those that a person must decide wait, the others flow. Raises
-        Configuration for a message about such a one."""
-        found = arrived(transaction, bundle, authoritative=self.formats.member(entry.member).authoritative)
-        if not found.asked:
-            return found, None
-        reasons = ", ".join(dict.fromkeys(reason for each in found.asked for reason in each))
-        waiting = f"{len(found.asked)} of its patients wait with all that is said of them: " if found.patients else ""
-        error = Configuration(
-            f"{waiting}who this is, a person must decide ({reasons})", place="Patient", code="204",
-            remedy="compare the patients in the record, correct the numbers at the sender, then replay",
-        )  # fmt: skip
-        if entry.format in EXPORTS and found.patients:
-            return found, error
-        raise error
+        """Who each arriving Patient is; see people.recognised."""
+        authoritative = self.formats.member(entry.member).authoritative
+        return recognised(transaction, bundle, authoritative=authoritative, export=entry.format in EXPORTS)
+
+    def _applied(self, transaction: Transaction, people: Arrived, entry: Entry, before: dict[str, Resource]) -> Applied:
+        """The Bundle in the record, what follows from it for who is who, and everybody owed what changed."""
+        now = self.now()
+        applied = self.record.apply(
+            transaction, people.bundle, at=now, entry_id=entry.id, patients=people.patients, before=before
+        )
+        reason = Reason(by=RULE, why="", at=now, entry=entry.id)
+        further = settle(transaction, applied, people, applied.references, reason=reason)
+        for change in (*applied.changes, *further):
+            self.owe(transaction, change, entry.member)
+        return applied
 
     # ------------------------------------------------------------------------------------ who is owed what
 

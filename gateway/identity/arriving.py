@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.codec.chinese_numbers import national_id
 from gateway.db.engine import Reader
-from gateway.identity.index import person, resolve
+from gateway.identity.index import resolve
+from gateway.identity.match import Decision, one_by_card
+from gateway.identity.person import person
 from gateway.model import Resource
 
 _STAYS: Final = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location", "Provenance"})
@@ -17,11 +18,12 @@ _STAYS: Final = frozenset({"Organization", "Practitioner", "PractitionerRole", "
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """`bundle`: without what waits; `patients`: by fullUrl the id of the one that it is, None for a new one; `asked`:
-    for each that waits why."""
+    for each that waits why; `decisions`: those after which there is more to do, by fullUrl."""
 
     bundle: Resource
     patients: dict[str, str | None]
     asked: tuple[tuple[str, ...], ...] = ()
+    decisions: dict[str, Decision] = field(default_factory=dict)
 
 
 def arrived(reader: Reader, bundle: Resource, *, authoritative: bool) -> Arrived:
@@ -29,28 +31,37 @@ def arrived(reader: Reader, bundle: Resource, *, authoritative: bool) -> Arrived
     bundle = _united(bundle)
     patients: dict[str, str | None] = {}
     asked: dict[str, tuple[str, ...]] = {}
+    more: dict[str, Decision] = {}
     for entry in bundle.get("entry", ()):
         resource = entry.get("resource") or {}
         if resource.get("resourceType") != "Patient":
             continue
         registers = authoritative and entry.get("request", {}).get("method") == "PUT"
         decision = resolve(reader, resource, authoritative=registers)
-        if decision.kind == "ask":
+        if decision.kind == "ask" and not decision.apart:
             asked[entry["fullUrl"]] = decision.reasons
-        else:
-            patients[entry["fullUrl"]] = decision.patient_id or None
-    return Arrived(_without(bundle, set(asked)) if asked else bundle, patients, tuple(asked.values()))
+            continue
+        patients[entry["fullUrl"]] = decision.patient_id or None
+        if decision.apart or decision.also or decision.before:
+            more[entry["fullUrl"]] = decision
+    return Arrived(_without(bundle, set(asked)) if asked else bundle, patients, tuple(asked.values()), more)
 
 
 def _united(bundle: Resource) -> Resource:
     """One person under two numbers of a sender in one file is one Patient: a valid identity card tells."""
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, list[dict[str, Any]]] = {}
     same: dict[str, str] = {}
     for entry in bundle.get("entry", ()):
         resource = entry.get("resource") or {}
-        card = national_id(person(resource).national_id) if resource.get("resourceType") == "Patient" else ""
-        if card and (at := first.setdefault(card, entry)) is not entry:
-            same[entry["fullUrl"]] = at["fullUrl"]
+        who = person(resource) if resource.get("resourceType") == "Patient" else None
+        if who is None or not who.valid_id:
+            continue
+        known = first.setdefault(who.valid_id, [])
+        found = next((each for each in known if one_by_card(person(each["resource"]), who)), None)
+        if found is not None:
+            same[entry["fullUrl"]] = found["fullUrl"]
+        else:
+            known.append(entry)
     if not same:
         return bundle
     found = {entry["fullUrl"]: entry for entry in bundle["entry"]}

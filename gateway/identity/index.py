@@ -6,32 +6,41 @@ A retired Patient speaks for the one it was merged into: the survivor is the can
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from gateway.codec.chinese_numbers import national_id, phone
+from gateway.codec import person_keys
+from gateway.codec.chinese_numbers import national_id
 from gateway.db.engine import Reader
 from gateway.db.record import ZONE, parameter_number, survivor, system_number
 from gateway.fhir import dates, json
 from gateway.fhir.normal import normal
-from gateway.identity.match import Candidate, Decision, Person, decide
+from gateway.identity.match import Decision, decide
+from gateway.identity.person import NATIONAL_SYSTEMS, Candidate, Person, person
+from gateway.identity.score import Score, score
 from gateway.model import Resource
 
 BY_NUMBER = (
     "SELECT r.id, r.body FROM index_token i JOIN resource r ON r.rid = i.rid "
     "WHERE i.parameter = ? AND i.value = ? AND i.system = ?"
 )
+BY_CARD = (  # under whatever system a sender puts it
+    "SELECT r.id, r.body FROM index_token i JOIN resource r ON r.rid = i.rid WHERE i.parameter = ? AND i.value = ?"
+)
 BY_NAME_AND_BIRTH = (
     "SELECT r.id, r.body FROM index_string i JOIN resource r ON r.rid = i.rid "
     "WHERE i.parameter = ? AND i.value = ? AND r.date = ? LIMIT 20"
 )
+BY_KEY = (
+    "SELECT r.id, r.body FROM index_token i JOIN resource r ON r.rid = i.rid "
+    "WHERE i.parameter = ? AND i.value = ? AND i.system = 0 LIMIT ?"
+)
+QUESTIONS: Final = 16  # keys of one person that are looked up
+BLOCK: Final = 40  # rows of one key that are looked at
+FAMILY: Final = 8  # a telephone of more people than that is the one of a house, and tells nothing
 BY_ID = "SELECT r.id, r.body FROM resource r WHERE r.type = 'Patient' AND r.id = ? AND r.deleted = 0"
-
-NATIONAL_SYSTEMS: Final = frozenset({"urn:oid:2.16.156.10011.1.3"})  # 居民身份证 (GB 11643)
-_NATIONAL_TYPES: Final = frozenset({"NI", "NNCHN"})  # HL7 table 0203
-_NOT_OF_A_PERSON: Final = frozenset({"AN", "VN"})  # numbers of an account or a visit
 
 
 def resolve(reader: Reader, patient: Resource, *, authoritative: bool) -> Decision:
@@ -49,36 +58,6 @@ def resolve(reader: Reader, patient: Resource, *, authoritative: bool) -> Decisi
     return decision
 
 
-def person(patient: Resource) -> Person:
-    """What a Patient resource says of a person."""
-    national, numbers = "", set()
-    for each in patient.get("identifier", ()):
-        system, value = str(each.get("system", "")), str(each.get("value", ""))
-        kinds = {coding.get("code") for coding in each.get("type", {}).get("coding", ())}
-        if system in NATIONAL_SYSTEMS or kinds & _NATIONAL_TYPES:
-            national = national if national_id(national) else value
-        elif value and not kinds & _NOT_OF_A_PERSON:
-            numbers.add((system, value))
-    return Person(
-        name=_name(patient),
-        birth_date=str(patient.get("birthDate", "")),
-        sex=str(patient.get("gender", "")),
-        national_id=national,
-        numbers=frozenset(numbers),
-        phones=frozenset(filter(None, (phone(str(each.get("value", ""))) for each in patient.get("telecom", ())))),
-    )
-
-
-def _name(patient: Resource) -> str:
-    """The official name, else the first: as written, else family and given together."""
-    names = sorted(patient.get("name", ()), key=lambda name: (name.get("use") != "official", name.get("use") == "old"))
-    for name in names:
-        whole = name.get("text") or f"{name.get('family', '')}{''.join(filter(None, name.get('given', ())))}"
-        if whole:
-            return str(whole)
-    return ""
-
-
 def _candidates(reader: Reader, patient: Resource, arriving: Person) -> list[Candidate]:
     rows = _by_number(reader, patient) or _by_name(reader, arriving)
     found: dict[str, Person] = {}
@@ -86,7 +65,10 @@ def _candidates(reader: Reader, patient: Resource, arriving: Person) -> list[Can
         hit = _person_of(body)
         living = survivor(reader, id_)
         who = found.get(living) or (hit if living == id_ else _stored(reader, living) or hit)
-        found[living] = replace(who, numbers=who.numbers | hit.numbers, national_id=who.national_id or hit.national_id)
+        numbers, former = who.numbers | hit.numbers, who.former | hit.former
+        found[living] = replace(
+            who, numbers=numbers, former=former - numbers, national_id=who.national_id or hit.national_id
+        )
     return [Candidate(patient_id=id_, person=found[id_]) for id_ in sorted(found)]
 
 
@@ -94,10 +76,16 @@ def _by_number(reader: Reader, patient: Resource) -> list[tuple[str, bytes]]:
     """Patients with any of its identifiers; a national id also in its other spellings (15 digits, small x)."""
     parameter = parameter_number("Patient", "identifier")
     wanted: set[tuple[str, str]] = set()
+    cards: set[str] = set()
     for each in patient.get("identifier", ()):
-        if value := str(each.get("value", "")):
-            wanted.update((str(each.get("system", "")), spelling) for spelling in _spellings(value))
+        system, value = str(each.get("system", "")), str(each.get("value", ""))
+        if system in NATIONAL_SYSTEMS or person({"identifier": [each]}).valid_id:
+            cards |= _spellings(value)
+        elif value:
+            wanted.add((system, value))
     rows: dict[str, bytes] = {}
+    for value in sorted(filter(None, cards)):
+        rows.update(_pairs(reader.execute(BY_CARD, (parameter, value))))
     for system, value in sorted(wanted):
         rows.update(_pairs(reader.execute(BY_NUMBER, (parameter, value, system_number(system)))))
     return list(rows.items())
@@ -121,6 +109,52 @@ def _by_name(reader: Reader, arriving: Person) -> list[tuple[str, bytes]]:
         return []
     parameter = parameter_number("Patient", "name")
     return _pairs(reader.execute(BY_NAME_AND_BIRTH, (parameter, normal(arriving.name), born)))
+
+
+# ------------------------------------------------------------------------------------------------ without a number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likely:
+    """Somebody of the record who may be the same person, and how likely."""
+
+    patient_id: str
+    score: Score
+
+
+def likely(reader: Reader, patient: Resource, *, apart_from: Collection[str] = ()) -> list[Likely]:
+    """Who may be the same person by all that is known of them, the likeliest first; at most QUESTIONS look-ups of at
+    most BLOCK rows each, however many people there are. Those ruled out come last."""
+    arriving = person(patient)
+    known, common = _blocked(reader, patient)
+    found: dict[str, list[Score]] = {}
+    for id_, body in known.items():
+        living = survivor(reader, id_)
+        if living not in apart_from and id_ not in apart_from:
+            found.setdefault(living, []).append(score(arriving, _person_of(body), common=common))
+            if living != id_ and living not in known and (who := _stored(reader, living)):
+                found[living].append(score(arriving, who, common=common))
+    listed = [Likely(patient_id=id_, score=_together(scores)) for id_, scores in found.items()]
+    return sorted(listed, key=lambda each: (each.score.veto, -each.score.odds, each.patient_id))
+
+
+def _together(scores: list[Score]) -> Score:
+    """Of several records of one person: what rules one out rules out the person, else the best tells."""
+    return max(scores, key=lambda each: (each.veto, each.odds))
+
+
+def _blocked(reader: Reader, patient: Resource) -> tuple[dict[str, bytes], frozenset[str]]:
+    """The Patients that share a key or a number, and the telephone numbers that are those of too many."""
+    parameter = parameter_number("Patient", person_keys.PARAMETER)
+    found = dict(_by_number(reader, patient))
+    common = set()
+    for key in person_keys.keys(patient)[:QUESTIONS]:
+        rows = _pairs(reader.execute(BY_KEY, (parameter, key, BLOCK)))
+        if key.startswith("p:") and len(rows) > FAMILY:
+            common.add(key[2:])
+        else:
+            found.update(rows)
+    return found, frozenset(common)
 
 
 def _stored(reader: Reader, id_: str) -> Person | None:

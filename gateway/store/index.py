@@ -11,6 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.codec import person_keys
 from gateway.db.engine import Transaction
 from gateway.db.record import ZONE, parameter_number, system_number
 from gateway.fhir import json, searchparameters
@@ -103,6 +104,9 @@ def indexed(resource: Resource) -> Indexed:
         result.hot.open = 1
     if kind == "Patient":
         result.hot.survivor = retired_into(resource)
+        number = parameter_number(kind, person_keys.PARAMETER)
+        for key in person_keys.keys(resource):
+            result.add("index_token", number, key, 0)
     return result
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.codec import chinese_numbers
+from gateway.codec import chinese_numbers, person_names
 from gateway.identity import match
-from gateway.identity.match import Candidate, Person, decide
+from gateway.identity.match import decide
+from gateway.identity.person import Candidate, Person
 
 FEMALE = "11010519491231002X"  # the samples of GB 11643
 MALE = "440524188001010014"
@@ -91,7 +92,7 @@ def test_phone(written: str, digits: str) -> None:
     ],
 )
 def test_name_form(one: str, other: str) -> None:
-    assert match.name_form(one) == match.name_form(other)
+    assert person_names.name_form(one) == person_names.name_form(other)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_name_form(one: str, other: str) -> None:
     ],
 )
 def test_split_name(name: str, parts: tuple[str, str] | None) -> None:
-    assert match.split_name(name) == parts
+    assert person_names.split_name(name) == parts
 
 
 @pytest.mark.parametrize(
@@ -133,12 +134,12 @@ def test_split_name(name: str, parts: tuple[str, str] | None) -> None:
     ],
 )
 def test_placeholders(name: str) -> None:
-    assert match.is_placeholder(name)
+    assert person_names.is_placeholder(name)
 
 
 @pytest.mark.parametrize("name", ["张伟", "买买提·艾山", "某雨欣", "John Test", "之子于归"])
 def test_names_that_are_none(name: str) -> None:
-    assert not match.is_placeholder(name)
+    assert not person_names.is_placeholder(name)
 
 
 ZHANG = Person(name="张伟", birth_date="1980-01-01", sex="male", numbers=NUMBER)

@@ -1,0 +1,167 @@
+"""Who is who from message to record: joined by numbers, joined by all else, asked, decided, and undone again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway import people
+from gateway.codec import chinese_numbers
+from gateway.errors import Permanent
+from gateway.identity import review
+from gateway.model import Resource
+from gateway.store.joining import Reason
+from tests.rooms import House, states
+
+DOOR = "^^石桥镇硚头村3组12号^^三河县^示例省"
+AT = datetime(2026, 4, 1, tzinfo=UTC)
+BY = Reason(by="李主任", why="compared the papers", at=AT)
+
+
+def card(seventeen: str) -> str:
+    return seventeen + chinese_numbers.check_character(seventeen)
+
+
+WANG, SON = card("52990119800517011"), card("52990120180607013")
+_count = iter(range(100_000))
+
+
+def adt(
+    number: str, house: str = "COUNTY", name: str = "王^小明", birth: str = "19800517", sex: str = "M", *,
+    address: str = "", phone: str = "", identity: str = "", more: str = "", event: str = "A04", tail: str = "",
+) -> bytes:  # fmt: skip
+    """A registration in one of the houses."""
+    numbers = f"{number}^^^{house}^PI" + (f"~{more}" if more else "")
+    charset, encoding = ("GB 18030-2000", "gb18030") if house == "QINGHE" else ("UNICODE UTF-8", "utf-8")
+    head = f"MSH|^~\\&|HIS|{house}|HUTONG|sanhe|20260312073000||ADT^{event}|W{next(_count)}|P|2.5.1|||||CHN"
+    return (
+        f"{head}|{charset}\r"
+        f"EVN|{event}|20260312073000\r"
+        f"PID|1||{numbers}||{name}||{birth}|{sex}|||{address}||{phone}||||||{identity}\r{tail}"
+    ).encode(encoding)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def living(house: House) -> list[Resource]:
+    return [each for each in house.search("Patient?_count=100") if each.get("active") is not False]
+
+
+def open_questions(house: House) -> list[review.Pair]:
+    with house.record.reading() as reader:
+        return review.listed(reader)
+
+
+async def test_a_person_without_a_common_number_is_joined_by_all_else_and_that_can_be_undone(house: House) -> None:
+    await house.walk(adt("1", address=DOOR), adt("2", "QINGHE", address=DOOR))
+    (one,) = living(house)
+    assert open_questions(house) == []
+    (retired,) = [each for each in house.search("Patient") if each["id"] != one["id"]]
+    with house.record.reading() as reader:
+        (deed,) = review.deeds(reader, patient=retired["id"])
+    assert (deed.deed, deed.one, deed.other, deed.by) == ("merge", retired["id"], one["id"], people.RULE)
+    (told,) = house.search(
+        f"Provenance?target=Patient/{retired['id']}&agent-type:missing=true&_sort=-_lastUpdated&_count=1"
+    )
+    assert told["activity"]["coding"][0]["code"] == "merge"
+    with house.record.transaction() as transaction:
+        people.unmerge(transaction, one["id"], retired["id"], BY)
+    assert len(living(house)) == 2
+    await house.walk(adt("2", "QINGHE", address=DOOR, phone="13800138000"), adt("1", address=DOOR, phone="13800138000"))
+    assert len(living(house)) == 2  # it was decided, and is not done again
+    assert open_questions(house) == []
+
+
+async def test_namesakes_of_one_day_are_kept_apart_and_asked(house: House) -> None:
+    assert states(await house.walk(adt("1"), adt("2", "QINGHE"))) == ["done", "done"]
+    one, two = sorted(each["id"] for each in living(house))
+    (pair,) = open_questions(house)
+    assert ((pair.one, pair.other), pair.state) == ((one, two), "open")
+    assert "nothing-but-name-and-birth-date" in pair.reasons
+    with house.record.transaction() as transaction:
+        people.apart(transaction, two, one, BY)
+    await house.walk(adt("2", "QINGHE", phone="13800138000"))
+    assert open_questions(house) == []
+    with house.record.reading() as reader:
+        assert [each.deed for each in review.deeds(reader)] == ["apart"]
+
+
+async def test_a_decision_to_merge_takes_everything_along(house: House) -> None:
+    await house.walk(adt("1"), adt("2", "QINGHE"))
+    (pair,) = open_questions(house)
+    with house.record.transaction() as transaction:
+        people.merge(transaction, pair.other, pair.one, BY)
+        with pytest.raises(Permanent, match="one person by now"):
+            people.apart(transaction, pair.one, pair.other, BY)
+    assert open_questions(house) == []
+    assert [each["id"] for each in living(house)] == [pair.one]
+
+
+async def test_numbers_of_one_message_make_one_person_in_any_order(house: House) -> None:
+    both = adt("1", more="2^^^QINGHE^PI")
+    await house.walk(adt("1"), adt("2", "QINGHE"), both)
+    assert len(living(house)) == 1
+    await house.walk(both, adt("2", "QINGHE"), adt("1"))
+    assert len(living(house)) == 1
+
+
+async def test_a_number_given_anew_leads_to_who_has_it_now(house: House) -> None:
+    await house.walk(adt("1", identity=WANG))
+    old = living(house)[0]["id"]
+    await house.walk(adt("1", name="李^娜", birth="20180607", sex="M", identity=SON))
+    assert len(living(house)) == 2
+    assert states(await house.walk(adt("1", name="李^娜", birth="20180607", phone="13900139000"))) == ["done"]
+    holder = next(each for each in living(house) if each["id"] != old)
+    assert holder["telecom"][0]["value"] == "13900139000"
+    (former,) = [each for each in house.search(f"Patient?_id={old}")[0]["identifier"] if each["value"] == "1"]
+    assert former["use"] == "old"
+
+
+async def test_the_card_of_a_parent_does_not_make_a_child_the_parent(house: House) -> None:
+    await house.walk(adt("1", identity=WANG), adt("2", "QINGHE", name="王^天乐", birth="20180607", identity=WANG))
+    assert len(living(house)) == 2
+    (pair,) = open_questions(house)
+    assert "same-national-id" in pair.reasons
+    assert states(await house.walk(adt("3", "LAB", identity=WANG))) == ["done"]  # the parent again, elsewhere
+    assert len(living(house)) == 2
+
+
+async def test_somebody_without_a_name_gets_one(house: House) -> None:
+    await house.walk(adt("E1", name="无名氏", birth="19700601"), adt("E1", event="A31", phone="13800138000"))
+    (one,) = living(house)
+    assert one["name"][0]["text"] == "王小明"
+
+
+async def test_a_newborn_gets_a_name_and_is_not_its_twin(house: House) -> None:
+    first = {"name": "刘桂花之女", "birth": "20260309", "sex": "F", "phone": "13800138000"}
+    await house.walk(adt("B1", **first), adt("B2", **first))
+    assert len(living(house)) == 2
+    await house.walk(adt("B1", event="A31", name="刘^一诺", birth="20260309", sex="F", phone="13800138000"))
+    await house.walk(adt("B2", event="A31", name="刘^一诺", birth="20260309", sex="F", phone="13800138000"))
+    assert len(living(house)) == 2  # the house has two numbers: somebody is asked
+    assert open_questions(house)
+
+
+async def test_an_old_identity_card_is_the_new_one(house: House) -> None:
+    await house.walk(adt("1", identity=WANG), adt("2", "QINGHE", birth="", identity=WANG[:6] + WANG[8:17]))
+    assert len(living(house)) == 1
+
+
+async def test_nothing_of_a_patient_is_in_the_list_and_the_log(house: House) -> None:
+    await house.walk(
+        adt("1", identity=WANG), adt("2", "QINGHE"), adt("3", "LAB", address=DOOR), adt("4", "QINGHE", address=DOOR)
+    )
+    with house.record.reading() as reader:
+        rows = [*reader.execute("SELECT * FROM person_review"), *reader.execute("SELECT * FROM person_log")]
+    text = repr(rows)
+    assert rows
+    for secret in ("王", "小明", "1980", WANG, "石桥"):
+        assert secret not in text
