@@ -41,6 +41,7 @@ class _Open:
     entry: int
     bulk: Bulk
     scratch: Scratch
+    people: Scratch
     batches: Iterator[list[Item]]
     given: int = 0
 
@@ -51,6 +52,7 @@ class _Open:
             self.given += bool(rows)
             if not rows or self.given > done:
                 return rows
+            self.bulk.remember(rows, self.people)
         return []
 
 
@@ -83,7 +85,7 @@ class Parts:
             return Processed(before.committed, held)
         if not before.batches:
             unknown.begun(transaction, entry.id)
-        after = _Batch(transaction, entry, opened.bulk, before, apply, better).done(rows) if rows else before
+        after = _Batch(transaction, entry, opened, before, apply, better).done(rows) if rows else before
         progress.note(transaction, entry.id, after)
         return Processed(after.committed, more=_told(after))
 
@@ -91,6 +93,7 @@ class Parts:
         """Gives the open file back."""
         if self._open is not None:
             self._open.scratch.close()
+            self._open.people.close()
             self._open = None
 
     def _opened(self, entry: Entry, formats: Formats, channel: Channel | None) -> _Open | None:
@@ -103,7 +106,7 @@ class Parts:
         if found is None:
             return None
         scratch = Scratch()
-        self._open = _Open(entry.id, found, scratch, found.batches(scratch))
+        self._open = _Open(entry.id, found, scratch, Scratch(), found.batches(scratch))
         return self._open
 
 
@@ -113,14 +116,14 @@ class _Batch:
 
     transaction: Transaction
     entry: Entry
-    bulk: Bulk
+    opened: _Open
     before: Progress
     apply: Apply
     better: Hidden
 
     def done(self, rows: list[Item]) -> Progress:
         """How far the file is then."""
-        carried = Carried(batch=self.before.batches, counted=dict(self.before.counted))
+        carried = self._carried()
         self.transaction.execute("SAVEPOINT batch")
         try:
             made = [self._applied(rows, carried)]
@@ -128,7 +131,7 @@ class _Batch:
             raise
         except HutongError:
             self.transaction.execute("ROLLBACK TO batch")
-            carried = Carried(batch=self.before.batches, counted=dict(self.before.counted))
+            carried = self._carried()
             made = list(self._one_by_one(rows, carried))
         self.transaction.execute("RELEASE batch")
         return self.before.after(
@@ -138,8 +141,12 @@ class _Batch:
             committed=max((number for number, _ in made if number), default=None),
         )
 
+    def _carried(self) -> Carried:
+        before = self.before
+        return Carried(batch=before.batches, counted=dict(before.counted), people=self.opened.people)
+
     def _one_by_one(self, rows: list[Item], carried: Carried) -> Iterator[tuple[int | None, Sequence[Reject]]]:
-        for number, record in enumerate(self.bulk.records(rows)):
+        for number, record in enumerate(self.opened.bulk.records(rows)):
             carried.batch, carried.within = self.before.batches, f".{number}"
             counted = carried.counted
             self.transaction.execute("SAVEPOINT record")
@@ -148,7 +155,7 @@ class _Batch:
             except (Configuration, Permanent) as error:
                 self.transaction.execute("ROLLBACK TO record")
                 carried.counted = counted
-                sheet = self.bulk.table.sheet
+                sheet = self.opened.bulk.table.sheet
                 yield (
                     None,
                     [Reject(place=sheet, row=each.number, column="", cause=error.cause, value="") for each in record],
@@ -161,9 +168,9 @@ class _Batch:
         earlier: dict[str, Resource] = {}
         if self.better:
             again = replace(carried, counted=dict(carried.counted))
-            made = self.bulk.translated(rows, again, control_id=named, when=when, hidden=self.better)
+            made = self.opened.bulk.translated(rows, again, control_id=named, when=when, hidden=self.better)
             earlier = {each["fullUrl"]: each["resource"] for each in made.bundle.get("entry", ())}
-        made = self.bulk.translated(rows, carried, control_id=named, when=when)
+        made = self.opened.bulk.translated(rows, carried, control_id=named, when=when)
         return self.apply(made, earlier), made.rejects
 
 

@@ -75,16 +75,18 @@ def _written(formats: Formats, found: Bulk, control_id: str, told: Told) -> Iter
         told.once(note)
     yield _BEGIN
     count = 0
-    with Scratch() as rows, Scratch() as waiting:
-        for entry in _entries(found, control_id, told, rows, waiting):
+    with Scratch() as rows, Scratch() as waiting, Scratch() as people:
+        for entry in _entries(found, control_id, told, rows, waiting, people):
             body = json.dumps_pretty(entry, finite=True).replace(b"\n", b"\n    ")
             yield (b",\n    " if count else b',\n  "entry": [\n    ') + body
             count += 1
     yield b"\n  ]\n}\n" if count else b"\n}\n"
 
 
-def _entries(found: Bulk, control_id: str, told: Told, rows: Scratch, waiting: Scratch) -> Iterator[Resource]:
-    carried = Carried()
+def _entries(
+    found: Bulk, control_id: str, told: Told, rows: Scratch, waiting: Scratch, people: Scratch
+) -> Iterator[Resource]:
+    carried = Carried(people=people)
     own = found.batching.own | {"Provenance"}
     for batch in found.batches(rows):
         if not batch:

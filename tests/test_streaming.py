@@ -23,6 +23,7 @@ from gateway.fhir import validate
 from gateway.formats import bulk
 from gateway.mapping import batches
 from gateway.model import Reject
+from tests.mapping.house import FIXTURES
 
 ROOT = Path(__file__).parents[1]
 Resources = dict[str, dict[str, Any]]
@@ -69,6 +70,32 @@ def test_batches_say_what_the_whole_says(tmp_path: Path, monkeypatch: pytest.Mon
     body = in_batches(path)
     validate.check_bundle(json.loads(body))
     assert said(body) == said(as_a_whole(path))
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_a_number_of_another_person_is_noticed_across_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    head, *lines = (FIXTURES / "lab_shiqiao_20260312.csv").read_text("gb18030").splitlines()
+    given_again = [line.replace(",SQ000119,", ",SQ000101,") for line in lines]
+    assert given_again != lines
+    path = tmp_path / "lab.csv"
+    path.write_text("\r\n".join([head, *given_again, ""]), "gb18030")
+    whole: list[Reject] = []
+    made = stateless.translate(path.read_bytes(), name=path.name, member=None, to="fhir", config=None)
+    whole.extend(made.rejects)
+    sized(monkeypatch, size)
+    apart: list[Reject] = []
+    body = in_batches(path, apart)
+    assert _people(said(body)) == _people(said(made.output))
+    assert (apart, bool(apart)) == (whole, True)
+
+
+def _people(found: Resources) -> Resources:
+    """The patients, and whose each result is."""
+    return {
+        name: each for name, each in found.items() if each["resource"]["resourceType"] in ("Patient", "Observation")
+    }
 
 
 def test_rows_of_a_report_that_lie_far_apart_stay_one_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

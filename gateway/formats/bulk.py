@@ -23,6 +23,7 @@ from gateway.formats.exports import facility, reject_of
 from gateway.formats.look import STRANGER, Hidden, Look
 from gateway.mapping.batches import SIZE, Batching, Item, cut
 from gateway.mapping.exports import Carried, Part
+from gateway.mapping.recurring import People
 from gateway.mapping.translation import Translation
 from gateway.model import STREAMED, Channel, Member
 
@@ -107,15 +108,22 @@ class Bulk:
         """Each record of a batch alone."""
         return cut(batch, self.batching.key_of, size=1)
 
+    def remember(self, batch: list[Item], people: People) -> None:
+        """Whom the numbers of a batch that is done already were given to."""
+        self.formats.maps.of(self.member.profile).exports.remember(self._part(batch), people)
+
+    def _part(self, batch: list[Item]) -> Part:
+        rows = [item for item in batch if isinstance(item, Row)]
+        return Part(
+            name=self.name, records=[row.cells for row in rows], numbers=[row.number for row in rows],
+            place=self.table.sheet,
+        )  # fmt: skip
+
     def translated(
         self, batch: list[Item], carried: Carried, *, control_id: str, when: datetime, hidden: Hidden = frozenset()
     ) -> Translation:
         """The valid Bundle of a batch. Raises Permanent for what cannot be mended."""
-        rows = [item for item in batch if isinstance(item, Row)]
-        part = Part(
-            name=self.name, records=[row.cells for row in rows], numbers=[row.number for row in rows],
-            place=self.table.sheet,
-        )  # fmt: skip
+        part = self._part(batch)
         made = self.formats.maps.of(self.member.profile).exports.to_fhir(
             [part], profile=self.member.profile, facility=facility(self.member), control_id=control_id, when=when,
             carried=carried, hidden=hidden,

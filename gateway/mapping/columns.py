@@ -96,7 +96,8 @@ def names(export: Export) -> frozenset[str]:
     return frozenset((*known, *(name for block in export.blocks for name in _of_block(block))))
 
 
-def _of_block(block: Block) -> Iterator[str]:
+def naming(block: Block) -> Iterator[str]:
+    """The columns by which a block names what it makes, and those that its condition asks for."""
     yield from block.rows_by or ()
     for part in block.key:
         if isinstance(part, KeyValue):
@@ -104,6 +105,10 @@ def _of_block(block: Block) -> Iterator[str]:
         elif not isinstance(part, KeyWord):
             yield from (each.name for each in part if isinstance(each, Field))
     yield from _of_condition(block.condition)
+
+
+def _of_block(block: Block) -> Iterator[str]:
+    yield from naming(block)
     for line in block.lines:
         yield from (each.name for each in (*line.sources, *line.arguments) if each.name)
         yield from _of_condition(line.condition)

@@ -17,6 +17,7 @@ from gateway.mapping import envelope, runtime, tree_rows
 from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.export_columns import needed, only_there
 from gateway.mapping.export_parts import leads
 from gateway.mapping.export_writer import ExportWriter
 from gateway.mapping.functions import Functions, Near
@@ -25,7 +26,7 @@ from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
-from gateway.mapping.recurring import Apart, Recurring, finest
+from gateway.mapping.recurring import Apart, People, Recurring, finest
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.translation import Address, Translation
 from gateway.mapping.written_file import WrittenFile
@@ -56,6 +57,7 @@ class Carried:
     batch: int = 0
     within: str = ""  # of one that is read record by record: which of them
     counted: dict[str, int] = field(default_factory=dict)
+    people: People | None = None
 
     @property
     def name(self) -> str:
@@ -74,18 +76,21 @@ class ExportMap:
         made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
         self.blocks = [compiled_block(functions.library, block, make) for block, make in made]
         self.steps = [(path, list(found)) for path, found in groupby(self.blocks, lambda each: each.block.each)]
-        self.needed = _needed(export, blocks)
+        self.needed = needed(export, blocks)
         self.finest = next(iter(finest(blocks)), None)
+        self.only = only_there(self.blocks)
         self.recurring = Recurring(export, functions.library.codes, self.cell)
 
-    def run(self, part: Part, context: Context, *, watch: Watch | None = None) -> Iterator[Reject]:
+    def run(
+        self, part: Part, context: Context, *, watch: Watch | None = None, people: People | None = None
+    ) -> Iterator[Reject]:
         """Makes all resources of all records; the records that were set aside. `watch` is told of each (its index, why
         it was set aside)."""
         known: _Known = {}
         linked: _Linked = {}
         context.root = part.root
         numbers = part.numbers or range(1, len(part.records) + 1)
-        verdicts = self.recurring.judge(part.records, numbers)
+        verdicts = self.recurring.judge(part.records, numbers, people)
         for index, (number, record) in enumerate(zip(numbers, part.records, strict=True)):
             before = len(context.entries), len(known)
             verdict = verdicts.get(index)
@@ -153,33 +158,32 @@ class ExportMap:
         if not columns:
             if apart and compiled.block.type == "Patient":
                 child = record.nameless(child)
-            return compiled.function(record, _NOWHERE, context, scope, child)
+            entry = compiled.function(record, _NOWHERE, context, scope, child)
+            if entry is None and compiled.block.condition and id(compiled) in self.only:
+                self._unused(compiled, child, context)
+            return entry
         cell = self.cell
         cells = (cell(record, columns[0]),) if len(columns) == 1 else tuple([cell(record, name) for name in columns])
         if apart and not set(columns).isdisjoint(self.recurring.number):
             cells = (*cells, record.card)
             if compiled.block.type == "Patient":
                 record = record.nameless(record)
+        if not any(cells):
+            if id(compiled) in self.only:
+                self._unused(compiled, record, context)
+            return None
         key = (id(compiled), cells)
         if key not in known:
-            known[key] = compiled.function(record, _NOWHERE, context, scope, record) if any(cells) else None
+            known[key] = compiled.function(record, _NOWHERE, context, scope, record)
         return known[key]
 
-
-def _needed(export: Export, blocks: Sequence[Block]) -> list[tuple[str, ...]]:
-    """The columns without any of which a record belongs to nobody: the number of what it is of, and of the patient."""
-    made = [next((each for each in blocks if each.type == type_), None) for type_ in (export.lead, "Patient")]
-    if export.format == TABLE:
-        return [(name,) for name in dict.fromkeys(name for each in made if each for name in each.rows_by or ())]
-    lead, patient = made
-    of = [_numbers(lead)[:1] if lead and not lead.each else (), _numbers(patient) if patient else ()]
-    return [tuple(name for line in each for name in line) for each in of if each]
-
-
-def _numbers(block: Block) -> list[tuple[str, ...]]:
-    around = f"{block.each}/" if block.each else ""
-    found = (line for line in block.lines if line.path == "identifier" and line.sources)
-    return [tuple(f"{around}{each.name}" for each in line.sources) for line in found]
+    def _unused(self, compiled: CompiledBlock, node: Any, context: Context) -> None:
+        """The cells that only a block reads which makes nothing here."""
+        named = " ".join(compiled.block.rows_by or ())
+        cause = f"{named} is empty: no {compiled.block.type} is made of it" if named else ""
+        for name in self.only[id(compiled)]:
+            if text := self.cell(node, name):
+                context.unread.tell(name, text, cause or f"no {compiled.block.type} is made: what names it is empty")
 
 
 def _shown(record: Any) -> str:
@@ -292,7 +296,8 @@ class Exports:
             profile=profile, facility=facility, control_id=control_id, systems=self.library.coding_systems,
             memory=None if hidden else self._memory.of(profile, facility), hidden=hidden, counted=carried.counted,
         )  # fmt: skip
-        rejects = [reject for part in self._ordered(parts) for reject in self._map(part.name).run(part, context)]
+        run = (self._map(part.name).run(part, context, people=carried.people) for part in self._ordered(parts))
+        rejects = [reject for found in run for reject in found]
         provenance(context, "", when, batch=carried.name)
         carried.batch, carried.counted = carried.batch + 1, context.counted
         return Translation(
@@ -303,6 +308,10 @@ class Exports:
             words=context.words,
             rejects=tuple(rejects),
         )
+
+    def remember(self, part: Part, people: People) -> None:
+        """Whom the numbers of rows that were worked off before were given to."""
+        self._map(part.name).recurring.judge(part.records, part.numbers, people)
 
     def _ordered(self, parts: Sequence[Part]) -> Iterator[Part]:
         """What others find comes before them; else as they came."""

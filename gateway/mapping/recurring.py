@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from gateway.codec.chinese_numbers import national_id
@@ -28,9 +28,18 @@ from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
 _ANY_ZONE: Final = ZoneInfo("UTC")
 _DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
 _TREE: Final = "tree"
+_APART: Final = "\x1f"
 _LONGEST: Final = 100  # characters of a name or a number
 
 Cell = Callable[[Any, str], str]
+
+
+class People(Protocol):
+    """Whom the numbers of a large file were first given to, as its batches hand it on (db/scratch.py)."""
+
+    def get(self, name: str) -> bytes | None: ...
+
+    def keep(self, name: str, text: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +75,29 @@ class _Person:
     number: int  # of the record
 
 
+class _Known(dict[tuple[str, ...], _Person]):
+    """Whom each number was first given to, here or in the batches before."""
+
+    def __init__(self, people: People | None) -> None:
+        super().__init__()
+        self.people = people
+
+    def first(self, key: tuple[str, ...], person: _Person) -> _Person:
+        there = self.get(key)
+        if there is not None:
+            return there
+        found = self[key] = person if self.people is None else self._before(self.people, _APART.join(key), person)
+        return found
+
+    def _before(self, people: People, name: str, person: _Person) -> _Person:
+        told = people.get(name)
+        if told is None:
+            people.keep(name, _APART.join((person.card, person.name, str(person.number))).encode())
+            return person
+        card, called, number = told.decode().split(_APART)
+        return _Person(card, called, int(number))
+
+
 class Recurring:
     """How the records of one export are told apart."""
 
@@ -87,14 +119,14 @@ class Recurring:
         self.names = _sources(patient, lambda line: line.path == "name.text")
         self.owned = [(block.rows_by or (), block.type) for block in blocks if block.rows_by and _of_patient(block)]
 
-    def judge(self, records: Sequence[Any], numbers: Sequence[int]) -> dict[int, Verdict]:
-        """By their place among the records, those that are not simply taken."""
+    def judge(self, records: Sequence[Any], numbers: Sequence[int], people: People | None = None) -> dict[int, Verdict]:
+        """By their place among the records, those that are not simply taken. `people`: of the batches before."""
         found: dict[int, Verdict] = {}
         if self.key:
             self._again(records, numbers, found)
         if self.number:
             self._strangers(records, numbers, found)
-            self._people(records, numbers, found)
+            self._people(records, numbers, found, people)
         return found
 
     # ------------------------------------------------------------------------------------------ the same again
@@ -145,15 +177,17 @@ class Recurring:
                         told = f"row {first} of the same {' '.join(columns)} is about another patient"
                         found[index] = Verdict(cause=told, column=self.number[0])
 
-    def _people(self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict]) -> None:
+    def _people(
+        self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict], people: People | None
+    ) -> None:
         """Rows of one patient's number that are about several people."""
-        known: dict[tuple[str, ...], _Person] = {}
+        known = _Known(people)
         for index, record in enumerate(records):
             key = tuple(self.cell(record, name) for name in self.number)
             if index in found or not any(key):
                 continue
             person = self._person(record, numbers[index])
-            first = known.setdefault(key, person)
+            first = known.first(key, person)
             if first.card and person.card and first.card != person.card:
                 told = f"the number is that of another person in row {first.number}: this one is kept apart, without it"
                 found[index] = Verdict(cause=told, column=self.number[0], apart=person.card)

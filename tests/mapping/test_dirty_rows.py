@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import Configuration, Permanent
 from gateway.mapping.context import CHINESE_ID
 from tests.mapping import dirty
-from tests.mapping.dirty import Facts, Row, differing, facts, rows, table
+from tests.mapping.dirty import Facts, Row, changed, differing, facts, rows, table
 
 COUNT = 20
 TEXT = table(rows(COUNT)).decode("gb18030")
@@ -193,3 +193,14 @@ def test_what_is_no_table_of_ours_is_refused_with_what_it_lacks() -> None:
         facts(b"")
     with pytest.raises(Permanent, match="no record"):
         facts(gb(LINES[0], ""))
+
+
+@pytest.mark.parametrize(
+    ("column", "left"),
+    [("条码号", ["标本类型", "接收时间"]), ("门诊住院号", ["就诊类型", "申请科室"]), ("机构编码", ["机构名称"])],
+)
+def test_cells_that_belong_to_what_has_no_number_are_told(column: str, left: list[str]) -> None:
+    made = facts(changed({column: ""}))
+    assert [(each.row, each.column, each.cell) for each in made.rejects] == [(2, name, True) for name in left]
+    assert all(column in each.cause for each in made.rejects)
+    assert len([each for each in made.resources.values() if each["resourceType"] == "Observation"]) == 4

@@ -1,0 +1,51 @@
+"""What the columns of an export are for: which name what a record is of, and which only one block reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from gateway.mapping.columns import naming
+from gateway.mapping.into_fhir import CompiledBlock
+from gateway.mapping.syntax import Block, Export
+
+_TABLE: Final = "table"
+
+
+def only_there(blocks: Sequence[CompiledBlock]) -> dict[int, tuple[str, ...]]:
+    """By block the columns that it alone reads, apart from those that name it: where it makes nothing, nobody reads
+    them."""
+    alone: dict[int, tuple[str, ...]] = {}
+    reads = {id(each): set(_read(each.block)) for each in blocks}
+    for each in blocks:
+        if each.block.found or not (each.block.rows_by or each.block.condition):
+            continue
+        others = set().union(*(found for at, found in reads.items() if at != id(each)))
+        names = {(each.block.each, name) for name in naming(each.block)}
+        left = [name for around, name in _read(each.block) if (around, name) not in others | names]
+        if left:
+            alone[id(each)] = tuple(dict.fromkeys(left))
+    return alone
+
+
+def _read(block: Block) -> Iterator[tuple[str, str]]:
+    """(node around, column) of all that the lines of a block read going in."""
+    for line in block.lines:
+        if line.into and line.sources:
+            yield from ((block.each, each.name) for each in (*line.sources, *line.arguments) if each.name)
+
+
+def needed(export: Export, blocks: Sequence[Block]) -> list[tuple[str, ...]]:
+    """The columns without any of which a record belongs to nobody: the number of what it is of, and of the patient."""
+    made = [next((each for each in blocks if each.type == type_), None) for type_ in (export.lead, "Patient")]
+    if export.format == _TABLE:
+        return [(name,) for name in dict.fromkeys(name for each in made if each for name in each.rows_by or ())]
+    lead, patient = made
+    of = [_numbers(lead)[:1] if lead and not lead.each else (), _numbers(patient) if patient else ()]
+    return [tuple(name for line in each for name in line) for each in of if each]
+
+
+def _numbers(block: Block) -> list[tuple[str, ...]]:
+    around = f"{block.each}/" if block.each else ""
+    found = (line for line in block.lines if line.path == "identifier" and line.sources)
+    return [tuple(f"{around}{each.name}" for each in line.sources) for line in found]
