@@ -54,6 +54,7 @@ CLIENTS = (
     Client("fhirpy", "with_fhirpy.py", _python),
     Client("fhirclient", "with_fhirclient.py", _python),
     Client("fhir-kit-client", "with_fhir_kit_client.mjs", _node),
+    Client("schemathesis", "with_schemathesis.py", _python),
     Client("@medplum/core", "with_medplum.cjs", _node),
 )
 

@@ -66,6 +66,12 @@ def statement(*, version: str, base: str) -> bytes:
     )
 
 
+def search_names(type: str) -> list[str]:
+    """The search parameters of a type that are known here, by name."""
+    every = searchparameters.parameters(type).values()
+    return sorted(one.name for one in every if _searchable(type, one))
+
+
 def _resource(name: str) -> dict[str, Any]:
     every = sorted(searchparameters.parameters(name).values(), key=lambda parameter: parameter.name)
     known = [one for one in every if _searchable(name, one)]

@@ -11,6 +11,7 @@ from gateway.api.bulk_export import BulkExport
 from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
 from gateway.api.intake import Intake
+from gateway.api.openapi import OpenApi
 from gateway.api.operations import Operations
 from gateway.api.rest import Rest
 from gateway.api.services import Services
@@ -20,13 +21,13 @@ from gateway.api.writing import Writing
 
 
 def create(services: Services) -> FastAPI:
-    """The application for uvicorn. /openapi.json describes the operations to whoever has a token; there is no /docs."""
+    """The application for uvicorn. /openapi.json describes it to whoever has a token; there is no /docs."""
     app = FastAPI(
         title="Hutong 互通",
         version=services.version,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
         middleware=[Middleware(Guard, services=services)],
         exception_handlers={HTTPException: http_error},
@@ -44,4 +45,5 @@ def create(services: Services) -> FastAPI:
     app.router.routes.append(Route("/soap/{channel}", soap.describe, methods=["GET"]))
     app.router.routes.append(Route("/soap/{channel}", soap.post, methods=["POST"]))
     Operations(services).add_to(app)
+    app.router.routes.append(OpenApi(app).route())
     return app

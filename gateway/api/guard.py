@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import errors, telemetry
 from gateway.api import answer
 from gateway.api.security import Grant
 from gateway.api.services import Services
+from gateway.fhir import definitions
 
 PUBLIC = frozenset({"/health"})
 OWN = "/soap/"  # asks by itself: the token may stand in the body, and a refusal must be a Fault
@@ -161,4 +162,23 @@ async def http_error(request: Request, error: Exception) -> Response:
         raise error
     texts = {404: "there is nothing at this address", 405: "this method is not served here"}
     text = error.detail if isinstance(error, answer.Refusal) else texts.get(error.status_code, error.detail)
-    return answer.refused(request, error.status_code, text, error.headers)
+    headers = error.headers
+    if error.status_code == 405 and not isinstance(error, answer.Refusal):
+        headers = {**(headers or {}), "Allow": ", ".join(sorted(_served(request)))}
+    return answer.refused(request, error.status_code, text, headers)
+
+
+def _served(request: Request) -> set[str]:
+    """The methods of all routes at this address; the router names those of the first alone."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route):
+            match, found = route.matches(request.scope)
+            if match is not Match.NONE and _is_resource(**found.get("path_params", {})):
+                methods |= route.methods or set()
+    return methods
+
+
+def _is_resource(type: str = "Resource", id: str = "-", **_: object) -> bool:
+    """Whether what stands in the places of a type and an id can be one; `_history` and `$validate` are no ids."""
+    return (type in definitions.resource_types() or type == "Resource") and not id.startswith(("_", "$"))
