@@ -46,6 +46,7 @@ _REPLAY: Final[Schema] = {
     },
 }
 _NAME: Final = re.compile(r"{(\w+)(?::\w+)?}")
+_UNNAMED: Final = re.compile(r"[^a-z0-9_-]+")
 _TEXT: Final[Schema] = {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*$", "maxLength": 500}
 _PRESENTATION: Final[dict[str, Schema]] = {
     "_format": {"enum": ["json", "xml", _JSON, _XML]},
@@ -125,7 +126,7 @@ def _operations(path: str, methods: Schema) -> Schema:
 
 def _addresses(pattern: str, types: tuple[str, ...]) -> Iterable[tuple[str, str]]:
     """The path as OpenAPI writes it, once for each of the types asked for; the type, or ''."""
-    path = _NAME.sub(r"{\1}", pattern)
+    path = _NAME.sub(r"{\1}", pattern).rstrip("/")  # /fhir/ is /fhir
     if "{type}" not in path or not types:
         return [(path, "")]
     return [(path.replace("{type}", each), each) for each in types]
@@ -137,7 +138,7 @@ def _methods(route: Route, path: str, fixed: str) -> dict[str, Any]:
     for method in sorted((route.methods or set()) - {"HEAD"}):
         operation: Schema = {
             "summary": (inspect.getdoc(route.endpoint) or "").partition("\n\n")[0].replace("\n", " "),
-            "operationId": re.sub(r"\W+", "_", f"{method} {path}".lower()).strip("_"),
+            "operationId": _UNNAMED.sub("_", f"{method}{path}".lower().replace("$", "do-")).strip("_"),
             "parameters": [*parameters, *_query(method, path, fixed)],
             "responses": _answers(path, fixed),
         }

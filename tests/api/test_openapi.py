@@ -10,8 +10,6 @@ import pytest
 
 from gateway.fhir import definitions, json_schema, validate
 
-pytestmark = pytest.mark.anyio
-
 
 async def described(client: httpx.AsyncClient, query: str = "") -> dict[str, Any]:
     answer = await client.get(f"/openapi.json{query}")
