@@ -1,5 +1,5 @@
-"""Runs the stages side by side, then a whole gateway under load; `peers`, `growth`, `exports` and `record` are runs of
-their own."""
+"""Runs the stages side by side, then a whole gateway under load; `peers`, `growth`, `exports`, `record` and `bulk`
+are runs of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from conformance.gateway import Gateway
-from conformance.speed import exports, growth, peers, record
+from conformance.speed import bulk, exports, growth, peers, record
 from conformance.speed.stream import messages
 
 STAGES = ("split", "look", "receive", "translate", "work")
@@ -29,6 +29,8 @@ def main() -> int:
         return growth.main(sys.argv[2:])
     if sys.argv[1:2] == ["exports"]:
         return exports.main(sys.argv[2:])
+    if sys.argv[1:2] == ["bulk"]:
+        return bulk.main(sys.argv[2:])
     if sys.argv[1:2] == ["record"]:
         return record.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m conformance.speed")
