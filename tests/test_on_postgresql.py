@@ -17,7 +17,7 @@ import pytest
 from conformance import databases
 from conformance.fault import Fault, result, settled, until
 from conformance.gateway import Gateway
-from conformance.receivers import Hospital
+from conformance.receivers import Hospital, acknowledgement
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 pytest.importorskip("psycopg")
@@ -89,6 +89,41 @@ def test_sixteen_clients_that_race_leave_one(fault: Fault) -> None:
             answers = list(pool.map(lambda _, number=number: create(gateway, number), range(16)))
             assert sorted(answers) == [200] * 15 + [201]
             assert gateway.count(f"Patient?identifier=urn:race|{number}") == 1
+
+
+def test_what_was_owed_in_sqlite_is_delivered_once_from_postgresql(
+    server: databases.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken by one engine, moved, sent and gone on with by the other; and back."""
+    monkeypatch.delenv("HUTONG_DATABASE", raising=False)
+    with Hospital() as hospital, Fault(tmp_path, PROGRAM).gateway(hospital.address) as gateway:
+        for number in range(5):
+            assert gateway.send(result(number)).one("MSA", 1) == "AA"
+        hospital.wait(5)
+        assert until(lambda: settled(gateway)) >= 0
+        hospital.answer = lambda _: None  # it hangs up
+        for number in range(5, 15):
+            assert gateway.send(result(number)).one("MSA", 1) == "AA"
+        assert until(lambda: gateway.count("DiagnosticReport?status=final") == 15) >= 0
+        running = subprocess.run([*PROGRAM, "migrate", "--data", str(gateway.data), "--to", "sqlite"], check=False)
+        assert running.returncode == 1  # not while it runs
+        assert gateway.stop() == ""
+        known = {message.control_id for message in hospital.received}
+        for where, number in ((f"{server.url}?namespace=moved", 15), ("sqlite", 16)):
+            moved = subprocess.run(
+                [*PROGRAM, "migrate", "--data", str(gateway.data), "--to", where], capture_output=True, text=True
+            )
+            assert moved.returncode == 0, moved.stderr
+            hospital.answer = acknowledgement
+            gateway.start()
+            assert gateway.send(result(number)).one("MSA", 1) == "AA"
+            assert until(lambda: settled(gateway)) >= 0
+            assert gateway.count("DiagnosticReport?status=final") == number + 1
+            sent = [message.control_id for message in hospital.received]
+            assert len({message.report for message in hospital.received}) == number + 1
+            assert len(set(sent) | known) == number + 1  # never under another number
+            assert gateway.stop() == ""
+        assert (gateway.data / "record.sqlite").exists()
 
 
 def test_the_server_restarts_while_messages_come(fault: Fault, server: databases.Server) -> None:

@@ -18,6 +18,7 @@ from gateway.cli import (
     learn,
     maps,
     messages,
+    migrate,
     operations,
     roundtrip,
     service,
@@ -95,6 +96,7 @@ sniff.add_to(app)
 learn.add_to(app)
 check_message.add_to(app)
 operations.add_to(app)
+migrate.add_to(app)
 app.add_typer(maps.app, name="map")
 app.add_typer(tokens.app, name="token")
 app.add_typer(codes.app, name="codes")

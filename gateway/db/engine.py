@@ -7,7 +7,7 @@ file is Permanent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -21,12 +21,32 @@ class Reader(Protocol):
         """Run one statement and return all its rows (those of RETURNING too); [] when it has none."""
         ...
 
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        """The rows of a question one after the other, however many they are: memory stays flat."""
+        ...
+
+    def tables(self) -> Mapping[str, tuple[str, ...]]:
+        """Every table with its columns, as they were made: one that is referred to comes before those that refer."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """The highest number that each table which numbers its rows has given, also to rows that are gone."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """A reader that may also write; it sees what it wrote itself."""
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one writing statement for every row."""
+        ...
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows to a table in the fastest way there is."""
+        ...
+
+    def count_on(self, counters: Mapping[str, int]) -> None:
+        """New rows of these tables get higher numbers."""
         ...
 
 

@@ -5,7 +5,8 @@ statements of a writer see one state that nobody else changes, numbers grow in t
 rolled back because two met: the same promises as of SQLite, from any number of processes and machines.
 
 A reader is one REPEATABLE READ snapshot. Connections that broke while nobody used them are opened anew without a word;
-one that breaks in use is Transient. Where it breaks inside a COMMIT, the server is asked afterwards what became of it.
+one that breaks in use is Transient. Where it breaks inside a COMMIT, the server is asked afterwards what became of it;
+only where it crashed in that very moment does Transient mean that nobody knows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import select
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -46,8 +47,23 @@ _SETTINGS: Final = """
 _DURABLE: Final = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
+TABLES: Final = """
+    SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace GROUP BY c.oid, c.relname ORDER BY c.oid
+"""
+NUMBER_COLUMN: Final = """
+    SELECT attname::text FROM pg_attribute
+     WHERE attrelid = to_regclass(?) AND attidentity <> ''
+"""
+NUMBERED: Final = """
+    SELECT c.relname::text, pg_get_serial_sequence(c.oid::regclass::text, a.attname) FROM pg_class c
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attidentity <> ''
+     WHERE c.relnamespace = current_schema()::regnamespace
+"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
-_XID: Final = "SELECT pg_current_xact_id_if_assigned()::text"
+_XID: Final = "SELECT pg_current_xact_id_if_assigned()::text, pg_postmaster_start_time()::text"
+_SINCE: Final = "SELECT pg_postmaster_start_time()::text"
 _OUTCOME: Final = "SELECT pg_xact_status(%s::xid8)"
 _WATCH: Final = "SELECT pg_current_snapshot()::text"
 
@@ -68,6 +84,25 @@ class PostgresqlReader:
         except psycopg.Error as error:
             raise translated(error, self._place) from error
 
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        try:
+            with self._connection.cursor("rows", binary=True) as cursor:
+                cursor.itersize = 1000
+                yield from cursor.execute(postgresql(sql), parameters)
+        except psycopg.Error as error:
+            raise translated(error, self._place) from error
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(columns) for name, columns in self.execute(TABLES)}
+
+    def counters(self) -> dict[str, int]:
+        found = {name: self.execute(f"SELECT last_value, is_called FROM {place}") for name, place in self._numbered()}  # noqa: S608  a name of the server's own
+        return {name: rows[0][0] for name, rows in found.items() if rows[0][1]}
+
+    def _numbered(self) -> list[tuple[str, str]]:
+        """(table, what counts it)."""
+        return [(name, place) for name, place in self.execute(NUMBERED) if place]
+
 
 class PostgresqlTransaction(PostgresqlReader):
     """The writer's connection, with the advisory lock held."""
@@ -78,6 +113,23 @@ class PostgresqlTransaction(PostgresqlReader):
                 cursor.executemany(postgresql(sql), rows)
         except psycopg.Error as error:
             raise translated(error, self._place) from error
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        names = ", ".join(f'"{name}"' for name in columns)
+        try:
+            with self._connection.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise translated(error, self._place) from error
+
+    def count_on(self, counters: Mapping[str, int]) -> None:
+        known = self.counters()
+        for name, place in self._numbered():
+            column = self.execute(NUMBER_COLUMN, (name,))[0][0]
+            highest = self.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{name}"')[0][0]  # noqa: S608  as above
+            if (number := max(counters.get(name, 0), known.get(name, 0), highest)) > 0:
+                self.execute("SELECT setval(?::regclass, ?)", (place, number))
 
 
 class PostgresqlEngine:
@@ -143,24 +195,29 @@ class PostgresqlEngine:
             raise
 
     def _commit(self, connection: _Connection) -> None:
-        number = connection.execute(_XID).fetchall()[0][0]
+        number, since = connection.execute(_XID).fetchall()[0]
         if number is None:  # nothing was written
             connection.rollback()
             return
         try:
             connection.commit()
         except psycopg.OperationalError:
-            if not connection.closed or not self._was_committed(number):
+            if not connection.closed or not self._was_committed(number, since):
                 raise
         if connection.closed:
             self._writer = None
 
-    def _was_committed(self, number: str) -> bool:
-        """What became of a transaction whose COMMIT got no answer; Transient while the server cannot tell."""
+    def _was_committed(self, number: str, since: str) -> bool:
+        """What became of a transaction whose COMMIT got no answer; Transient while the server cannot tell. It cannot
+        once it was started anew: after a crash it gives the numbers of lost transactions to others."""
         until = time.monotonic() + RESOLVE_SECONDS
         while True:
             try:
                 with self._connect() as connection:
+                    if connection.execute(_SINCE).fetchall()[0][0] != since:
+                        raise Transient(
+                            "the database restarted inside a commit: it may have happened", place=self._place
+                        )
                     state = connection.execute(_OUTCOME, (number,)).fetchall()[0][0]
                 if state != "in progress":
                     return bool(state == "committed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ BUSY_SECONDS = 10.0  # how long a writer waits for another process before it giv
 CHECKPOINT_PAUSE = 0.5  # seconds between two checkpoints under load: pages written often are copied once
 WAL_FRAMES = 16_384  # 64 MiB of 4 KiB pages: past it, one checkpoint holds the writer back so that the WAL starts over
 FALLBACK_FRAMES = 65_536  # SQLite's own checkpoint inside a commit, should the checkpoint thread have died
+
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+COLUMNS = "PRAGMA table_info({})"
+COUNTS = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+COUNTERS = "SELECT name, seq FROM sqlite_sequence"
+COUNTING = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
 
 _TRANSIENT = {
     sqlite3.SQLITE_BUSY: ("the database is locked by another process", "it is tried again; end the other program"),
@@ -64,6 +70,18 @@ class SqliteReader:
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
 
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        try:
+            yield from self._connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from error
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(row[1] for row in self.execute(COLUMNS.format(name))) for (name,) in self.execute(TABLES)}
+
+    def counters(self) -> dict[str, int]:
+        return dict(self.execute(COUNTERS)) if self.execute(COUNTS) else {}
+
 
 class SqliteTransaction(SqliteReader):
     """The writer's connection inside BEGIN IMMEDIATE."""
@@ -73,6 +91,16 @@ class SqliteTransaction(SqliteReader):
             self._connection.executemany(sql, rows)
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608  names of our own tables
+
+    def count_on(self, counters: Mapping[str, int]) -> None:
+        known = self.counters()
+        for name in self.execute(COUNTING):
+            if (number := max(counters.get(name[0], 0), known.get(name[0], 0))) > 0:
+                self.execute("DELETE FROM sqlite_sequence WHERE name = ?", name)
+                self.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (*name, number))
 
 
 class SqliteEngine:

@@ -216,3 +216,26 @@ def test_a_closed_engine_says_so(tmp_path: Path, engines: Engines) -> None:
         pass
     with pytest.raises(Transient, match="closed"), engine.transaction():
         pass
+
+
+def test_tables_are_listed_filled_and_counted_on(engine: Engine) -> None:
+    with engine.transaction() as transaction:
+        transaction.execute("CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT)")
+        assert transaction.tables() == {
+            "schema_version": ("number", "name"),
+            "t": ("a", "b", "c", "d"),
+            "numbered": ("id", "word"),
+        }
+        transaction.fill("t", ("a", "b", "c", "d"), [(7, "张\t\\N\n", b"\0\\", 0.1), (8, None, None, float("inf"))])
+        transaction.fill("numbered", ("id", "word"), ((number, "") for number in range(1, 4)))
+        transaction.count_on({"numbered": 40})
+    with engine.reading() as reader:
+        assert list(reader.rows("SELECT * FROM t WHERE a > ? ORDER BY a", (0,))) == [
+            (7, "张\t\\N\n", b"\0\\", 0.1),
+            (8, None, None, float("inf")),
+        ]
+        assert reader.counters()["numbered"] == 40
+    with engine.transaction() as transaction:
+        transaction.execute("DELETE FROM numbered")
+        assert transaction.execute("INSERT INTO numbered (word) VALUES ('') RETURNING id") == [(41,)]
+        assert transaction.execute("INSERT INTO t (b) VALUES ('') RETURNING a") == [(9,)]

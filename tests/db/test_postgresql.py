@@ -202,6 +202,26 @@ def test_a_commit_without_an_answer_is_asked_after(server: Any, monkeypatch: Any
 
 
 @pytest.mark.slow
+def test_a_commit_inside_which_the_server_restarted_is_not_guessed_at(server: Any, monkeypatch: Any) -> None:
+    """Its number may mean another transaction now."""
+    engine = opened(server, "restarted")
+
+    def broken(connection: Any) -> None:
+        if connection is engine._writer:
+            server.stop()
+            server.start()
+            raise psycopg.OperationalError("the line broke")
+
+    monkeypatch.setattr(psycopg.Connection, "commit", broken)
+    monkeypatch.setattr(psycopg.Connection, "closed", property(lambda connection: connection is engine._writer))
+    with pytest.raises(Transient, match="may have happened"), engine.transaction() as transaction:
+        transaction.execute("INSERT INTO t (b) VALUES ('x')")
+    monkeypatch.undo()
+    assert count(engine) == 0
+    engine.close()
+
+
+@pytest.mark.slow
 def test_too_many_readers_wait_and_then_are_told(server: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(engine_room, "READERS", 2)
     engine = opened(server, "readers")
