@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from gateway import people
+from gateway.cli import app
 from gateway.codec import chinese_numbers
 from gateway.errors import Permanent
 from gateway.identity import review
@@ -165,3 +167,21 @@ async def test_nothing_of_a_patient_is_in_the_list_and_the_log(house: House) -> 
     assert rows
     for secret in ("王", "小明", "1980", WANG, "石桥"):
         assert secret not in text
+
+
+async def test_a_person_decides_at_the_keyboard(house: House) -> None:
+    await house.walk(adt("1"), adt("2", "QINGHE"))
+
+    def hutong(*words: str) -> str:
+        done = CliRunner().invoke(app, ["people", *words, "--data", str(house.data)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    number, probability, one, other, *_ = hutong("review").splitlines()[0].split("\t")
+    assert 0.9 < float(probability) < 1
+    hutong("merge", number, "--why", "compared the papers", "--by", "李主任")
+    assert [each["id"] for each in living(house)] == [one]
+    hutong("unmerge", other, one, "--why", "the neighbour of the same name")
+    assert len(living(house)) == 2
+    assert [line.split("\t")[1] for line in hutong("log", one).splitlines()] == ["unmerge", "merge"]
+    assert hutong("review") == ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gateway.api import bulk_export, fhir_operations, offered, terminology
+from gateway.api import bulk_export, fhir_operations, match, offered, terminology
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
@@ -20,7 +20,7 @@ DATE = "2026-11-01"  # of this description; changes with the code
 INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
-OPERATIONS = (*bulk_export.OFFERED, *fhir_operations.OFFERED, *terminology.OFFERED)
+OPERATIONS = (*bulk_export.OFFERED, *fhir_operations.OFFERED, *match.OFFERED, *terminology.OFFERED)
 KINDS = frozenset({"token", "string", "date", "reference", "quantity", "number", "uri"})
 
 _LOCAL = {

@@ -11,8 +11,10 @@ from gateway.api.bulk_export import BulkExport
 from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
 from gateway.api.intake import Intake
+from gateway.api.match import Matching
 from gateway.api.openapi import OpenApi
 from gateway.api.operations import Operations
+from gateway.api.people import People
 from gateway.api.rest import Rest
 from gateway.api.services import Services
 from gateway.api.soap import Soap
@@ -34,6 +36,7 @@ def create(services: Services) -> FastAPI:
     )
     writing = Writing(services)
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
+    app.router.routes.extend(Matching(services, writing.waiting).routes())
     app.router.routes.extend(FhirOperations(services, writing.waiting).routes())
     app.router.routes.extend(Terminology(services, writing.waiting).routes())
     app.router.routes.extend(Rest(services).routes())
@@ -45,5 +48,6 @@ def create(services: Services) -> FastAPI:
     app.router.routes.append(Route("/soap/{channel}", soap.describe, methods=["GET"]))
     app.router.routes.append(Route("/soap/{channel}", soap.post, methods=["POST"]))
     Operations(services).add_to(app)
+    People(services).add_to(app)
     app.router.routes.append(OpenApi(app).route())
     return app

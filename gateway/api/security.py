@@ -25,7 +25,7 @@ _TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 _SCOPE = re.compile(
     r"system/(\*|[A-Z][A-Za-z]{1,63})\.(\*|read|write|(?=[cruds])c?r?u?d?s?)"
     r"|intake/(\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63})"
-    r"|operations/(\*|status|entries|replay|metrics|raw)"
+    r"|operations/(\*|status|entries|replay|metrics|people|raw)"
 )
 _VERBS = {"*": "cruds", "read": "rs", "write": "cud"}
 
@@ -51,7 +51,7 @@ class Grant:
         return any(scope in {EVERYTHING, "intake/*", f"intake/{channel}"} for scope in self.scopes)
 
     def allows_operation(self, name: str) -> bool:
-        """Whether this operation (status, entries, replay, metrics, raw) may be used; raw must be granted by name."""
+        """Whether this operation (status, entries, people, …) may be used; raw must be granted by name."""
         wide = {EVERYTHING, f"operations/{name}"} | ({"operations/*"} if name != "raw" else set())
         return any(scope in wide for scope in self.scopes)
 

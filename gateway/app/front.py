@@ -25,7 +25,9 @@ from gateway.inbound import Processor, Receiver
 from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.model import Channel, Frame
+from gateway.people import RULE, compare
 from gateway.store.exchange import Exchanged
+from gateway.store.joining import Reason
 from gateway.store.record import Record
 from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
@@ -79,6 +81,7 @@ class Front:
         """What a FHIR client writes: in one durable transaction with what is owed for it."""
         with self.rooms.record.transaction() as transaction:
             made = work(transaction)
+            compare(transaction, made.changes, reason=Reason(by=RULE, why="", at=datetime.now(UTC)), join=False)
             for change in made.changes:
                 self.processor.owe(transaction, change, "")
         return made

@@ -20,6 +20,7 @@ from gateway.cli import (
     messages,
     migrate,
     operations,
+    people,
     roundtrip,
     service,
     settings,
@@ -100,6 +101,7 @@ migrate.add_to(app)
 app.add_typer(maps.app, name="map")
 app.add_typer(tokens.app, name="token")
 app.add_typer(codes.app, name="codes")
+app.add_typer(people.app, name="people")
 
 
 def main() -> None:

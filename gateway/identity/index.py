@@ -19,7 +19,7 @@ from gateway.fhir import dates, json
 from gateway.fhir.normal import normal
 from gateway.identity.match import Decision, decide
 from gateway.identity.person import NATIONAL_SYSTEMS, Candidate, Person, person
-from gateway.identity.score import Score, score
+from gateway.identity.score import Grade, Score, score, weights
 from gateway.model import Resource
 
 BY_NUMBER = (
@@ -136,6 +136,31 @@ def likely(reader: Reader, patient: Resource, *, apart_from: Collection[str] = (
                 found[living].append(score(arriving, who, common=common))
     listed = [Likely(patient_id=id_, score=_together(scores)) for id_, scores in found.items()]
     return sorted(listed, key=lambda each: (each.score.veto, -each.score.odds, each.patient_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A candidate as $match tells of it."""
+
+    patient_id: str
+    probability: float
+    grade: Grade
+
+
+def matches(reader: Reader, patient: Resource) -> list[Match]:
+    """Whoever this may be, the likeliest first: by numbers as an arriving message is told, by all else as it is
+    compared. Somebody who looks alike and surely is another one comes last, as certainly-not."""
+    decision = resolve(reader, patient, authoritative=True)
+    found: dict[str, Match] = {}
+    if decision.kind == "same":
+        found[decision.patient_id] = Match(patient_id=decision.patient_id, probability=1.0, grade="certain")
+    for each in decision.candidates:
+        found[each] = Match(patient_id=each, probability=0.9, grade="probable")
+    for one in likely(reader, patient, apart_from=found):
+        if one.score.grade != "certainly-not" or (one.score.veto and one.score.odds >= weights().possible):
+            grade: Grade = "probable" if found and one.score.grade == "certain" else one.score.grade
+            found[one.patient_id] = Match(patient_id=one.patient_id, probability=one.score.probability, grade=grade)
+    return list(found.values())
 
 
 def _together(scores: list[Score]) -> Score:
