@@ -18,7 +18,7 @@
     patience            the table error → next state, and when
     transport/          one file a wire: mllp http files sftp database memory
     journal/            what came in, what is owed, what was answered, what died; replay
-    mapping/            the mapping language: grammar, compilers both ways, data types
+    mapping/            the mapping language: grammar, compilers both ways, data types; its code tables as R4 resources
     people              what follows from who somebody is: joined, asked, taken apart again
     identity/           who is who: match (by numbers), score (by all else), index, review
     store/              the shared record: transact read search history

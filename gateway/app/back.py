@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway import patience, telemetry, worker
+from gateway.app.charts import Charts
 from gateway.app.rooms import Rooms
 from gateway.app.translator import Translator
+from gateway.errors import Transient
 from gateway.fhir import bundle as bundles
 from gateway.inbound import Processor, nothing_ahead
 from gateway.journal import unknown
@@ -25,6 +27,7 @@ from gateway.store.record import Record
 from gateway.transport import Sender, sender
 
 SHARED_EVERY = 1.0  # seconds between two looks whether the worker has counted something
+CHARTS_AGAIN = 10.0  # seconds until code tables that could not be written are tried again
 
 
 class Back:
@@ -71,6 +74,7 @@ class Back:
             committed=lambda: _ring(loop, self._bells),
         )
         self._tasks.append(asyncio.create_task(self._share_metrics()))
+        self._tasks.append(asyncio.create_task(self._write_charts(processor)))
         self._thread = threading.Thread(target=drain.run, name="worker", daemon=True)
         self._thread.start()
 
@@ -92,6 +96,24 @@ class Back:
             await asyncio.to_thread(self.rooms.metrics.share)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SHARED_EVERY):
+                    await self._stopping.wait()
+
+    async def _write_charts(self, processor: Processor) -> None:
+        """Beside the work; where the record cannot be written now, once more a little later."""
+        made = Charts(
+            engine=self.rooms.record,
+            formats=self.rooms.formats,
+            owe=lambda transaction, change: processor.owe(transaction, change, ""),
+            stopped=self._stop.is_set,
+        )
+        while not self._stopping.is_set():
+            try:
+                await asyncio.to_thread(made.write)
+                return
+            except Transient as error:
+                telemetry.logger().warning("code tables not written", trouble=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHARTS_AGAIN):
                     await self._stopping.wait()
 
     def _line(self, member: Member, subscription: Subscription) -> worker.DeliveryDrain:

@@ -43,6 +43,12 @@ def components(segment: str, field: int) -> int | None:
     return max(counts.get(each, 1) for each in types)
 
 
+def table(segment: str, field: int) -> str:
+    """The number of the HL7 table of a field's codes ('0001'); "" where it has none."""
+    tables: dict[str, str] = _dictionary().get("tables", {})
+    return tables.get(f"{segment}-{field}", "")
+
+
 def _write(path: Path) -> None:
     from gateway.codec.hl7v2_schema import dictionary
 

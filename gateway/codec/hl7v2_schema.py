@@ -29,6 +29,7 @@ _PRIMITIVES: Final = frozenset(
     "wd",
 }
 
+_SETTLED: Final = "2.5.1"  # the tables of fields are those of this version, or of the last before it that has the field
 _CONDITIONAL: Final = frozenset({("OBX", 2), ("OBX", 4)})  # C in the standard, R in the dictionary's 2.3.1 and 2.7
 
 
@@ -78,18 +79,21 @@ def known_segment(name: str) -> bool:
 
 
 def dictionary() -> dict[str, dict[str, Any]]:
-    """All versions in one: segment → {field number: its data types}, data type → how many components it has ever had.
-    What hl7v2_dictionary.json.gz is made of."""
+    """All versions in one: segment → {field number: its data types}, data type → how many components it has ever had,
+    field → the number of its HL7 table. What hl7v2_dictionary.json.gz is made of."""
     segments_: dict[str, dict[str, list[str]]] = {}
     types: dict[str, int] = {}
+    tables: dict[str, str] = {}
     for version in VERSIONS:
         for name, entry in _table(version, "segments", "SEGMENTS").items():
             for each in _definitions(entry[1]) if _whole(entry) else ():
                 found = segments_.setdefault(name, {}).setdefault(str(each.number), [])
                 found.extend([each.datatype] if each.datatype not in found else [])
+                if each.table and version <= _SETTLED:
+                    tables[f"{name}-{each.number}"] = each.table.removeprefix("HL7")
         for name, entry in _table(version, "datatypes", "DATATYPES_STRUCTS").items():
             types[name] = max(types.get(name, 0), len(entry))
-    return {"segments": segments_, "types": types}
+    return {"segments": segments_, "types": types, "tables": tables}
 
 
 def known_structure(name: str) -> bool:

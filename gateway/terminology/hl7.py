@@ -7,6 +7,7 @@ Of LOINC, SNOMED CT, UCUM, ICD-10 and their like there are only the codes that R
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import sys
@@ -46,6 +47,11 @@ _NAMES: Final = {  # of the code systems of others: (id, name)
     "urn:iso:std:iso:3166": ("iso-3166", "Countries (ISO 3166)"),
     "urn:iso:std:iso:4217": ("iso-4217", "Currencies (ISO 4217)"),
 }
+
+
+def digest() -> str:
+    """Of the data file: another one holds other resources."""
+    return hashlib.sha256(resources.files(__package__).joinpath(_DATA).read_bytes()).hexdigest()
 
 
 def shipped() -> Iterator[Resource]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from gateway.errors import Permanent
 from gateway.model import Resource
-from gateway.terminology import systems
 from gateway.terminology.codes import Coded, coded, codings
 from gateway.terminology.limits import Budget
 from gateway.terminology.parameters import Given, answer, parameter, parted, text
@@ -85,10 +84,12 @@ def _maps(shelf: Shelf, given: Given, own: Resource | None, asked: Coded) -> Ite
 
 
 def _between(table: Resource, source: str, target: str) -> bool:
-    """Does the map lead from the one value set to the other, as far as they are named?"""
+    """Does the map lead from the one value set to the other, as far as they are named? A map that does not name its
+    source takes codes of any."""
     for name, wanted in (("source", source), ("target", target)):
         named = str(table.get(f"{name}Canonical") or table.get(f"{name}Uri") or "")
-        if wanted and wanted not in (named, named.partition("|")[0]):
+        known = {named, named.partition("|")[0], *({wanted} if name == "source" and not named else ())}
+        if wanted and wanted not in known:
             return False
     return True
 
@@ -171,13 +172,13 @@ def _forth(asking: _Asking, table: Resource, group: Mapping[str, Any], asked: Co
 def _alike(
     asking: _Asking, group: Mapping[str, Any], listed: Iterable[Mapping[str, Any]], asked: Coded
 ) -> list[Mapping[str, Any]]:
-    """The same code in another case, where the code system says that case does not matter."""
+    """The same code in another case, unless the code system says that case matters."""
     folded = asked.code.casefold()
     found = [each for each in listed if str(each.get("code", "")).casefold() == folded]
     if not found:
         return []
     system = asking.shelf.find("CodeSystem", str(group.get("source", "")), str(group.get("sourceVersion", "")))
-    return found if system and not systems.read({**system, "concept": []}).cased else []
+    return found if system and system.get("caseSensitive") is not True else []
 
 
 def _back(asking: _Asking, table: Resource, group: Mapping[str, Any], asked: Coded) -> Iterator[Match]:

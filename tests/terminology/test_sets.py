@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.errors import Permanent
 from gateway.fhir import definitions, validate
 from gateway.terminology import patterns, systems
-from gateway.terminology.limits import NotFound, TooCostly, Undecided
+from gateway.terminology.limits import Budget, NotFound, TooCostly, Undecided
 from gateway.terminology.sets import Sets, codes_above, codes_below, codes_of
 from gateway.terminology.shelf import canonical
 from tests.terminology.shelves import Held, published
@@ -210,9 +210,9 @@ def test_depth_and_size_end() -> None:
     wide.append(value_set({"system": "urn:animals"}, url="urn:9"))
     begun = time.monotonic()
     with pytest.raises(TooCostly):
-        Sets(Held(ANIMALS, *wide)).expanded(wide[0])
+        Sets(Held(ANIMALS, *wide), budget=Budget(50_000)).expanded(wide[0])
     with pytest.raises(TooCostly):
-        Sets(Held(ANIMALS, *wide)).contains(wide[0], "urn:animals", "unicorn")
+        Sets(Held(ANIMALS, *wide), budget=Budget(50_000)).contains(wide[0], "urn:animals", "unicorn")
     assert time.monotonic() - begun < 20
     with pytest.raises(TooCostly, match="more than 3 codes"):
         Sets(Held(ANIMALS), limit=3).expanded(value_set({"system": "urn:animals"}))

@@ -27,6 +27,11 @@ _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _POWER = re.compile(r"^[x×*]?10(?:\^|\*|\*\*|e)?(\d{1,2})/")
 
 
+def known() -> frozenset[str]:
+    """The UCUM codes of all units that are known."""
+    return frozenset(_SPELLED.values())
+
+
 @lru_cache(maxsize=2048)
 def ucum(unit: str) -> str:
     """The UCUM code of a unit as written, or "" when it is not known. `G/L` is 10*9/L only with a capital G."""

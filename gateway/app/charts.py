@@ -1,0 +1,119 @@
+"""The code tables of the edition in use are written into the record, as CodeSystem, ValueSet and ConceptMap.
+
+The worker does it beside its work, in small transactions, and only where the edition differs from the one that the
+record holds: `TerminologyCapabilities/hutong` says which that is. What differs becomes a new version, and is owed to
+whom it concerns; a table that is gone is `retired`, so that what was coded by it can still be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from gateway import telemetry
+from gateway.db.engine import Engine, Transaction
+from gateway.formats import Formats
+from gateway.mapping import charts
+from gateway.mapping.charts.tables import PUBLISHER
+from gateway.model import Change, Resource
+from gateway.store.exchange import Asked
+from gateway.store.record import Record
+
+STATEMENT: Final = ("TerminologyCapabilities", "hutong")
+BATCH: Final = 100  # resources of one transaction: the worker waits for it less than a message takes
+_OWN: Final = ("CodeSystem", "ConceptMap")
+_OURS: Final = frozenset({"version", "date", "meta"})  # what we say of a resource, not what is in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charts:
+    """The tables of one edition on their way into the record."""
+
+    engine: Engine
+    formats: Formats
+    owe: Callable[[Transaction, Change], None] = lambda transaction, change: None
+    stopped: Callable[[], bool] = lambda: False
+
+    def write(self) -> int:
+        """How many resources were written; 0 when the record holds this edition. Raises Transient."""
+        members = tuple(self.formats.community.members.values())
+        edition = charts.fingerprint(self.formats.maps.library, members)
+        stored = Record(self.engine).read(*STATEMENT)
+        if stored is not None and not stored.deleted and stored.resource.get("version") == edition:
+            return 0
+        every = charts.every(self.formats.maps.library, members)
+        written, kept = 0, set()
+        while batch := list(islice(every, BATCH)):
+            if self.stopped():
+                return written
+            kept |= {(each["resourceType"], each["id"]) for each in batch}
+            written += self._written(batch)
+        written += self._written(list(self._gone(kept)))
+        self._written([_statement(edition)])
+        telemetry.logger().info("code tables written", count=written)
+        return written
+
+    def _written(self, batch: list[Resource]) -> int:
+        """Those that differ from what is stored become new versions, in one transaction."""
+        record, now = Record(self.engine), datetime.now(UTC)
+        asked = []
+        with self.engine.reading() as reader:
+            for each in batch:
+                stored = record.read(each["resourceType"], each["id"], reader=reader)
+                before = stored.resource if stored else {}
+                if _same(before, each):
+                    continue
+                if "version" not in each:
+                    each = {"date": now.date().isoformat(), **each, "version": _next(before)}
+                asked.append(Asked(method="PUT", type=each["resourceType"], id=each["id"], resource=each))
+        if not asked:
+            return 0
+        with self.engine.transaction() as transaction:
+            for change in record.exchange(transaction, asked, at=now).changes:
+                self.owe(transaction, change)
+        return len(asked)
+
+    def _gone(self, kept: set[tuple[str, str]]) -> Iterator[Resource]:
+        """Tables of ours that this edition does not have."""
+        record = Record(self.engine)
+        for kind in _OWN:
+            cursor = ""
+            while True:
+                query = [("publisher:exact", PUBLISHER), ("status", "active"), ("_count", "500")]
+                page = record.search(kind, [*query, *([("_cursor", cursor)] if cursor else [])])
+                for each in page.matches:
+                    if (kind, each.id) not in kept:
+                        told = {key: value for key, value in each.resource.items() if key not in _OURS}
+                        yield {**told, "status": "retired"}
+                if not (cursor := page.next or ""):
+                    break
+
+
+def _same(stored: Resource, made: Resource) -> bool:
+    """Is there nothing to write? A version or date that R4 itself gives counts too."""
+    left_out = _OURS - made.keys()
+    return {key: value for key, value in stored.items() if key not in left_out} == made
+
+
+def _next(stored: Resource) -> str:
+    number = str(stored.get("version", ""))
+    return str(int(number) + 1) if number.isascii() and number.isdigit() and len(number) < 10 else "1"
+
+
+def _statement(edition: str) -> Resource:
+    return {
+        "resourceType": STATEMENT[0],
+        "id": STATEMENT[1],
+        "url": "urn:hutong:tables",
+        "version": edition,
+        "name": "HutongTables",
+        "title": "The code tables of the maps and of members: the edition that the record holds",
+        "status": "active",
+        "date": datetime.now(UTC).date().isoformat(),
+        "publisher": PUBLISHER,
+        "kind": "capability",
+        "software": {"name": "Hutong"},
+    }
