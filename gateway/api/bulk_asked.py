@@ -12,7 +12,7 @@ from gateway.bulk import Asked
 from gateway.bulk.selection import filter_of, of_patients
 from gateway.fhir import dates, definitions
 from gateway.model import Resource
-from gateway.store import query
+from gateway.store import clause
 
 _FORMATS: Final = frozenset({"application/fhir+ndjson", "application/ndjson", "ndjson"})
 _KNOWN: Final = frozenset({"_outputFormat", "_since", "_type", "_typeFilter", "_elements", "patient"})
@@ -85,7 +85,7 @@ def _since(values: Sequence[str]) -> int | None:
     if not values:
         return None
     try:
-        return dates.interval(values[-1].replace(" ", "+"), query.zone())[0]
+        return dates.interval(values[-1].replace(" ", "+"), clause.zone())[0]
     except (ValueError, OverflowError):
         raise answer.Refusal(400, "_since is a time such as 2026-03-05T10:00:00+08:00") from None
 

@@ -13,7 +13,7 @@ from gateway.api import bulk_export, fhir_operations, match, offered, terminolog
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
-from gateway.store import local, query
+from gateway.store import clause, local
 
 FHIR_VERSION = "4.0.1"
 DATE = "2026-11-01"  # of this description; changes with the code
@@ -21,7 +21,6 @@ INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
 OPERATIONS = (*bulk_export.OFFERED, *fhir_operations.OFFERED, *match.OFFERED, *terminology.OFFERED)
-KINDS = frozenset({"token", "string", "date", "reference", "quantity", "number", "uri"})
 
 _LOCAL = {
     "name": local.PARAMETER,
@@ -95,7 +94,7 @@ def _resource(name: str) -> dict[str, Any]:
 def _searchable(type_name: str, parameter: SearchParameter) -> bool:
     """Whether the record's search takes it: its own answer, not a second table."""
     try:
-        query.known(type_name, parameter.name)
+        clause.known(type_name, parameter.name)
     except Permanent:
         return False
-    return parameter.kind in KINDS
+    return True

@@ -23,7 +23,7 @@ from gateway.api.guard import require
 from gateway.api.resource import content_of, type_of
 from gateway.api.services import Services
 from gateway.fhir import compartments, dates, definitions
-from gateway.store import query, subset
+from gateway.store import clause, query, subset
 from gateway.store.stored import Page, Stored
 
 T = TypeVar("T")
@@ -195,7 +195,7 @@ def _since(text: str) -> int:
     if not text:
         return 0
     try:
-        start, _ = dates.interval(text.replace(" ", "+"), query.zone())
+        start, _ = dates.interval(text.replace(" ", "+"), clause.zone())
     except (ValueError, OverflowError):
         raise answer.Refusal(400, "_since is a time such as 2026-03-05T10:00:00+08:00") from None
     return max(0, -(-start // 1000))

@@ -14,6 +14,7 @@ from gateway.formats import Formats
 from gateway.journal.bodies import Bodies
 from gateway.mapping import maps
 from gateway.model import Channel, Community, Entry, Member
+from gateway.store import reindexing
 
 SHARED = Channel(id="mllp", transport="mllp", format="hl7v2")  # the port that all members may use, known by MSH-4
 EXPORTS = "exports"  # folder in the data directory of bulk exports
@@ -56,7 +57,11 @@ def open_rooms(*, config: Path | None, data: Path, process: str) -> Rooms:
     """The rooms of one process: 'front' or 'worker'."""
     metrics = telemetry.Metrics(data / METRICS, process)
     formats, channels = read_maps(config)
-    return Rooms(data=data, metrics=metrics, formats=formats, channels=channels)
+    rooms = Rooms(data=data, metrics=metrics, formats=formats, channels=channels)
+    log = telemetry.logger()
+    if count := reindexing.ensure(rooms.record, lambda: log.info("record is indexed anew")):
+        log.info("record was indexed anew", count=count)
+    return rooms
 
 
 def read_maps(path: Path | None) -> tuple[Formats, Channels]:

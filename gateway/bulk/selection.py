@@ -17,8 +17,8 @@ from gateway.errors import Permanent
 from gateway.fhir import compartments, json
 from gateway.fhir.searchparameters import parameters
 from gateway.store import past, query, read, subset, walk
+from gateway.store.clause import Criterion
 from gateway.store.columns import columns
-from gateway.store.condition import Criterion
 from gateway.store.query import Query
 from gateway.store.stored import Stored, milliseconds
 from gateway.store.walk import Met, Walk

@@ -38,6 +38,7 @@ class Branch:
     type: str  # FHIR type of the values; 'BackboneElement' for an inline structure
     inside: str  # path of the children, "" for a primitive
     targets: tuple[str, ...] = ()  # of a Reference
+    binding: str = ""  # ValueSet of a code
     compute: Compute | None = None  # instead of steps: computed from the whole resource
     from_root: bool = False  # starts at the whole resource (%resource), whatever the context is
 
@@ -220,11 +221,13 @@ def _into_member(found: list[Branch], name: str) -> list[Branch]:
 def _stepped(branch: Branch, element: Element) -> Branch:
     step = Step(key=element.name, many=element.many)
     steps = (*branch.steps, step)
-    return replace(branch, steps=steps, type=element.types[0], inside=element.inside, targets=element.targets)
+    kind, binding = element.types[0], element.binding
+    return replace(branch, steps=steps, type=kind, inside=element.inside, targets=element.targets, binding=binding)
 
 
 def _of_type(found: list[Branch], type_name: str) -> list[Branch]:
-    return [each for each in found if each.type == type_name]
+    # Observation's code-value-date says DateTime and means dateTime
+    return [each for each in found if type_name in (each.type, each.type[:1].upper() + each.type[1:])]
 
 
 def _kept(branch: Branch, keeps: Keeps) -> Branch:

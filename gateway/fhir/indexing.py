@@ -153,6 +153,11 @@ def _reference(value: Any, zone: tzinfo) -> list[Row]:
 
 
 def _canonical(value: Any, zone: tzinfo) -> list[Row]:
+    """With its version, and without: who does not name one means any (R4 references.html#canonical)."""
+    return [("", "", url, "", "") for (url,) in _versions(value, zone)]
+
+
+def _url(value: Any, zone: tzinfo) -> list[Row]:
     return [("", "", value, "", "")]
 
 
@@ -212,6 +217,11 @@ def _uri(value: Any, zone: tzinfo) -> list[Row]:
     return [(value,)]
 
 
+def _versions(value: Any, zone: tzinfo) -> list[Row]:
+    url, bar, _ = value.partition("|")
+    return [(value,), (url,)] if bar and url else [(value,)]
+
+
 _TEXTS = ("string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid")
 _TOKENS = (*_TEXTS, "date", "dateTime", "instant")
 
@@ -239,7 +249,8 @@ CONVERTERS: Mapping[str, Mapping[str, Convert]] = {
     },
     "reference": {
         "Reference": _reference,
-        **dict.fromkeys(("canonical", "uri", "url"), _canonical),
+        "canonical": _canonical,
+        **dict.fromkeys(("uri", "url"), _url),
         "Resource": _inline,
     },
     "quantity": {
@@ -252,5 +263,5 @@ CONVERTERS: Mapping[str, Mapping[str, Convert]] = {
         **dict.fromkeys(("integer", "decimal", "positiveInt", "unsignedInt"), _number),
         "Range": _number_range,
     },
-    "uri": dict.fromkeys(_TEXTS, _uri),
+    "uri": {**dict.fromkeys(_TEXTS, _uri), "canonical": _versions},
 }

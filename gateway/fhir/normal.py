@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
+from typing import Final
 
-
-@functools.cache
-def _base_letters() -> dict[int, str | None]:
-    """Latin letters with diacritics → the bare letter; combining marks → nothing. Other scripts keep theirs."""
-    table: dict[int, str | None] = dict.fromkeys(range(0x300, 0x370))
-    for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
-        bare = unicodedata.normalize("NFD", chr(code))[0]
-        if bare.isascii():
-            table[code] = bare
-    return table
+_IDEOGRAPH: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# 买买提·吐尔逊 is written with any of these, with a blank, or with nothing.
+_BETWEEN: Final = re.compile(f"(?<=[{_IDEOGRAPH}])[ .·•・‧∙⋅●○､]+(?=[{_IDEOGRAPH}])")
+_SOUND_MARKS: Final = 9  # combining classes up to here change the letter itself: が, nukta, virama
 
 
 def normal(text: str) -> str:
-    """NFKC (full width → half width), case folded, trimmed, Latin letters without diacritics."""
+    """NFKC (full width → half width), case folded, trimmed, without accents and other combining marks; no blanks and
+    dots between Chinese characters. The normal form of a normal form is itself."""
     return text.strip().lower() if text.isascii() else _normal(text)
 
 
 @functools.lru_cache(maxsize=8192)  # the same names of codes come again and again
 def _normal(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold().translate(_base_letters()).strip()
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    bare = "".join([each for each in apart if unicodedata.combining(each) <= _SOUND_MARKS])
+    return _BETWEEN.sub("", unicodedata.normalize("NFKC", bare)).strip()

@@ -37,6 +37,7 @@ class IndexRow(msgspec.Struct, frozen=True, gc=False):
     - number: (low, high): Decimal or None
     - uri: (uri,)
     - composite: for each component the tuple of its (kind, values); one row a repetition
+    - present: (): the element is there, but with nothing that its kind could be searched by
     """
 
     name: str
@@ -54,6 +55,7 @@ class SearchParameter:
     expression: str  # FHIRPath, only the part that concerns this type; "" for those without (_text, _filter)
     extract: Callable[[Resource], list[Any]]  # the FHIR values that the expression selects
     components: tuple[tuple[str, str], ...] = ()  # of a composite: (expression, kind)
+    implied: frozenset[str] = frozenset()  # systems of codes that are written without one: Patient.gender
 
 
 class _Component(msgspec.Struct, frozen=True):
@@ -132,11 +134,12 @@ def _compiled(resource_type: str, without: frozenset[str]) -> _Compiled:
             targets=row.targets,
             expression=row.expression,
             extract=_extract(branches),
-            components=tuple((each.expression, each.kind) for each in row.components),
+            components=_stated(row, branches, resource_type),
+            implied=_implied(branches) if row.kind == "token" else frozenset(),
         )
         for branch in branches if row.name not in without else ():
             if row.kind == "composite":
-                _place(branch, _composite(row, branch, resource_type), by_key, always)
+                _place_composite(row, branch, resource_type, by_key, always)
                 continue
             for each in expressions.opened(branch):
                 for name, convert in _converters(row, each):
@@ -206,28 +209,59 @@ def _through(step: Step, emit: _Emit) -> _Emit:
 
 
 def _ending(name: str, kind: str, convert: Convert) -> _Emit:
+    nothing = IndexRow(name, "present", ())
+
     def ending(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
-        rows.extend([IndexRow(name, kind, values) for values in convert(value, zone)])
+        found = convert(value, zone)
+        if found:
+            rows.extend([IndexRow(name, kind, values) for values in found])
+        elif ":" not in name:
+            rows.append(nothing)
 
     return ending
 
 
-def _composite(row: _Row, base: Branch, resource_type: str) -> _Emit:
-    """One row for each base (the resource, or one component of it) that has all components."""
-    context = base.inside or base.type
-    compiled = [
-        (
-            each.kind,
-            [
-                branch
-                for found in expressions.branches_of(each.expression, context if base.steps else resource_type)
-                for branch in expressions.opened(found)
-            ],
-        )
-        for each in row.components
-    ]
+_NAMED_OTHERWISE = {  # ValueSets whose codes are another's
+    "mimetypes": ("urn:ietf:bcp:13",),
+    "languages": ("urn:ietf:bcp:47",),
+    "care-plan-intent": ("http://hl7.org/fhir/request-intent",),
+    "task-intent": ("http://hl7.org/fhir/request-intent",),
+    "clinicalimpression-status": ("http://hl7.org/fhir/event-status",),
+    "immunization-status": ("http://hl7.org/fhir/event-status",),
+    "immunization-evaluation-status": ("http://terminology.hl7.org/CodeSystem/medication-admin-status",),
+    "v3-ConfidentialityClassification": ("http://terminology.hl7.org/CodeSystem/v3-Confidentiality",),
+}
+_SYSTEMS = ("http://hl7.org/fhir/", "http://hl7.org/fhir/CodeSystem/", "http://terminology.hl7.org/CodeSystem/")
+
+
+def _implied(branches: list[Branch]) -> frozenset[str]:
+    """The systems that the bindings of code elements mean; HL7 gives a system the name of its ValueSet."""
+    found: set[str] = set()
+    for branch in branches:
+        if branch.type == "code" and branch.binding:
+            name = branch.binding.rpartition("/")[2].partition("|")[0]
+            found.update(f"{base}{name}" for base in _SYSTEMS)
+            found.update(_NAMED_OTHERWISE.get(name, ()))
+    return frozenset(found)
+
+
+def _place_composite(
+    row: _Row, base: Branch, resource_type: str, by_key: dict[str, list[_Emit]], always: list[_Emit]
+) -> None:
+    """One of the whole resource is looked at where its last component is there, and costs nothing elsewhere."""
+    composite, needed = _composite(row, base, resource_type)
+    if base.steps:
+        _place(base, composite, by_key, always)
+        return
+    for key in needed:
+        by_key.setdefault(key, []).append(lambda value, resource, zone, rows: composite(resource, resource, zone, rows))
+
+
+def _composite(row: _Row, base: Branch, resource_type: str) -> tuple[_Emit, frozenset[str]]:
+    """One row for each base (the resource, or one component of it) that has all components; the first JSON members of
+    the last component, one of which it needs."""
+    compiled = [_compiled_component(each, base, resource_type) for each in row.components]
     name = row.name
-    # Looked at first: a base without any first member of the last component cannot match.
     needed = frozenset(branch.steps[0].key for branch in compiled[-1][1])
 
     def composite(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
@@ -237,7 +271,26 @@ def _composite(row: _Row, base: Branch, resource_type: str) -> _Emit:
         if all(parts):
             rows.append(IndexRow(name, "composite", parts))
 
-    return composite
+    return composite, needed
+
+
+def _compiled_component(component: _Component, base: Branch, resource_type: str) -> tuple[str, list[Branch]]:
+    context = (base.inside or base.type) if base.steps else resource_type
+    found = expressions.branches_of(component.expression, context)
+    branches = [branch for one in found for branch in expressions.opened(one)]
+    return _kind(component.kind, branches), branches
+
+
+def _stated(row: _Row, branches: list[Branch], resource_type: str) -> tuple[tuple[str, str], ...]:
+    return tuple((each.expression, _compiled_component(each, branches[0], resource_type)[0]) for each in row.components)
+
+
+def _kind(stated: str, branches: list[Branch]) -> str:
+    """The kind of a component: what R4 states, unless the elements cannot be that (DocumentReference.relationship)."""
+    fits = [
+        kind for kind in (stated, "token", "reference") if any(b.type in indexing.CONVERTERS[kind] for b in branches)
+    ]
+    return fits[0] if fits else stated
 
 
 def _component(

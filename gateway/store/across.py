@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from gateway.db.engine import Reader
 from gateway.errors import Permanent
 from gateway.fhir import compartments, reference
-from gateway.store import query, read, search
+from gateway.store import clause, query, read, search
+from gateway.store.clause import Inside
 from gateway.store.columns import columns
-from gateway.store.query import Inside, Pairs, Query
+from gateway.store.query import Pairs, Query
 from gateway.store.stored import Page, Stored
 
 
@@ -100,7 +101,7 @@ def _inside(whose: str, type: str) -> Inside:
     names = compartments.parameters(whose.partition("/")[0]).get(type)
     if not names:
         raise Permanent(f"{type} belongs to no {whose.partition('/')[0]}", place="compartment")
-    return Inside(type, tuple(names), whose)
+    return clause.inside(type, names, whose)
 
 
 def _referred(reader: Reader, matches: Sequence[Stored], kind: str) -> list[Stored]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gateway.fhir import definitions
+from gateway.fhir import definitions, expressions
 from gateway.fhir.searchparameters import SearchParameter, parameters
 
 NO_DATE = -(1 << 62)  # sorts before every time
@@ -44,13 +44,28 @@ class Columns:
     names: frozenset[str]  # all of them
 
 
+_NOTHING = Columns("", frozenset(), "", False, frozenset(), frozenset())
+
+
+def real(type: str) -> str:
+    """The resource type of 'MedicationRequest#medication:Medication', a Medication contained in a MedicationRequest."""
+    return type.rpartition(":")[2]
+
+
+def code_table(type: str, name: str) -> str:
+    """The index table of a token parameter."""
+    return "index_code" if name == "code" and type == real(type) else "index_token"
+
+
 @functools.cache
 def columns(type: str) -> Columns:
-    """The columns of a type."""
+    """The columns of a type; what is contained has none."""
+    if type != real(type):
+        return _NOTHING
     known = parameters(type)
     element = _patient_element(type, known)
     patient = frozenset(name for name, each in known.items() if element and _element(each) == element)
-    date = next((name for name in _DATES if name in known and known[name].kind == "date"), "")
+    date = next((name for name in _DATES if name in known and known[name].kind == "date" and _once(type, name)), "")
     status = "status" in known and known["status"].expression == f"{type}.status"
     return Columns(
         patient_element=element,
@@ -66,6 +81,12 @@ def _patient_element(type: str, known: Mapping[str, SearchParameter]) -> str:
     parameter = known.get("patient")
     element = _element(parameter) if parameter is not None and parameter.kind == "reference" else ""
     return element if element and not definitions.resolve(f"{type}.{element}").many else ""
+
+
+def _once(type: str, name: str) -> bool:
+    """Whether a resource has one value of it at most."""
+    found = expressions.branches_of(parameters(type)[name].expression, type)
+    return not any(step.many for branch in found for step in branch.steps)
 
 
 def _element(parameter: SearchParameter) -> str:

@@ -4,15 +4,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
-
-from gateway.db.record import parameter_number
-from gateway.errors import Permanent
-from gateway.fhir.searchparameters import SearchParameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +22,10 @@ class Condition:
     lead: str = ""  # a test of index_code rows `c` with the values of `inside`: they come in order of the date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
-    """One `name:modifier=value`; commas in the value mean or."""
-
-    type: str
-    parameter: SearchParameter
-    modifier: str
-    values: tuple[str, ...]
-    zone: tzinfo  # for times without an offset
-
-    @property
-    def number(self) -> int:
-        return parameter_number(self.type, self.parameter.name)
-
-    @property
-    def place(self) -> str:
-        return f"{self.type}?{self.parameter.name}"
-
-
-def refused(criterion: Criterion, cause: str, remedy: str = "") -> Permanent:
-    """The error for a value or modifier that cannot be searched; it does not repeat the value."""
-    return Permanent(cause, place=criterion.place, remedy=remedy)
-
-
 def either(found: Sequence[Condition]) -> Condition:
     """Any of several conditions."""
+    if len(found) == 1:
+        return found[0]
     complete = all(each.inside for each in found)
     return Condition(
         probe="(" + " OR ".join(each.probe for each in found) + ")",
@@ -63,6 +35,19 @@ def either(found: Sequence[Condition]) -> Condition:
         rank=max(each.rank for each in found),
         column=all(each.column for each in found),
     )
+
+
+def every(found: Sequence[Condition]) -> Condition:
+    """All of several conditions; only as a probe."""
+    return Condition(
+        "(" + " AND ".join(each.probe for each in found) + ")",
+        tuple(value for each in found for value in each.probe_values),
+    )
+
+
+def opposite(condition: Condition) -> Condition:
+    """What does not fulfil it."""
+    return Condition(f"NOT ({condition.probe})", condition.probe_values)
 
 
 def of_range(table: str, where: str, values: tuple[Any, ...], rank: int) -> Condition:
@@ -75,19 +60,3 @@ def of_key(table: str, where: str, values: tuple[Any, ...], rank: int) -> Condit
     """A condition whose index holds the rid right behind what is compared: one look-up a row."""
     probe = f"EXISTS (SELECT 1 FROM {table} WHERE {where} AND rid = r.rid)"
     return Condition(probe, values, f"SELECT rid FROM {table} WHERE {where}", values, rank)
-
-
-def split(text: str, separator: str) -> list[str]:
-    """The parts between separators that have no backslash before them; escapes stay (R4 search.html#escaping)."""
-    parts = [""]
-    for piece in re.findall(r"\\.|.", text, re.DOTALL):
-        if piece == separator:
-            parts.append("")
-        else:
-            parts[-1] += piece
-    return parts
-
-
-def plain(text: str) -> str:
-    r"""Without the backslashes of `\,` `\|` `\$` `\\`."""
-    return re.sub(r"\\([,|$\\])", r"\1", text)

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, TypeAlias
 
 from gateway.db.record import parameter_number, system_number
-from gateway.fhir import dates
 from gateway.fhir.normal import normal
-from gateway.store import local
-from gateway.store.columns import NO_DATE, columns
-from gateway.store.condition import Condition, Criterion, either, of_key, of_range, plain, refused, split
+from gateway.fhir.searchparameters import SearchParameter, parameters
+from gateway.store import index, local, people, ranges
+from gateway.store.clause import Criterion, refused
+from gateway.store.columns import NO_DATE, code_table, columns, real
+from gateway.store.condition import Condition, either, every, of_key, of_range, opposite
+from gateway.store.escapes import plain, split
 
-PREFIXES: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le", "sa", "eb", "ap"})
 TABLES: Final = {
     "token": "index_token",
     "reference": "index_reference",
@@ -30,28 +30,39 @@ TABLES: Final = {
     "quantity": "index_quantity",
     "uri": "index_uri",
 }
-_LAST = "\U0010ffff"
+_LAST: Final = "\U0010ffff"
+_TOGETHER: Final = 500  # codes of one system in one IN
 
 
 def compiled(criterion: Criterion) -> Condition:
-    """The condition of a criterion. Permanent when its modifier or value makes no sense."""
-    if criterion.modifier == "missing" and criterion.parameter.kind != "local":
-        return _missing(criterion)
-    if criterion.modifier == "not" and criterion.parameter.kind != "local":
-        condition = _any(criterion, _token)
-        return Condition(f"NOT ({condition.probe})", condition.probe_values)
-    one = _KINDS.get(criterion.parameter.kind)
-    if one is None:
-        raise refused(criterion, f"a {criterion.parameter.kind} parameter cannot be searched here")
-    return _any(criterion, one)
+    """The condition of a criterion. Permanent when its value makes no sense."""
+    names = index.aliases(criterion.type, criterion.parameter.name)
+    if names:
+        parts = [replace(criterion, parameter=_named(criterion, name)) for name in names]
+        both = criterion.modifier in ("not", "not-in") or (criterion.modifier, criterion.values) == (
+            "missing",
+            ("true",),
+        )
+        return (every if both else either)([compiled(part) for part in parts])
+    match criterion.modifier:
+        case "missing":
+            return _missing(criterion)
+        case "not":
+            return _absent(criterion, _any(replace(criterion, modifier=""), _token))
+        case "not-in":
+            return _absent(criterion, _of_codes(criterion))
+        case "in" | "above" | "below" if criterion.parameter.kind == "token":
+            return _of_codes(criterion)
+    return _any(criterion, _KINDS[criterion.parameter.kind])
+
+
+def _named(criterion: Criterion, name: str) -> SearchParameter:
+    return parameters(real(criterion.type))[name]
 
 
 def _any(criterion: Criterion, one: Callable[[Criterion, str], Condition]) -> Condition:
     """Comma = or. A list of equal conditions stays one SQL text per value; they are few."""
-    found = [one(criterion, value) for value in criterion.values]
-    if len(found) == 1:
-        return found[0]
-    return either(found)
+    return either([one(criterion, value) for value in criterion.values])
 
 
 # ------------------------------------------------------------------------------------------------ missing
@@ -60,47 +71,75 @@ def _any(criterion: Criterion, one: Callable[[Criterion, str], Condition]) -> Co
 def _missing(criterion: Criterion) -> Condition:
     if criterion.values not in (("true",), ("false",)):
         raise refused(criterion, ":missing is true or false")
-    wanted = criterion.values == ("true",)
-    name, own = criterion.parameter.name, columns(criterion.type)
-    table = "index_code" if name == "code" else TABLES.get(criterion.parameter.kind)
+    there = either([_something(criterion), *_beside(criterion)])
+    return _absent(criterion, there) if criterion.values == ("true",) else there
+
+
+def _absent(criterion: Criterion, condition: Condition) -> Condition:
+    """What does not fulfil it: of what is contained only where there is one."""
+    if criterion.type == real(criterion.type):
+        return opposite(condition)
+    return every([_has_row("index_token", parameter_number(criterion.type, index.PRESENT)), opposite(condition)])
+
+
+def _has_row(table: str, number: int) -> Condition:
+    return Condition(f"r.rid IN (SELECT rid FROM {table} WHERE parameter = ?)", (number,))
+
+
+def _something(criterion: Criterion) -> Condition:
+    """It has a value of its kind."""
+    name, kind, own = criterion.parameter.name, criterion.parameter.kind, columns(criterion.type)
     if name == "status" and own.status:
-        present, values = "r.status IS NOT NULL", ()
-    elif name == own.date:
-        present, values = f"r.date <> {NO_DATE}", ()
-    elif table is None:
-        raise refused(criterion, ":missing does not apply here")
-    else:
-        present, values = f"r.rid IN (SELECT rid FROM {table} WHERE parameter = ?)", (criterion.number,)  # type: ignore[assignment]
-        if name in own.patient:
-            present = f"(r.patient IS NOT NULL OR {present})"
-    return Condition(f"NOT ({present})" if wanted else present, values)
+        return Condition("r.status IS NOT NULL", ())
+    if name == own.date:
+        return Condition(f"r.date <> {NO_DATE}", ())
+    table = code_table(criterion.type, name) if kind == "token" else TABLES[kind]
+    present = _has_row(table, criterion.number)
+    if name in own.patient:
+        return either([Condition("r.patient IS NOT NULL", ()), present])
+    return present
+
+
+def _beside(criterion: Criterion) -> list[Condition]:
+    """It has only words, only an identifier, or nothing that could be searched."""
+    name, kind = criterion.parameter.name, criterion.parameter.kind
+    tables = {index.PRESENT: "index_token"}
+    if kind == "token":
+        tables[index.TEXT] = "index_string"
+    elif kind == "reference":
+        tables[index.IDENTIFIER] = "index_token"
+    return [_has_row(table, parameter_number(criterion.type, name + suffix)) for suffix, table in tables.items()]
 
 
 # ------------------------------------------------------------------------------------------------ token
 
 
 def _token(criterion: Criterion, text: str) -> Condition:
-    name = criterion.parameter.name
-    if criterion.parameter.kind != "token" or criterion.modifier not in ("", "not", "of-type"):
-        raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
+    name, own = criterion.parameter.name, columns(criterion.type)
     if criterion.modifier == "of-type":
         return _of_type(criterion, text)
+    if criterion.modifier == "text":
+        number = parameter_number(criterion.type, name + index.TEXT)
+        return _begins(of_parameter(number), normal(plain(text)))
     system, value = token(text)
     if name == "_id":
         return Condition("r.id = ?", (value,), rank=0, column=True)
-    if name == "status" and columns(criterion.type).status:
-        return _status(criterion, value)
+    if system is not None and system in criterion.parameter.implied:
+        system = ""  # codes are kept without the system that their element implies
+    if name == "status" and own.status:
+        return _status(criterion, system, value)
     rank = 0 if name == "identifier" else 3 if name == "code" else 5
-    return token_condition("index_code" if name == "code" else "index_token", criterion.number, system, value, rank)
+    rows = (criterion.rows, criterion.row_values)
+    return token_condition(code_table(criterion.type, name), rows, system, value, rank)
 
 
 def _of_type(criterion: Criterion, text: str) -> Condition:
     """`system|code|value` of Identifier.type and the identifier (R4 search.html#token)."""
     parts = [plain(part) for part in split(text, "|")]
-    if len(parts) != 3 or criterion.parameter.name != "identifier":
+    if len(parts) != 3 or not parts[1] or not parts[2]:
         raise refused(criterion, ":of-type needs an identifier as system|code|value")
-    number = parameter_number(criterion.type, "identifier:of-type")
-    return token_condition("index_token", number, parts[0] or None, f"{parts[1]}|{parts[2]}", 0)
+    number = parameter_number(criterion.type, f"{criterion.parameter.name}:of-type")
+    return token_condition("index_token", of_parameter(number), parts[0] or None, f"{parts[1]}|{parts[2]}", 0)
 
 
 _LEAD = "c.parameter = ? AND c.value = ? AND c.system = ?"
@@ -110,13 +149,22 @@ _LEAD_ANY = (  # of a code under several systems only the first row, so that no 
 )
 
 
-def token_condition(table: str, number: int, system: str | None, value: str, rank: int) -> Condition:
+Rows: TypeAlias = tuple[str, tuple[int | str, ...]]  # which rows of an index table: SQL, and its values
+
+
+def of_parameter(number: int) -> Rows:
+    """The rows of one parameter."""
+    return "parameter = ?", (number,)
+
+
+def token_condition(table: str, rows: Rows, system: str | None, value: str, rank: int) -> Condition:
     """A token in an index table; system None = any; value '' = any of the system."""
+    where, values = rows
     if not value:
-        return of_range(table, "parameter = ? AND system = ?", (number, system_number(system or "")), rank + 1)
-    where, values = "parameter = ? AND value = ?", (number, value)
+        return of_range(table, f"{where} AND system = ?", (*values, system_number(system or "")), rank + 1)
+    where, values = f"{where} AND value = ?", (*values, value)
     if system is not None:
-        where, values = f"{where} AND system = ?", (*values, system_number(system))  # type: ignore[assignment]
+        where, values = f"{where} AND system = ?", (*values, system_number(system))
     condition = of_key(table, where, values, rank)
     if table == "index_code":  # its rows carry the date in front of the rid
         return replace(
@@ -133,10 +181,34 @@ def token(text: str) -> tuple[str | None, str]:
     return (None, parts[0]) if len(parts) == 1 else (parts[0], "|".join(parts[1:]))
 
 
-def _status(criterion: Criterion, value: str) -> Condition:
+def _status(criterion: Criterion, system: str | None, value: str) -> Condition:
     """The flag is asked too, so that the partial index of open work is used."""
+    if system or not value:  # a system that this element never has; or any code of the one that it has
+        return Condition("r.status IS NULL AND 1 = 0" if system else "r.status IS NOT NULL", ())
     flag = "r.open = 1 AND " if value in columns(criterion.type).open else ""
     return Condition(f"({flag}r.status = ?)" if flag else "r.status = ?", (value,), column=bool(flag), rank=2)
+
+
+def _of_codes(criterion: Criterion) -> Condition:
+    """Any of the codes that terminology named."""
+    by_system: dict[str, list[str]] = {}
+    for system, code in criterion.codes:
+        by_system.setdefault("" if system in criterion.parameter.implied else system, []).append(code)
+    found = [
+        _some_codes(criterion, system, codes[start : start + _TOGETHER])
+        for system, codes in by_system.items()
+        for start in range(0, len(codes), _TOGETHER)
+    ]
+    return either(found) if found else Condition("1 = 0", ())
+
+
+def _some_codes(criterion: Criterion, system: str, codes: Sequence[str]) -> Condition:
+    marks = ", ".join("?" * len(codes))
+    if criterion.parameter.name == "status" and columns(criterion.type).status:
+        return Condition("1 = 0" if system else f"r.status IN ({marks})", () if system else tuple(codes))
+    table = code_table(criterion.type, criterion.parameter.name)
+    where = f"parameter = ? AND value IN ({marks}) AND system = ?"
+    return of_range(table, where, (criterion.number, *codes, system_number(system)), 5)
 
 
 # ------------------------------------------------------------------------------------------------ reference
@@ -145,190 +217,120 @@ def _status(criterion: Criterion, value: str) -> Condition:
 def _reference(criterion: Criterion, text: str) -> Condition:
     if criterion.modifier == "identifier":
         system, value = token(text)
-        number = parameter_number(criterion.type, f"{criterion.parameter.name}:identifier")
-        return token_condition("index_token", number, system, value, 1)
-    targets = _targets(criterion, text)
+        number = parameter_number(criterion.type, criterion.parameter.name + index.IDENTIFIER)
+        return token_condition("index_token", of_parameter(number), system, value, 1)
+    targets = _targets(criterion, plain(text))
     own = columns(criterion.type)
     patients = [each.removeprefix("Patient/") for each in targets if each.startswith("Patient/")]
     others = [
         each for each in targets if not each.startswith("Patient/") or criterion.parameter.name not in own.patient
     ]
     if criterion.parameter.name not in own.patient or not patients:
-        return targets_condition(criterion.number, others)
+        return targets_condition(criterion, others)
     column = Condition(
         "r.patient = ?", (patients[0],), "SELECT rid FROM resource WHERE patient = ? AND type = ?",
         (patients[0], criterion.type), rank=1, column=True,
     )  # fmt: skip
-    return either([column, targets_condition(criterion.number, others)]) if others else column
+    return either([column, targets_condition(criterion, others)]) if others else column
 
 
-def targets_condition(number: int, targets: Sequence[str]) -> Condition:
+def targets_condition(criterion: Criterion, targets: Sequence[str]) -> Condition:
     """A reference to any of the targets, as 'Type/id' or a whole URL."""
     marks = ", ".join("?" * len(targets))
-    return of_key("index_reference", f"parameter = ? AND target IN ({marks})", (number, *targets), 1)
+    where, values = f"{criterion.rows} AND target IN ({marks})", (*criterion.row_values, *targets)
+    return of_key("index_reference", where, values, 1)
 
 
 def _targets(criterion: Criterion, text: str) -> list[str]:
     """The texts a reference may have in the index: a bare id may be of any target type; `:Patient` names the type."""
-    kinds = criterion.parameter.targets
-    if criterion.modifier:
-        if criterion.modifier not in kinds:
-            raise refused(criterion, f"the modifier :{criterion.modifier} is none of {', '.join(kinds[:8])}")
-        kinds = (criterion.modifier,)
+    kinds = (criterion.modifier,) if criterion.modifier else criterion.parameter.targets
     if "/" in text or ":" in text:
         return [text.split("/_history/")[0]]
     # `patient` may also point at a group in some types; a bare id there is always a patient's.
     if criterion.parameter.name == "patient":
         kinds = ("Patient",)
-    return [f"{kind}/{text}" for kind in kinds]
+    return [f"{kind}/{text}" for kind in kinds] or [text]
 
 
 # ------------------------------------------------------------------------------------------------ string, uri
 
 
+def _begins(rows: Rows, value: str) -> Condition:
+    where, values = rows
+    return of_range("index_string", f"{where} AND value >= ? AND value < ?", (*values, value, value + _LAST), 2)
+
+
 def _string(criterion: Criterion, text: str) -> Condition:
     text = plain(text)
     value = normal(text)
+    where, values = criterion.rows, criterion.row_values
     match criterion.modifier:
-        case "":
-            where, values = "parameter = ? AND value >= ? AND value < ?", (criterion.number, value, value + _LAST)
-            return of_range("index_string", where, values, 2)
         case "exact":
             exact = "" if value == text else text
-            where = "parameter = ? AND value = ? AND exact = ?"
-            return of_range("index_string", where, (criterion.number, value, exact), 2)
+            return of_range("index_string", f"{where} AND value = ? AND exact = ?", (*values, value, exact), 2)
         case "contains":
             escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            where = "parameter = ? AND value LIKE ? ESCAPE '\\'"
-            return of_range("index_string", where, (criterion.number, f"%{escaped}%"), 4)
-    raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
+            return of_range("index_string", f"{where} AND value LIKE ? ESCAPE '\\'", (*values, f"%{escaped}%"), 4)
+    found = [_begins((where, values), value)]
+    if people.is_name(criterion.type, criterion.parameter.name):
+        number = parameter_number(criterion.type, criterion.parameter.name + index.TYPED)
+        found += [_begins(of_parameter(number), form) for form in people.asked_forms(text)]
+    return either(found)
 
 
 def _uri(criterion: Criterion, text: str) -> Condition:
+    text = plain(text)
     if criterion.modifier == "below":
         where, values = "parameter = ? AND value >= ? AND value < ?", (criterion.number, text, text + _LAST)
         return of_range("index_uri", where, values, 2)
-    if criterion.modifier:
-        raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
+    if criterion.modifier == "above":
+        marks = ", ".join("?" * len(above := _above(text)))
+        return of_key("index_uri", f"parameter = ? AND value IN ({marks})", (criterion.number, *above), 2)
     return of_key("index_uri", "parameter = ? AND value = ?", (criterion.number, text), 2)
 
 
-# ------------------------------------------------------------------------------------------------ ranges
-
-# What a prefix says about a stored range [low, high] and the range that was asked for (R4 search.html#prefix).
-# {low} and {high} are the columns; the values are (from, to) of the search, in the order named.
-_RANGES: Final = {
-    "eq": ("{low} >= ? AND {high} <= ?", "ft"),
-    "ne": ("NOT ({low} >= ? AND {high} <= ?)", "ft"),
-    "gt": ("{high} > ?", "t"),
-    "lt": ("{low} < ?", "f"),
-    "ge": ("({high} > ? OR ({low} >= ? AND {high} <= ?))", "tft"),
-    "le": ("({low} < ? OR ({low} >= ? AND {high} <= ?))", "fft"),
-    "sa": ("{low} > ?", "t"),
-    "eb": ("{high} < ?", "f"),
-    "ap": ("{low} <= ? AND {high} >= ?", "tf"),
-}
+def _above(url: str) -> list[str]:
+    """The URL itself and every shorter one, cut at a slash, with it and without (R4 search.html#uri)."""
+    scheme = url.find("://") + 3 if "://" in url else 0
+    cuts = [place for place in range(scheme, len(url)) if url[place] == "/"]
+    return list(dict.fromkeys([url, *(url[: cut + extra] for cut in cuts for extra in (0, 1))]))
 
 
-def prefixed(text: str) -> tuple[str, str]:
-    """('ge', '2026-01') of 'ge2026-01'; 'eq' when there is none."""
-    return (text[:2], text[2:]) if text[:2] in PREFIXES else ("eq", text)
+# ------------------------------------------------------------------------------------------------ composite, local
 
 
-def ranged(prefix: str, low: str, high: str, start: float, end: float) -> tuple[str, tuple[float, ...]]:
-    """The comparison of a stored range with the asked one."""
-    template, order = _RANGES[prefix]
-    return template.format(low=low, high=high), tuple(start if letter == "f" else end for letter in order)
-
-
-def _date(criterion: Criterion, text: str) -> Condition:
-    if criterion.modifier:
-        raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
-    prefix, value = prefixed(text)
-    try:
-        start, end = dates.interval(value.replace(" ", "+"), criterion.zone)
-    except (ValueError, OverflowError):
-        raise refused(criterion, "not a date", "write YYYY, YYYY-MM, YYYY-MM-DD or a time with its offset") from None
-    name = criterion.parameter.name
-    if name == "_lastUpdated":
-        where, values = ranged(prefix, "r.updated * 1000", "r.updated * 1000 + 999", start, end)
-        return _with_bounds(where, values, "r.updated", prefix, start // 1000, -(-end // 1000))
-    if name == columns(criterion.type).date:
-        where, values = ranged(prefix, "r.date", "r.until", start, end)
-        return _with_bounds(f"(r.date <> {NO_DATE} AND {where})", values, "r.date", prefix, start, end)
-    where, values = ranged(prefix, "low", "high", start, end)
-    return of_range("index_date", f"parameter = ? AND {where}", (criterion.number, *values), 4)
-
-
-def _with_bounds(where: str, values: tuple[float, ...], column: str, prefix: str, start: int, end: int) -> Condition:
-    """The same, with a bound on the indexed column where the prefix implies one."""
-    if prefix == "eq":
-        return Condition(f"({column} BETWEEN ? AND ? AND {where})", (start, end, *values), rank=4)
-    if prefix in ("lt", "le", "eb"):
-        return Condition(f"({column} <= ? AND {where})", (end, *values), rank=4)
-    if prefix == "sa" or (prefix in ("gt", "ge") and column == "r.updated"):
-        return Condition(f"({column} >= ? AND {where})", (start, *values), rank=4)
-    return Condition(where, values, rank=4)
-
-
-def _interval(criterion: Criterion, text: str) -> tuple[float, float]:
-    """The range that a number means by its digits: 5.4 is [5.35, 5.45]; 100 is [99.5, 100.5] (search.html#number)."""
-    try:
-        value = Decimal(text)
-        exponent = value.as_tuple().exponent
-    except InvalidOperation:
-        raise refused(criterion, "not a number") from None
-    if not isinstance(exponent, int):
-        raise refused(criterion, "not a number")
-    half = Decimal((0, (5,), exponent - 1))
-    return float(value - half), float(value + half)
-
-
-def _numeric(criterion: Criterion, text: str) -> tuple[str, tuple[float, ...]]:
-    if criterion.modifier:
-        raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
-    prefix, digits = prefixed(text)
-    start, end = _interval(criterion, digits)
-    if prefix in ("gt", "lt", "ge", "le", "sa", "eb"):  # these compare with the number itself
-        start = end = float(Decimal(digits))
-    elif prefix == "ap":
-        margin = abs(float(Decimal(digits))) * 0.1
-        start, end = start - margin, end + margin
-    return ranged(prefix, "low", "high", start, end)
-
-
-def _number(criterion: Criterion, text: str) -> Condition:
-    where, values = _numeric(criterion, text)
-    return of_range("index_number", f"parameter = ? AND {where}", (criterion.number, *values), 4)
-
-
-def _quantity(criterion: Criterion, text: str) -> Condition:
-    """`[prefix]number`, `number|system|code`, `number||code`."""
-    parts = [plain(part) for part in split(text, "|")]
-    where, values = _numeric(criterion, parts[0])
-    if len(parts) == 3 and parts[1]:
-        where, values = f"{where} AND system = ?", (*values, system_number(parts[1]))
-    if len(parts) == 3 and parts[2]:
-        where, values = f"{where} AND code = ?", (*values, parts[2])  # type: ignore[arg-type]
-    return of_range("index_quantity", f"parameter = ? AND {where}", (criterion.number, *values), 4)
+def _composite(criterion: Criterion, text: str) -> Condition:
+    """`code$value`: both of one element, so the value is looked for under a number that stands for the code."""
+    kinds = [kind for _, kind in criterion.parameter.components]
+    parts = split(text, "$")
+    if len(parts) != len(kinds) or not all(parts):
+        raise refused(criterion, f"write {len(kinds)} values with $ between them")
+    if "reference" in kinds and "/" in parts[0]:  # R4 names the halves of relationship one way and orders them another
+        parts.reverse()
+    system, code = token(parts[0])
+    if not code:
+        raise refused(criterion, "the first half names a code")
+    halved = replace(criterion, half=(system, code), parameter=replace(criterion.parameter, kind=kinds[1]))
+    if len(kinds) == 3:
+        return ranges.begins_and_ends(halved, parts[1], parts[2])
+    return _KINDS[kinds[1]](halved, parts[1])
 
 
 def _local(criterion: Criterion, text: str) -> Condition:
     """`ZLB-1|2H`: what messages became whose local segment says so; see local.py."""
     field, value = token(text)
-    if criterion.modifier:
-        raise refused(criterion, f"the modifier :{criterion.modifier} does not apply here")
     values = (*local.asked(field or "", value), criterion.type)
     return Condition(f"r.rid IN ({local.INSIDE})", values, local.INSIDE, values, rank=4)
 
 
-_KINDS: Final = {
+_KINDS: Final[dict[str, Callable[[Criterion, str], Condition]]] = {
     "local": _local,
     "token": _token,
     "reference": _reference,
     "string": _string,
     "uri": _uri,
-    "date": _date,
-    "number": _number,
-    "quantity": _quantity,
+    "date": ranges.date,
+    "number": ranges.number,
+    "quantity": ranges.quantity,
+    "composite": _composite,
 }

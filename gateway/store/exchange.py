@@ -16,8 +16,8 @@ from gateway.errors import Permanent
 from gateway.fhir import definitions
 from gateway.model import Change, Resource
 from gateway.store import pointers, request, update
-from gateway.store.condition import split
 from gateway.store.criteria import token
+from gateway.store.escapes import split
 from gateway.store.query import Pairs
 from gateway.store.stored import Missing, PreconditionFailed, Stored, milliseconds
 from gateway.store.workspace import Working, Workspace

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from gateway.db.engine import Engine, Reader, Transaction
 from gateway.model import Resource
-from gateway.store import across, exchange, index, read, search, transact
+from gateway.store import across, exchange, read, reindexing, search, transact
 from gateway.store.across import Everything
 from gateway.store.exchange import Asked, Exchanged
 from gateway.store.query import Pairs
@@ -97,8 +97,8 @@ class Record:
             return across.everything(snapshot, whose, asked)
 
     def reindex(self, transaction: Transaction) -> int:
-        """Index every resource anew; returns how many. See index.rebuild."""
-        return index.rebuild(transaction)
+        """Index every resource anew; returns how many. See reindexing.rebuild."""
+        return reindexing.rebuild(transaction)
 
     @contextmanager
     def shelf(self) -> Iterator[RecordShelf]:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from gateway.db.engine import Reader
 from gateway.db.record import parameter_number
 from gateway.fhir import compartments
-from gateway.store import past, read, search
+from gateway.store import past, read
+from gateway.store.conditions import condition
 from gateway.store.query import Query
 from gateway.store.stored import Stored
 
@@ -124,7 +125,7 @@ def fulfilling(reader: Reader, met: Sequence[Met], queries: Sequence[Query]) -> 
         return found
     marks = ", ".join("?" * len(current))
     for query in queries:
-        asked = [search.condition(each) for each in query.criteria]
+        asked = [condition(each) for each in query.criteria]
         where = " AND ".join(["r.type = ?", f"r.id IN ({marks})", *(each.probe for each in asked)])
         values = (query.type, *current, *(value for each in asked for value in each.probe_values))
         found.update(row[0] for row in reader.execute(f"SELECT r.id FROM resource r WHERE {where}", values))

@@ -131,7 +131,7 @@ def quantity(text: str) -> Test:
     def test(resource: Resource) -> bool:
         value = resource["valueQuantity"]["value"]
         return {
-            "eq": asked - half <= value <= asked + half,
+            "eq": asked - half <= value < asked + half,  # [99.5 … 100.5) in R4 search.html#number
             "gt": value > asked,
             "lt": value < asked,
             "ge": value >= asked,
@@ -415,7 +415,12 @@ def test_no_two_parameters_have_one_number() -> None:
     seen: dict[int, str] = {}
     for kind in definitions.resource_types():
         for name, parameter in parameters(kind).items():
-            for full in (name, f"{name}:identifier") if parameter.kind == "reference" else (name, f"{name}:of-type"):
+            of_kind = {
+                "reference": [f"{name}:identifier"],
+                "token": [f"{name}:of-type", f"{name}:text"],
+                "string": [f"{name}:typed"],
+            }
+            for full in (name, f"{name}:present", *of_kind.get(parameter.kind, ())):
                 text = f"{kind}.{full}"
                 assert seen.setdefault(parameter_number(kind, full), text) == text
 
