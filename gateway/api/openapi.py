@@ -66,6 +66,7 @@ _HISTORY: Final[dict[str, Schema]] = {
     **_PRESENTATION,
     "_count": {"type": "integer", "minimum": 1, "maximum": 1000},
     "_since": {"type": "string", "format": "date-time"},
+    "_at": _TEXT,
 }
 
 

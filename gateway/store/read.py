@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.db.engine import Reader
@@ -19,17 +20,26 @@ _OLD_COLUMNS = "r.type, r.id, h.version, h.updated, h.deleted, h.body, h.committ
 OLD = f"SELECT {_OLD_COLUMNS} FROM resource r JOIN history h ON h.rid = r.rid WHERE r.type = ? AND r.id = ?"
 ONE_OLD = f"{OLD} AND h.version = ?"
 AS_OF = f"{OLD} AND h.committed <= ? ORDER BY h.version DESC LIMIT 1"
-_EVERY = f"({CURRENT} UNION ALL {OLD}) AS every"
-HISTORY = f"SELECT * FROM {_EVERY} WHERE version < ? AND updated >= ? ORDER BY version DESC LIMIT ?"
-VERSIONS = f"SELECT count(*) FROM {_EVERY} WHERE updated >= ?"
-# Versions of a type: before the instant and id given and not before an instant, newest first.
-TYPE_HISTORY = (
-    f"SELECT * FROM (SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND (r.updated, r.id) < (?, ?) "
-    "AND r.updated >= ? ORDER BY r.updated DESC, r.id DESC LIMIT ?) AS current UNION ALL "
-    f"SELECT * FROM (SELECT {_OLD_COLUMNS} FROM history h JOIN resource r ON r.rid = h.rid "
-    "WHERE h.type = ? AND (h.updated, r.id) < (?, ?) AND h.updated >= ? "
-    "ORDER BY h.updated DESC, r.id DESC LIMIT ?) AS old ORDER BY 4 DESC, 2 DESC LIMIT ?"
-)
+# The end of an old version is the beginning of the next one, which is old too or is the current one.
+_ENDED = "coalesce((SELECT n.updated FROM history n WHERE n.rid = h.rid AND n.version = h.version + 1), r.updated)"
+_AT = " AND r.updated <= ?", f" AND h.updated <= ? AND {_ENDED} > ?"  # of the current version, of an old one
+
+
+def _histories(current: str, old: str) -> tuple[str, str, str]:
+    """The statements of a page of one resource's versions, of their number, of a page of a type's versions."""
+    every = f"({CURRENT}{current} UNION ALL {OLD}{old}) AS every"
+    return (
+        f"SELECT * FROM {every} WHERE version < ? AND updated >= ? ORDER BY version DESC LIMIT ?",
+        f"SELECT count(*) FROM {every} WHERE updated >= ?",
+        f"SELECT * FROM (SELECT {COLUMNS} FROM resource r WHERE r.type = ?{current} AND (r.updated, r.id) < (?, ?) "
+        "AND r.updated >= ? ORDER BY r.updated DESC, r.id DESC LIMIT ?) AS current UNION ALL "
+        f"SELECT * FROM (SELECT {_OLD_COLUMNS} FROM history h JOIN resource r ON r.rid = h.rid "
+        f"WHERE h.type = ?{old} AND (h.updated, r.id) < (?, ?) AND h.updated >= ? "
+        "ORDER BY h.updated DESC, r.id DESC LIMIT ?) AS old ORDER BY 4 DESC, 2 DESC LIMIT ?",
+    )
+
+
+HISTORIES, HISTORIES_AT = _histories("", ""), _histories(*_AT)
 # The types that there are, each found from the one before by the index.
 TYPES = (
     "WITH RECURSIVE there (type) AS (SELECT min(type) FROM resource UNION ALL "
@@ -80,13 +90,39 @@ def vread(reader: Reader, type: str, id: str, version: int) -> Stored | None:
     return stored(rows[0]) if rows else None
 
 
-def history(reader: Reader, type: str, id: str, *, count: int = 100, cursor: str = "", since: int = 0) -> Page:
-    """A page of the versions of one resource, newest first, none from before `since` (milliseconds since 1970)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Which versions of a history are wanted: none from before `since`; those that were current at some time from the
+    first to the last instant of `at` (R4 http.html#history). Milliseconds since 1970."""
+
+    since: int = 0
+    at: tuple[int, int] | None = None
+
+    @property
+    def statements(self) -> tuple[str, str, str]:
+        return HISTORIES if self.at is None else HISTORIES_AT
+
+    def of_current(self, *values: Any) -> tuple[Any, ...]:
+        """The values of the part of a statement that reads the current version."""
+        return values if self.at is None else (*values, self.at[1])
+
+    def of_old(self, *values: Any) -> tuple[Any, ...]:
+        """The same of the part that reads old ones."""
+        return values if self.at is None else (*values, self.at[1], self.at[0])
+
+
+ALWAYS = Span()
+
+
+def history(reader: Reader, type: str, id: str, *, count: int = 100, cursor: str = "", span: Span = ALWAYS) -> Page:
+    """A page of the versions of one resource, newest first."""
     if cursor and not (cursor.isdecimal() and len(cursor) < 10):
         raise _no_cursor()
     before = int(cursor) if cursor else _FOREVER
-    rows = reader.execute(HISTORY, (type, id, type, id, before, since, count + 1))
-    total = reader.execute(VERSIONS, (type, id, type, id, since))[0][0]
+    page, number, _ = span.statements
+    which = (*span.of_current(type, id), *span.of_old(type, id))
+    rows = reader.execute(page, (*which, before, span.since, count + 1))
+    total = reader.execute(number, (*which, span.since))[0][0]
     following = str(rows[count - 1][2]) if len(rows) > count else None
     return Page(total=total, matches=[stored(row) for row in rows[:count]], included=[], next=following)
 
@@ -96,13 +132,13 @@ def types(reader: Reader) -> list[str]:
     return [row[0] for row in reader.execute(TYPES)]
 
 
-def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str = "", since: int = 0) -> Page:
-    """A page of all versions of a type, or of all types (None), newest first, none from before `since` (milliseconds
-    since 1970). A resource has one version per transaction, hence per instant."""
+def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str = "", span: Span = ALWAYS) -> Page:
+    """A page of all versions of a type, or of all types (None), newest first. A resource has one version per
+    transaction, hence per instant."""
     edge = _edge(cursor)
     found: list[Stored] = []
     for each in [type] if type else types(reader):
-        found += _of_type(reader, each, edge, since, count + 1)
+        found += _of_type(reader, each, edge, span, count + 1)
     found.sort(key=_newest, reverse=True)
     following = found[count - 1] if len(found) > count else None
     return Page(
@@ -130,11 +166,12 @@ def _no_cursor() -> Permanent:
     return Permanent("not a cursor of this server", place="_cursor", remedy="start with the first page")
 
 
-def _of_type(reader: Reader, type: str, edge: tuple[int, str, str], since: int, limit: int) -> list[Stored]:
+def _of_type(reader: Reader, type: str, edge: tuple[int, str, str], span: Span, limit: int) -> list[Stored]:
     instant, type_name, key = edge
     behind = key if type == type_name else _LAST if type < type_name else ""
-    place = (instant, behind, since, limit)
-    return [stored(row) for row in reader.execute(TYPE_HISTORY, (type, *place, type, *place, limit))]
+    place = (instant, behind, span.since, limit)
+    values = (*span.of_current(type), *place, *span.of_old(type), *place, limit)
+    return [stored(row) for row in reader.execute(span.statements[2], values)]
 
 
 def as_of(reader: Reader, type: str, id: str, transaction: int) -> Stored | None:

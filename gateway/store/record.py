@@ -13,6 +13,7 @@ from gateway.store import across, exchange, read, reindexing, search, transact
 from gateway.store.across import Everything
 from gateway.store.exchange import Asked, Exchanged
 from gateway.store.query import Pairs
+from gateway.store.read import ALWAYS, Span
 from gateway.store.shelf import RecordShelf
 from gateway.store.stored import Applied, Page, Stored
 
@@ -55,18 +56,25 @@ class Record:
             return read.vread(snapshot, type, id, version)
 
     def history(
-        self, type: str, id: str, *, count: int = 100, cursor: str = "", since: int = 0, reader: Reader | None = None
+        self,
+        type: str,
+        id: str,
+        *,
+        count: int = 100,
+        cursor: str = "",
+        span: Span = ALWAYS,
+        reader: Reader | None = None,
     ) -> Page:
         """A page of the versions of one resource; see read.history."""
         with self._reading(reader) as snapshot:
-            return read.history(snapshot, type, id, count=count, cursor=cursor, since=since)
+            return read.history(snapshot, type, id, count=count, cursor=cursor, span=span)
 
     def versions(
-        self, type: str | None, *, count: int = 100, cursor: str = "", since: int = 0, reader: Reader | None = None
+        self, type: str | None, *, count: int = 100, cursor: str = "", span: Span = ALWAYS, reader: Reader | None = None
     ) -> Page:
         """A page of the versions of all resources of a type, or of all; see read.versions."""
         with self._reading(reader) as snapshot:
-            return read.versions(snapshot, type, count=count, cursor=cursor, since=since)
+            return read.versions(snapshot, type, count=count, cursor=cursor, span=span)
 
     def as_of(self, reader: Reader, type: str, id: str, transaction: int) -> Stored | None:
         """The version that was current when a record transaction had been committed."""

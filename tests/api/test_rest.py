@@ -98,7 +98,8 @@ async def test_the_history_of_a_type_has_pages(filled: Door, client: httpx.Async
     since = await found(client, "/fhir/Observation/_history?_since=2026-03-05T10:03:00%2B08:00")
     assert [entry["resource"]["meta"]["versionId"] for entry in since["entry"]] == ["2", "1", "1"]
     says(await client.get("/fhir/Observation/_history?_since=yesterday"), 400, "invalid")
-    says(await client.get("/fhir/Observation/_history?_at=2026"), 400, "invalid")
+    says(await client.get("/fhir/Observation/_history?_at=noon"), 400, "invalid")
+    says(await client.get("/fhir/Observation/_history?_at=ap2026"), 400, "invalid")
     says(await client.get("/fhir/Observation/_history?_count=0"), 400, "invalid")
     says(await client.get("/fhir/Observation/_history?_cursor=x"), 400, "invalid")
 
@@ -118,6 +119,31 @@ async def test_the_history_of_everything_and_of_one_have_pages(filled: Door, cli
     assert newest["request"] == {"method": "DELETE", "url": f"Patient/{person['id']}"}
     future = await found(client, f"/fhir/Patient/{person['id']}/_history?_since=2030")
     assert (future["total"], "entry" in future) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-03-05T10:00:30%2B08:00", []),  # before all
+        ("2026-03-05T10:02:00%2B08:00", ["1"]),  # while the first was current
+        ("2026-03-05T10:05:00%2B08:00", ["2"]),  # the very second of the change; the first ended with it
+        ("2026-03-05", ["2", "1"]),  # at some time of that day
+        ("ge2026-03-06", ["2"]),
+        ("gt2026-03-05", ["2"]),
+        ("lt2026-03-05T10:05:00%2B08:00", ["1"]),
+        ("le2026-03-05T10:05:00%2B08:00", ["2", "1"]),
+    ],
+)
+async def test_versions_that_were_current_at_a_time(
+    filled: Door, client: httpx.AsyncClient, at: str, expected: list[str]
+) -> None:
+    result = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    page = await found(client, f"/fhir/Observation/{result['id']}/_history?_at={at}")
+    assert [entry["resource"]["meta"]["versionId"] for entry in page.get("entry", ())] == expected
+    assert page["total"] == len(expected)
+    of_type = await found(client, f"/fhir/Observation/_history?_at={at}")
+    mine = [entry["resource"] for entry in of_type.get("entry", ()) if entry["resource"]["id"] == result["id"]]
+    assert [resource["meta"]["versionId"] for resource in mine] == expected
 
 
 async def test_other_servers_words_about_the_answer_are_passed_over(filled: Door, client: httpx.AsyncClient) -> None:
