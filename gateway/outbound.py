@@ -48,10 +48,7 @@ class Dispatcher:
         """The bytes of one delivery: the same on every attempt."""
         with self.engine.reading() as reader:
             change = delivery.change
-            resources = self.record.related(reader, change.type, change.id, change.transaction)
-            self._add_pointing(reader, resources, change.reference)
-            if self.subscription.format == "hl7v2" and change.reference in resources:
-                self._add_head(reader, resources, change)
+            resources = gathered(self.record, reader, change, heads=self.subscription.format == "hl7v2")
             at = self._committed(reader, delivery)
         if change.reference not in resources:
             raise Configuration(
@@ -72,29 +69,6 @@ class Dispatcher:
         stored = self.record.vread(delivery.change.type, delivery.change.id, delivery.change.version, reader=reader)
         return stored.updated if stored else datetime.now(UTC)
 
-    def _add_pointing(self, reader: Reader, resources: dict[str, Resource], lead: str) -> None:
-        """What refers to the lead resource and belongs to its message: the retired patient of a merge, diagnoses."""
-        for pointer in resources[lead].get("link", ()) if lead in resources else ():
-            other = str(pointer.get("other", {}).get("reference", ""))
-            if other and other not in resources:
-                type_, _, id_ = other.partition("/")
-                resources.update(self.record.related(reader, type_, id_, 1 << 62, depth=0))
-
-    def _add_head(self, reader: Reader, resources: dict[str, Resource], change: Change) -> None:
-        """What the message of this change said of itself (EVN-4 to EVN-7, MSH-8, MSH-19 …), and whom it names."""
-        asked = [("target", change.reference), ("_sort", "-_lastUpdated"), ("_count", "10")]
-        found = self.record.search("Provenance", asked, reader=reader).matches
-        for stored in (each for each in found if each.transaction == change.transaction):
-            provenance = stored.resource
-            targets = (str(each.get("reference", "")) for each in provenance.get("target", ()))
-            agents = (str(each.get("who", {}).get("reference", "")) for each in provenance.get("agent", ()))
-            place = str(provenance.get("location", {}).get("reference", ""))
-            heads = (each for each in targets if each.startswith("MessageHeader/"))
-            for name in (stored.reference, *heads, *agents, place):
-                type_, _, id_ = name.partition("/")
-                if id_ and name not in resources:
-                    resources.update(self.record.related(reader, type_, id_, change.transaction, depth=0))
-
     def address(self, delivery: Delivery, at: datetime) -> Address:
         """For whom it is written."""
         profile = self.subscription.profile or self.member.profile
@@ -103,6 +77,41 @@ class Dispatcher:
             profile=profile, facility=profile.facility or facilities[0], own=frozenset((*facilities, self.member.id)),
             sender=self.community.id, control_id=delivery.idempotency, when=at, event=self.subscription.event,
         )  # fmt: skip
+
+
+def gathered(record: Record, reader: Reader, change: Change, *, heads: bool = True) -> dict[str, Resource]:
+    """A resource and what belongs to its message, as of its change: 'Type/id' → resource. `heads`: with what the
+    message that brought it said of itself. Without the resource itself where the record no longer holds it."""
+    resources = record.related(reader, change.type, change.id, change.transaction)
+    _add_pointing(record, reader, resources, change.reference)
+    if heads and change.reference in resources:
+        _add_head(record, reader, resources, change)
+    return resources
+
+
+def _add_pointing(record: Record, reader: Reader, resources: dict[str, Resource], lead: str) -> None:
+    """What refers to the lead resource and belongs to its message: the retired patient of a merge, diagnoses."""
+    for pointer in resources[lead].get("link", ()) if lead in resources else ():
+        other = str(pointer.get("other", {}).get("reference", ""))
+        if other and other not in resources:
+            type_, _, id_ = other.partition("/")
+            resources.update(record.related(reader, type_, id_, 1 << 62, depth=0))
+
+
+def _add_head(record: Record, reader: Reader, resources: dict[str, Resource], change: Change) -> None:
+    """What the message of this change said of itself (EVN-4 to EVN-7, MSH-8, MSH-19 …), and whom it names."""
+    asked = [("target", change.reference), ("_sort", "-_lastUpdated"), ("_count", "10")]
+    found = record.search("Provenance", asked, reader=reader).matches
+    for stored in (each for each in found if each.transaction == change.transaction):
+        provenance = stored.resource
+        targets = (str(each.get("reference", "")) for each in provenance.get("target", ()))
+        agents = (str(each.get("who", {}).get("reference", "")) for each in provenance.get("agent", ()))
+        place = str(provenance.get("location", {}).get("reference", ""))
+        heads = (each for each in targets if each.startswith("MessageHeader/"))
+        for name in (stored.reference, *heads, *agents, place):
+            type_, _, id_ = name.partition("/")
+            if id_ and name not in resources:
+                resources.update(record.related(reader, type_, id_, change.transaction, depth=0))
 
 
 def _hl7v2(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -15,25 +14,22 @@ from gateway import config
 from gateway.codec import fhir_xml, fixed_width, hl7v2, hl7v2_xml, hl7v2_xml_writer, ndjson, rows, workbook, xml_tree
 from gateway.codec.text_stream import Opened
 from gateway.config import learned
-from gateway.errors import Configuration, Permanent
+from gateway.errors import Configuration
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats, again, files
 from gateway.formats.accounts import of_export
 from gateway.formats.exports import knows, translate_tables
-from gateway.mapping import choice, maps
+from gateway.formats.written import NEVER, address_of, bundle_of, by_reference, timed, writing_of
+from gateway.mapping import maps
 from gateway.mapping.accounting.account import Account, account_of_message
 from gateway.mapping.accounting.explained import Explanation
 from gateway.mapping.accounting.roundtrip import Comparison, compare_message, compare_resources
 from gateway.mapping.accounting.trial import Trial
-from gateway.mapping.accounting.writing import Writing, account_of_resources
+from gateway.mapping.accounting.writing import account_of_resources
 from gateway.mapping.accounting.written import written
-from gateway.mapping.maps import Address
-from gateway.mapping.origins import may_tell
 from gateway.mapping.translation import Translation
-from gateway.model import Channel, Community, Entry, Frame, Member, Reject, Resource
+from gateway.model import Channel, Community, Entry, Frame, Member, Reject
 
-NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
-_NEVER = NEVER.isoformat(timespec="milliseconds")
 _SUFFIXES = {
     **dict.fromkeys((".csv", ".txt", ".tsv", ".dat", ".prn"), "delimited"),
     ".json": "json",
@@ -146,7 +142,7 @@ def roundtrip(body: bytes, *, name: str, member: str | None, config: Path | None
     """A message or a file → FHIR → the same again, or a Bundle → a message → the Bundle again. Raises HutongError."""
     formats = formats_of(config, member)
     if channel_of(body, name).format == "fhir":
-        return compare_resources(_writing(body, formats, member))
+        return compare_resources(writing_of(body, formats, member))
     owner = owner_of(formats, member)
     channel = channel_of(body, name)
     look = formats.look(Frame(channel=channel.id, body=body, peer=name, received_at=NEVER), channel, owner)
@@ -172,14 +168,6 @@ def told_of(reject: Reject) -> str:
     """For people: the place, never the value."""
     place = f"{reject.place} row {reject.row}".strip()
     return f"{place}, {reject.column}: {reject.cause}" if reject.cell else f"{place} was set aside: {reject.cause}"
-
-
-def timed(bundle: Resource) -> Resource:
-    """A document without a time of its own is recorded by the latest time in it: same bytes, same Bundle."""
-    provenances = [each["resource"] for each in bundle.get("entry", ()) if each["resource"].get("recorded") == _NEVER]
-    for provenance in provenances:
-        provenance["recorded"] = _moment(bundle).isoformat(timespec="milliseconds")
-    return bundle
 
 
 def formats_of(path: Path | None, member: str | None = None, folder: Path | None = None) -> Formats:
@@ -268,7 +256,7 @@ def _to_hl7v2(
     ):  # a message stays the message: in our separators, or as XML
         found = hl7v2.decode(body, (owner_of(formats, member) or STRANGER).profile.charset)
         return Translated(output=hl7v2.encode(found.segments, found.charset), suffix=".hl7", notes=[*found.notes])
-    writing = _writing(body, formats, member, message=message)
+    writing = writing_of(body, formats, member, message=message)
     return Translated(
         output=writing.message(),
         suffix=".hl7",
@@ -279,10 +267,10 @@ def _to_hl7v2(
 
 def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: str) -> Translated:
     """What an export map says of a Bundle, as a file for a member. Raises HutongError."""
-    bundle = _bundle(body)
+    bundle = bundle_of(body)
     validate.check(bundle)
-    resources = _by_reference(bundle)
-    address = _address(formats, member, bundle, body, "")
+    resources = by_reference(bundle)
+    address = address_of(formats, member, bundle, body, "")
     found = formats.maps.of(address.profile)
     written = found.exports.about(resources, name=name, to=address)
     return Translated(output=files.encode(written, to, address.profile), suffix=files.SUFFIXES[to])
@@ -291,75 +279,3 @@ def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: s
 def _as_xml(made: Translated) -> Translated:
     """The same message in XML (HL7 v2.xml)."""
     return replace(made, output=hl7v2_xml_writer.write(hl7v2.decode(made.output).segments), suffix=".xml")
-
-
-def message_of(body: bytes, formats: Formats, member: str | None, *, check: bool = True) -> bytes:
-    """The HL7 v2 message of a Bundle. Raises Permanent for one that is not valid R4 or that no message is about."""
-    return _writing(body, formats, member, check=check).message()
-
-
-def _writing(body: bytes, formats: Formats, member: str | None, *, check: bool = True, message: str = "") -> Writing:
-    bundle = _bundle(body)
-    if check:
-        validate.check(bundle)
-    resources = _by_reference(bundle)
-    chosen = choice.asked(message, resources, formats.maps.library) if message else None
-    chosen = chosen or choice.told(resources, formats.maps.library) or choice.fitting(resources)
-    to = _address(formats, member, bundle, body, chosen.event)
-    return Writing(
-        maps=formats.maps.of(to.profile),
-        resources=resources,
-        leads=list(chosen.leads),
-        structure=chosen.structure,
-        to=to,
-        tells=may_tell(body),
-    )
-
-
-def _bundle(body: bytes) -> Resource:
-    bundle = json.loads(body)
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise Permanent("this is no Bundle", place="resourceType", remedy="give a FHIR Bundle as JSON")
-    return bundle
-
-
-def _by_reference(bundle: Resource) -> dict[str, Resource]:
-    found = {}
-    for number, entry in enumerate(bundle.get("entry", ())):
-        resource = entry.get("resource")
-        if isinstance(resource, dict):
-            url = str(
-                entry.get("fullUrl")
-                or (f"{resource['resourceType']}/{resource['id']}" if "id" in resource else f"entry:{number}")
-            )
-            found[url] = resource
-            if "id" in resource and not url.startswith("urn:"):
-                found.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
-    unique: dict[int, str] = {}
-    for url, resource in list(found.items()):
-        if id(resource) in unique and "://" in unique[id(resource)]:
-            del found[unique[id(resource)]]
-        unique[id(resource)] = url
-    return found
-
-
-def _address(formats: Formats, member: str | None, bundle: Resource, body: bytes, event: str) -> Address:
-    """For whom; the time is the Bundle's own, so that the same Bundle gives the same bytes."""
-    community = formats.community
-    known = community.members.get(member or "")
-    facilities = known.facilities if known else (member,) if member else ()
-    profile = known.profile if known else formats.member(member or "").profile
-    return Address(
-        profile=profile, facility=facilities[0] if facilities else "", own=frozenset(facilities), sender=community.id,
-        control_id=hashlib.sha256(body).hexdigest()[:20].upper(), when=_moment(bundle),
-        event=event,
-    )  # fmt: skip
-
-
-def _moment(bundle: Resource) -> datetime:
-    resources = [entry.get("resource") or {} for entry in bundle.get("entry", ())]
-    times = [each[name] for each in resources for name in ("recorded", "issued", "authoredOn") if name in each]
-    times.append(bundle.get("timestamp"))
-    told = dict.fromkeys(each for each in times if isinstance(each, str) and len(each) >= 20)
-    found = [datetime.fromisoformat(each) for each in told]
-    return max(found) if found else NEVER

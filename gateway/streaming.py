@@ -17,10 +17,11 @@ from gateway.db.scratch import Scratch
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
 from gateway.formats.bulk import Bulk, bulk
+from gateway.formats.written import NEVER, timed
 from gateway.mapping.exports import Carried
 from gateway.mapping.same_number import unite
 from gateway.model import STREAMED, Reject, Resource
-from gateway.stateless import NEVER, asked, channel_of, digest_of, formats_of, owner_of, timed, told_of, way_of
+from gateway.stateless import asked, channel_of, digest_of, formats_of, owner_of, told_of, way_of
 
 _SEEN = 256 * 1024  # bytes by which a format is known
 _REMEMBERED = 1000  # notes

@@ -30,6 +30,7 @@ from gateway.bulk import Exporter, Jobs
 from gateway.db.engine import Engine, Transaction
 from gateway.db.sqlite import SqliteEngine
 from gateway.fhir import json
+from gateway.formats import Formats
 from gateway.model import Community, Frame
 from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
@@ -134,6 +135,10 @@ def _entry(url: str, resource: dict[str, Any], condition: str = "") -> dict[str,
 # ------------------------------------------------------------------------------------------------ the web door
 
 
+def _no_formats() -> Formats:
+    raise NotImplementedError
+
+
 class Door:
     """The web application without a socket: what is left is the gateway's own work."""
 
@@ -151,7 +156,7 @@ class Door:
             Services(
                 community=Community(id="speed", name="speed", members={}), record=self.record,
                 overview=Overview(journal, engine), tokens=tokens, metrics=Metrics(), receive=receive, write=write,
-                bulk=Exporter(Jobs(engine, lambda: datetime.now(UTC)), Path("exports")),
+                formats=_no_formats, bulk=Exporter(Jobs(engine, lambda: datetime.now(UTC)), Path("exports")),
                 ready=lambda: True, version="0",
             )
         )  # fmt: skip

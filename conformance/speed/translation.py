@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 
 from conformance.speed.worker import Tool, serve
-from gateway import config, stateless
+from gateway import config
 from gateway.app.processes import settle_down
 from gateway.codec import hl7v2
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
-from gateway.formats import Formats
+from gateway.formats import Formats, written
 from gateway.mapping import maps
 from gateway.model import Profile
 
@@ -43,7 +43,7 @@ def bundle(body: bytes, *, formats: Formats, profile: Profile, check: bool) -> b
 
 def message(body: bytes, *, formats: Formats, check: bool) -> bytes:
     """Bundle → HL7 v2."""
-    return stateless.message_of(body, formats, None, check=check)
+    return written.message_of(body, formats, None, check=check)
 
 
 def refuses(body: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gateway.api import bulk_export, fhir_operations, match, offered, terminology
+from gateway.api import bulk_export, fhir_operations, hl7v2, match, offered, terminology
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
@@ -20,7 +20,13 @@ DATE = "2026-11-01"  # of this description; changes with the code
 INTERACTIONS = (
     *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"),
 )
-OPERATIONS = (*bulk_export.OFFERED, *fhir_operations.OFFERED, *match.OFFERED, *terminology.OFFERED)
+OPERATIONS = (
+    *bulk_export.OFFERED,
+    *hl7v2.OFFERED,
+    *fhir_operations.OFFERED,
+    *match.OFFERED,
+    *terminology.OFFERED,
+)
 
 _LOCAL = {
     "name": local.PARAMETER,
@@ -56,9 +62,9 @@ def statement(*, version: str, base: str) -> bytes:
                     "mode": "server",
                     "documentation": "Messages and files of members come in at /intake/{channel}, MLLP and folders.",
                     "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
-                    "resource": [_resource(name) for name in sorted(definitions.resource_types())],
+                    "resource": [_resource(name, base) for name in sorted(definitions.resource_types())],
                     "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
-                    "operation": [each.said for each in OPERATIONS if not each.types],
+                    "operation": [each.said(base) for each in OPERATIONS if not each.types],
                 }
             ],
         }
@@ -71,10 +77,10 @@ def search_names(type: str) -> list[str]:
     return sorted(one.name for one in every if _searchable(type, one))
 
 
-def _resource(name: str) -> dict[str, Any]:
+def _resource(name: str, base: str) -> dict[str, Any]:
     every = sorted(searchparameters.parameters(name).values(), key=lambda parameter: parameter.name)
     known = [one for one in every if _searchable(name, one)]
-    operations = [each.said for each in OPERATIONS if {name, offered.ANY} & set(each.types)]
+    operations = [each.said(base) for each in OPERATIONS if {name, offered.ANY} & set(each.types)]
     return {
         "type": name,
         "interaction": [{"code": code} for code in INTERACTIONS],

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from gateway.api.bulk_export import BulkExport
 from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
+from gateway.api.hl7v2 import Hl7v2
 from gateway.api.intake import Intake
 from gateway.api.match import Matching
 from gateway.api.openapi import OpenApi
@@ -37,6 +38,7 @@ def create(services: Services) -> FastAPI:
     writing = Writing(services)
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(Matching(services, writing.waiting).routes())
+    app.router.routes.extend(Hl7v2(services, writing.waiting).routes())
     app.router.routes.extend(FhirOperations(services, writing.waiting).routes())
     app.router.routes.extend(Terminology(services, writing.waiting).routes())
     app.router.routes.extend(Rest(services).routes())

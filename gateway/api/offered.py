@@ -12,10 +12,10 @@ class Offered:
     """`types`: those that it is called on, ('*',) for all; () for one of the whole system (R4 operations.html)."""
 
     name: str  # without the dollar
-    definition: str  # canonical URL of its OperationDefinition
+    definition: str  # canonical URL of its OperationDefinition; '/OperationDefinition/…': one that we serve ourselves
     types: tuple[str, ...] = ()
 
-    @property
-    def said(self) -> dict[str, str]:
+    def said(self, base: str) -> dict[str, str]:
         """As CapabilityStatement.rest.operation and rest.resource.operation say it."""
-        return {"name": self.name, "definition": self.definition}
+        address = f"{base}{self.definition}" if self.definition.startswith("/") else self.definition
+        return {"name": self.name, "definition": address}

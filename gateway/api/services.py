@@ -12,6 +12,7 @@ from gateway.api.overview import Overview
 from gateway.api.security import Failures, Tokens
 from gateway.bulk import Exporter
 from gateway.db.engine import Transaction
+from gateway.formats import Formats
 from gateway.model import Community, Frame
 from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
@@ -40,6 +41,7 @@ class Services:
     write: Callable[
         [Callable[[Transaction], Exchanged]], Exchanged
     ]  # in one durable transaction, and owed to whom it concerns
+    formats: Callable[[], Formats]  # the settings and maps of this moment
     bulk: Exporter  # who writes exports
     ready: Callable[[], bool]  # whether everything listens
     version: str

@@ -169,6 +169,7 @@ class Front:
             metrics=rooms.metrics,
             receive=self.receive,
             write=self.write,
+            formats=lambda: self.receiver.formats,
             bulk=self.exporter,
             settings=lambda: self.settings,
             ready=lambda: self.ready,

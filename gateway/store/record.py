@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from types import MappingProxyType
 
@@ -23,6 +23,10 @@ class Record:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        """One snapshot for several calls."""
+        return self._engine.reading()
 
     def apply(
         self,

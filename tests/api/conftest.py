@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ from gateway.db.engine import Transaction
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Transient
 from gateway.fhir import bundle
+from gateway.formats import Formats
 from gateway.journal.intake import Intake, Verdict
-from gateway.model import Change, Channel, Community, Frame, Member
+from gateway.mapping import maps
+from gateway.model import Change, Channel, Community, Frame, Member, Profile
 from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
@@ -83,6 +86,13 @@ class Door:
         return self.intake.write_now(frame, Verdict(**verdict)).entry_id
 
 
+@functools.cache
+def shipped() -> Formats:
+    """The maps as they are shipped, for an open community with one member."""
+    lab = Member(id="lab", name="Lab", facilities=("LAB",), profile=Profile(version="2.4", charset="GB18030"))
+    return Formats(Community(id="c", name="c", members={"lab": lab}, open=True), maps.load([maps.shipped()]))
+
+
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     journal = SqliteEngine(tmp_path / "journal.sqlite", schema="journal")
@@ -101,6 +111,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
         metrics=Metrics(),
         receive=lambda frame: made.receive(frame),
         write=lambda work: made.write_record(work),
+        formats=shipped,
         bulk=Exporter(Jobs(record, lambda: made.services.now()), tmp_path / "exports"),
         ready=lambda: made.ready,
         version="1.2.3",

@@ -13,6 +13,7 @@ import pytest
 from gateway import stateless
 from gateway.errors import Configuration
 from gateway.formats import again, exports, files
+from gateway.formats.written import NEVER
 from gateway.mapping.accounting.roundtrip import Came
 from gateway.mapping.translation import Address
 from gateway.model import FileForm, Resource
@@ -59,7 +60,7 @@ def test_the_views_come_back(tmp_path: Path) -> None:
     member = formats.member("county")
     member = msgspec.structs.replace(member, profile=msgspec.structs.replace(member.profile, file=file))
     tables = list(views.read(f"sqlite:///{path}"))
-    values = again.compare_tables(formats, tables, member, stateless.NEVER).values
+    values = again.compare_tables(formats, tables, member, NEVER).values
     assert [each.place for each in values if each.came is Came.LOST] == []
     forms = {each.place.partition(", ")[2]: each.form for each in values if each.came is Came.NORMALISED}
     assert set(forms) <= {"高低标志", "危急值", "状态", "证件类型"}
@@ -91,7 +92,7 @@ def test_what_is_written_becomes_the_same_resources(file: str, member: str) -> N
     def resources(body: bytes) -> dict[str, Resource]:
         parts = exports.read(formats, body, way, owner, way.format).parts
         made = maps.to_fhir(
-            parts, profile=owner.profile, facility=exports.facility(owner), control_id="F", when=stateless.NEVER
+            parts, profile=owner.profile, facility=exports.facility(owner), control_id="F", when=NEVER
         ).bundle
         found = {each["fullUrl"]: each["resource"] for each in made["entry"]}
         return {url: each for url, each in found.items() if each["resourceType"] != "Provenance"}
@@ -100,7 +101,7 @@ def test_what_is_written_becomes_the_same_resources(file: str, member: str) -> N
     name = exports.read(formats, body, way, owner, way.format).parts[0].name
     to = Address(
         profile=owner.profile, facility=exports.facility(owner), own=frozenset(owner.facilities), control_id="B",
-        when=stateless.NEVER,
+        when=NEVER,
     )  # fmt: skip
     written = maps.about(before, name=name, to=to)
     assert resources(files.encode(written, way.format, owner.profile)) == before
