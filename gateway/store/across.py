@@ -48,7 +48,8 @@ def run(reader: Reader, queries: Sequence[Query], *, count: int, cursor: str = "
 
 def system(reader: Reader, types: Iterable[str], pairs: Pairs) -> Page:
     """`GET [base]?_type=…&…`: all of these types by parameters that all of them have."""
-    queries = [query.read(each, pairs) for each in sorted(types)]
+    around = search.here(reader)
+    queries = [query.read(each, pairs, around=around) for each in sorted(types)]
     if not queries:
         raise Permanent("no resource type", place="_type")
     return run(reader, queries, count=queries[0].count, cursor=queries[0].cursor)
@@ -56,7 +57,7 @@ def system(reader: Reader, types: Iterable[str], pairs: Pairs) -> Page:
 
 def compartment(reader: Reader, whose: str, type: str, pairs: Pairs) -> Page:
     """`GET Patient/1/Observation?…`: those of a type that belong to one resource (`whose`: 'Patient/1')."""
-    asked = query.read(type, pairs)
+    asked = query.read(type, pairs, around=search.here(reader))
     asked.criteria.append(_inside(whose, type))
     return search.run(reader, asked)
 

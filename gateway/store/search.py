@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.db.engine import Reader
@@ -16,6 +17,7 @@ from gateway.store.conditions import condition
 from gateway.store.includes import included
 from gateway.store.order import Order
 from gateway.store.query import Pairs, Query
+from gateway.store.shelf import RecordCodes
 from gateway.store.stored import Page
 
 RARE = 5_000  # rows: a criterion with fewer drives the search; counting to here takes 0.2 ms
@@ -27,13 +29,18 @@ def search(reader: Reader, type: str, asked: str | Pairs, *, lenient: bool = Fal
     Pages follow the values of the sort keys, not positions: what is written meanwhile neither repeats nor hides a
     resource that itself did not change. `total` is given when asked for, or when one page holds all.
     """
-    return run(reader, query.read(type, asked, lenient=lenient, around=around))
+    return run(reader, query.read(type, asked, lenient=lenient, around=here(reader, around)))
+
+
+def here(reader: Reader, around: Around = NOWHERE) -> Around:
+    """What a query is read in, with the code systems of the record unless others are given."""
+    return around if around.codes else replace(around, codes=RecordCodes(reader))
 
 
 def find_ids(reader: Reader, type: str, pairs: Pairs) -> list[str]:
     """The ids that match a condition, at most two: enough to know whether it is one. Permanent for a condition that
     narrows nothing."""
-    asked = query.read(type, [*pairs, ("_count", "2")])
+    asked = query.read(type, [*pairs, ("_count", "2")], around=here(reader))
     if not asked.criteria or asked.ignored:
         raise Permanent("a condition needs search parameters, and those alone", place=f"{type}?")
     return [match.id for match in run(reader, asked).matches]

@@ -8,7 +8,7 @@ Only one version of a resource is current; an older business version is looked f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.db.engine import Reader
@@ -16,6 +16,8 @@ from gateway.db.record import parameter_number
 from gateway.model import Resource
 from gateway.store import read
 from gateway.store.stored import Stored
+from gateway.terminology.limits import NotFound
+from gateway.terminology.sets import codes_above, codes_below, codes_in, codes_of
 
 BY_URI = (
     f"SELECT {read.COLUMNS} FROM index_uri i JOIN resource r ON r.rid = i.rid "
@@ -73,6 +75,30 @@ class RecordShelf:
 
     def _versions(self, current: Stored) -> Iterator[Stored]:
         yield from read.history(self.reader, current.type, current.id, count=OLD).matches
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCodes:
+    """What a search asks of the code systems and value sets of the record (clause.Codes)."""
+
+    reader: Reader
+
+    def members(self, value_set: str) -> Collection[tuple[str, str]]:
+        """All codes of a ValueSet by its canonical URL or as 'ValueSet/id'; see sets.codes_of."""
+        if value_set.startswith("ValueSet/"):
+            stored = read.read(self.reader, "ValueSet", value_set.partition("/")[2])
+            if stored is None or stored.deleted:
+                raise NotFound("there is no ValueSet with this id", place=value_set[:80])
+            return codes_in(RecordShelf(self.reader), stored.resource)
+        return codes_of(RecordShelf(self.reader), value_set)
+
+    def below(self, system: str, code: str) -> Collection[tuple[str, str]]:
+        """The code and what it subsumes; see sets.codes_below."""
+        return {(system, each) for each in codes_below(RecordShelf(self.reader), system, code)}
+
+    def above(self, system: str, code: str) -> Collection[tuple[str, str]]:
+        """The code and what subsumes it; see sets.codes_above."""
+        return {(system, each) for each in codes_above(RecordShelf(self.reader), system, code)}
 
 
 def _order(resource: Resource) -> list[tuple[int, str]]:

@@ -220,7 +220,11 @@ class Sets:
             if not system.whole:
                 raise system.unknown()
             return None
-        return concept if system.chosen(part.get("filter", ()), self.budget)(concept) else None
+        if system.chosen(part.get("filter", ()), self.budget)(concept):
+            return concept
+        if not system.whole:
+            raise system.unknown()
+        return None
 
 
 def _enumerated(url: str, told: Mapping[str, Any], known: Concept | None) -> Concept:
@@ -246,26 +250,32 @@ def _enumerated(url: str, told: Mapping[str, Any], known: Concept | None) -> Con
 def codes_of(shelf: Shelf, url: str, *, limit: int = CODES) -> frozenset[Key]:
     """(system, code) of everything in a value set, for `:in` and `:not-in` (R4 search.html#token). Raises NotFound for
     one that is not held, Undecided where a part of it is not, TooCostly for more than `limit` codes."""
-    made = Sets(shelf, limit=limit).expanded(canonical(shelf, "ValueSet", url))
+    return codes_in(shelf, canonical(shelf, "ValueSet", url), limit=limit)
+
+
+def codes_in(shelf: Shelf, value_set: Resource, *, limit: int = CODES) -> frozenset[Key]:
+    """The same of a value set that is at hand."""
+    made = Sets(shelf, limit=limit).expanded(value_set)
     if made.open:
-        raise Undecided("not every code of the value set is held here", place=url[:200])
+        raise Undecided("not every code of the value set is held here", place=str(value_set.get("url", ""))[:200])
     return frozenset(each.key for each in made.concepts)
 
 
 def codes_below(shelf: Shelf, system: str, code: str) -> frozenset[str]:
-    """The code and all that it subsumes, for `:below`. Raises NotFound for a system that is not held, Undecided for a
-    code of which it cannot be told, Permanent for one that there is not."""
+    """The code and all that it subsumes, for `:below`. Raises NotFound for a system that is not held, Undecided for
+    one of which only a part is, Permanent for a code that there is not."""
     found = _whole(shelf, system)
-    found.known(code)
-    return frozenset(each.code for each in found.below(code))
+    return frozenset(each.code for each in found.below(found.known(code).code))
 
 
 def codes_above(shelf: Shelf, system: str, code: str) -> frozenset[str]:
     """The code and all that subsume it, for `:above`; as of codes_below."""
     found = _whole(shelf, system)
-    found.known(code)
-    return frozenset(each.code for each in found.above(code))
+    return frozenset(each.code for each in found.above(found.known(code).code))
 
 
 def _whole(shelf: Shelf, url: str) -> System:
-    return systems.read(canonical(shelf, "CodeSystem", url))
+    found = systems.read(canonical(shelf, "CodeSystem", url))
+    if not found.whole:
+        raise found.unknown()
+    return found

@@ -106,7 +106,10 @@ class System:
     def unknown(self) -> Undecided:
         """What is said of a code that is not among those that are held."""
         held = f"a part ({len(self.concepts)} codes)" if self.concepts else "nothing"
-        return Undecided(f"the code is unknown here, which does not make it wrong: {held} of the code system is held")
+        return Undecided(
+            f"the code, or where it belongs, is unknown here, which does not make it wrong: {held} of it is held",
+            place=self.url[:200],
+        )
 
     def below(self, code: str) -> Iterator[Concept]:
         """The concept and all that it subsumes, once each."""
@@ -135,7 +138,11 @@ class System:
             return "equivalent"
         if any(each is second for each in self.below(first.code)):
             return "subsumes"
-        return "subsumed-by" if any(each is second for each in self.above(first.code)) else "not-subsumed"
+        if any(each is second for each in self.above(first.code)):
+            return "subsumed-by"
+        if not self.whole:
+            raise self.unknown()
+        return "not-subsumed"
 
     # ------------------------------------------------------------------------------------------ filters
 

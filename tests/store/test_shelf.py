@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.db.sqlite import SqliteEngine
+from gateway.errors import Permanent
 from gateway.store.exchange import Asked
 from gateway.store.record import Record
 from gateway.store.shelf import RecordShelf
@@ -23,6 +26,50 @@ def system(id: str, version: str, url: str = "urn:colours") -> dict[str, Any]:
         "resourceType": "CodeSystem", "id": id, "url": url, "version": version, "status": "active",
         "content": "complete", "concept": [{"code": f"of-{version}"}],
     }  # fmt: skip
+
+
+PARTS: dict[str, Any] = {
+    "resourceType": "CodeSystem", "id": "parts", "url": "urn:parts", "status": "active", "content": "complete",
+    "concept": [{"code": "body", "concept": [{"code": "arm", "concept": [{"code": "hand"}]}, {"code": "leg"}]}],
+}  # fmt: skip
+ARMS: dict[str, Any] = {
+    "resourceType": "ValueSet", "id": "arms", "url": "urn:arms", "status": "active", "compose": {"include": [
+        {"system": "urn:parts", "filter": [{"property": "concept", "op": "is-a", "value": "arm"}]}
+    ]},
+}  # fmt: skip
+
+
+def observed(code: str) -> dict[str, Any]:
+    coding = {"coding": [{"system": "urn:parts", "code": code}]}
+    return {"resourceType": "Observation", "id": code, "status": "final", "code": coding}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("code:in=urn:arms", ["arm", "hand"]),
+        ("code:in=ValueSet/arms", ["arm", "hand"]),
+        ("code:not-in=urn:arms", ["body", "leg"]),
+        ("code:below=urn:parts|arm", ["arm", "hand"]),
+        ("code:above=urn:parts|hand", ["arm", "body", "hand"]),
+        ("code:in=urn:nothing", None),
+        ("code:in=ValueSet/nothing", None),
+        ("code:below=urn:nothing|1", None),
+        ("code:below=urn:parts|wing", None),
+    ],
+)
+def test_searches_know_value_sets_and_what_lies_below(tmp_path: Path, asked: str, found: list[str] | None) -> None:
+    engine = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+    written(engine, PARTS, ARMS, *map(observed, ("body", "arm", "hand", "leg")))
+    record = Record(engine)
+    if found is None:
+        with pytest.raises(Permanent):
+            record.search("Observation", asked)
+    else:
+        assert sorted(each.id for each in record.search("Observation", asked).matches) == found
+        pairs = [tuple(asked.split("=", 1))]
+        assert len(record.search_system(["Observation"], pairs).matches) == len(found)
+    engine.close()
 
 
 def test_by_url_and_version(tmp_path: Path) -> None:
