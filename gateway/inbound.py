@@ -56,6 +56,10 @@ def nothing_ahead(_entry: int) -> Resource | None:
     return None
 
 
+def nobody_subscribed(_transaction: Transaction, _change: Change) -> None:
+    """No FHIR client wants to hear of changes."""
+
+
 class Inquiries(Protocol):
     """Answers queries at once: inquiries.py."""
 
@@ -221,6 +225,7 @@ class Processor:
     made_ahead: Callable[[int], Resource | None] = nothing_ahead  # the Bundle of an entry where it is made already
     parts: Parts | None = None  # large files, batch by batch; None: there are none
     outbox: Outbox = field(default_factory=Outbox)
+    subscribed: Callable[[Transaction, Change], None] = nobody_subscribed  # owes a change to FHIR clients
     now: Callable[[], datetime] = _now
     asked_for: frozenset[str] = field(init=False)  # resource types that any subscription names
 
@@ -315,6 +320,7 @@ class Processor:
 
     def owe(self, transaction: Transaction, change: Change, sender: str) -> None:
         """A change is owed to every member that asked for it, but not to `sender` ("": a FHIR client)."""
+        self.subscribed(transaction, change)
         if change.type not in self.asked_for:
             return
         stored = self.record.vread(change.type, change.id, change.version, reader=transaction)

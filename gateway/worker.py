@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from gateway import telemetry
 from gateway.db.engine import Engine, Transaction
@@ -42,6 +43,18 @@ Process = Callable[[Transaction, Entry], "Processed"]  # inside the transaction
 Send = Callable[[Delivery], Awaitable[Receipt]]
 Outcome = tuple[Delivery, Receipt | Exception, float]  # of one attempt, and the seconds it took
 Told = Callable[[State, float], None]  # the state something was left in, and the seconds it took
+
+
+class Concern(Protocol):
+    """Whoever must know what became of a delivery, inside the transaction that notes it."""
+
+    def taken(self, transaction: Transaction, delivery: Delivery, receipt: Receipt, /) -> None:
+        """The receiver took it."""
+        ...
+
+    def failed(self, transaction: Transaction, delivery: Delivery, error: Exception, state: State, /) -> State:
+        """It did not; returns how the delivery is left: as the table says, or otherwise."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +206,9 @@ class DeliveryDrain:
     parallel: int = 1  # deliveries of different keys under way at once
     policy: Policy = field(default_factory=lambda: Policy(refusals=10))
     outbox: Outbox = field(default_factory=Outbox)
+    concern: Concern | None = None
+    blocked: frozenset[str] = frozenset()  # order keys that are not sent now
+    polls: bool = True  # whether it looks by itself for what is owed; else only when it is woken
     _failing: set[int] = field(default_factory=set, init=False)  # deliveries that failed since the last that was taken
     _rounds: int = field(default=0, init=False)  # in which the line was down
     _looked: float = field(default=0.0, init=False)  # seconds the last look took
@@ -268,7 +284,7 @@ class DeliveryDrain:
         now = datetime.now(UTC)
         with self.record.reading() as record:
             limit = 1 if self._down else self.parallel
-            due = self.outbox.due(record, self.subscription, now=now, limit=limit)
+            due = self.outbox.due(record, self.subscription, now=now, limit=limit, blocked=self.blocked)
             soonest = None if due else self.outbox.next_due(record, self.subscription, now=now)
         self._looked = time.monotonic() - began
         return due, None if soonest is None else soonest / 1000 - now.timestamp()
@@ -291,6 +307,8 @@ class DeliveryDrain:
             for delivery, outcome, seconds in outcomes:
                 if isinstance(outcome, Receipt):
                     self.outbox.sent(transaction, delivery, outcome)
+                    if self.concern:
+                        self.concern.taken(transaction, delivery, outcome)
                     states.append((State.DONE, seconds))
                 else:
                     states.append((self._settle(transaction, delivery, outcome), seconds))
@@ -300,6 +318,8 @@ class DeliveryDrain:
     def _settle(self, transaction: Transaction, delivery: Delivery, error: Exception) -> State:
         refusals = self.outbox.refusals(transaction, delivery) + 1
         state, delay = next_state(error, delivery.attempts + 1, self.policy, refusals=refusals)
+        if self.concern:
+            state = self.concern.failed(transaction, delivery, error, state)
         _log(error, state, delivery=delivery.id, subscription=self.subscription)
         match state:
             case State.WAITING:
@@ -313,6 +333,9 @@ class DeliveryDrain:
     async def _rest(self, version: int, soonest: float | None) -> None:
         """Until something may have become due: the bell, a commit by anybody, or the time of the next."""
         deadline = time.monotonic() + (3600.0 if soonest is None else soonest)
+        if not self.polls:
+            await _sleep(max(0.0, deadline - time.monotonic()), self.stop, self.wake)
+            return
         pause = max(BUSY, 5 * self._looked)
         while not self.stop.is_set() and not self.wake.is_set():
             await _sleep(min(pause, max(0.0, deadline - time.monotonic())), self.stop, self.wake)

@@ -18,6 +18,7 @@ from gateway.api import answer, listing
 from gateway.api.guard import require
 from gateway.api.resource import Patch, applied, json_patch
 from gateway.api.services import Services
+from gateway.api.subscribing import exchanged
 from gateway.db.engine import Transaction
 from gateway.errors import HutongError, Permanent, Transient
 from gateway.fhir import definitions, json, patch, validate
@@ -94,7 +95,7 @@ class Bundles:
             self._permit(each)
         written = [each for each in read if each.method not in _READS]
         asked = [_asked(each) for each in written]
-        made = self._services.record.exchange(transaction, asked, at=self._services.now(), together=True)
+        made = exchanged(self._services, self._request, transaction, asked, together=True)
         for each, done in zip(written, made.done, strict=True):
             self._answers[each.position] = self._done(done)
         for each in read:
@@ -125,7 +126,7 @@ class Bundles:
             return ()
         if entry.resource is not None:
             validate.check(entry.resource)
-        made = self._services.record.exchange(transaction, [_asked(entry)], at=self._services.now())
+        made = exchanged(self._services, self._request, transaction, [_asked(entry)])
         self._answers[position] = self._done(made.done[0])
         return made.changes
 

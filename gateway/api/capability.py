@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gateway.api import bulk_export, fhir_operations, hl7v2, match, offered, terminology
+from gateway.api import bulk_export, fhir_operations, hl7v2, match, offered, subscriptions, terminology
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
@@ -26,6 +26,7 @@ OPERATIONS = (
     *fhir_operations.OFFERED,
     *match.OFFERED,
     *terminology.OFFERED,
+    *subscriptions.OFFERED,
 )
 
 _LOCAL = {
@@ -36,8 +37,9 @@ _LOCAL = {
 
 
 @functools.lru_cache(maxsize=4)  # by the address that callers use
-def statement(*, version: str, base: str) -> bytes:
-    """The statement as JSON; `base` is the address of the service as the caller wrote it."""
+def statement(*, version: str, base: str, topics: tuple[str, ...] = ()) -> bytes:
+    """The statement as JSON; `base` is the address of the service as the caller wrote it, `topics` name what clients
+    may subscribe to."""
     return json.dumps(
         {
             "resourceType": "CapabilityStatement",
@@ -62,7 +64,7 @@ def statement(*, version: str, base: str) -> bytes:
                     "mode": "server",
                     "documentation": "Messages and files of members come in at /intake/{channel}, MLLP and folders.",
                     "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
-                    "resource": [_resource(name, base) for name in sorted(definitions.resource_types())],
+                    "resource": [_resource(name, base, topics) for name in sorted(definitions.resource_types())],
                     "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
                     "operation": [each.said(base) for each in OPERATIONS if not each.types],
                 }
@@ -77,12 +79,16 @@ def search_names(type: str) -> list[str]:
     return sorted(one.name for one in every if _searchable(type, one))
 
 
-def _resource(name: str, base: str) -> dict[str, Any]:
+def _resource(name: str, base: str, topics: tuple[str, ...]) -> dict[str, Any]:
     every = sorted(searchparameters.parameters(name).values(), key=lambda parameter: parameter.name)
     known = [one for one in every if _searchable(name, one)]
     operations = [each.said(base) for each in OPERATIONS if {name, offered.ANY} & set(each.types)]
+    about = {"documentation": subscriptions.DOCUMENTATION} if name == "Subscription" else {}
+    named = [{"url": subscriptions.TOPICS, "valueCanonical": url} for url in topics if name == "Subscription"]
     return {
+        **({"extension": named} if named else {}),
         "type": name,
+        **about,
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned-update",
         "readHistory": True,

@@ -19,6 +19,7 @@ from gateway.api.people import People
 from gateway.api.rest import Rest
 from gateway.api.services import Services
 from gateway.api.soap import Soap
+from gateway.api.subscriptions import Subscriptions
 from gateway.api.terminology import Terminology
 from gateway.api.writing import Writing
 
@@ -39,6 +40,7 @@ def create(services: Services) -> FastAPI:
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(Matching(services, writing.waiting).routes())
     app.router.routes.extend(Hl7v2(services, writing.waiting).routes())
+    app.router.routes.extend(Subscriptions(services, writing.waiting).routes())
     app.router.routes.extend(FhirOperations(services, writing.waiting).routes())
     app.router.routes.extend(Terminology(services, writing.waiting).routes())
     app.router.routes.extend(Rest(services).routes())

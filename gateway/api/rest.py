@@ -26,6 +26,7 @@ from gateway.fhir import compartments, dates, definitions
 from gateway.store import clause, query, subset
 from gateway.store.read import Span
 from gateway.store.stored import Page, Stored
+from gateway.subscriptions import topics
 
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
@@ -69,7 +70,9 @@ class Rest:
             return await self._hop(lambda: answer.fhir(request, vocabulary.statement(self.services, base)))
         if mode not in ("full", "normative"):
             raise answer.Refusal(400, "mode is full, normative or terminology")
-        body = await self._hop(lambda: capability.statement(version=self.services.version, base=base))
+        named = tuple(topics.known(self.services.community.topics))
+        work = partial(capability.statement, version=self.services.version, base=base, topics=named)
+        body = await self._hop(work)
         return answer.fhir(request, body)
 
     async def read(self, request: Request) -> Response:

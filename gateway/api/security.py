@@ -41,6 +41,7 @@ class Grant:
 
     name: str
     scopes: tuple[str, ...]
+    digest: bytes = field(default=b"", compare=False, repr=False)  # SHA-256 of the token
 
     def allows(self, kind: str, verb: str) -> bool:
         """Whether resources of this type ('*': every type) may be read (r), searched (s) or the like."""
@@ -96,7 +97,13 @@ class Tokens:
             rows = reader.execute(FIND, (digest,))
         if not rows or not hmac.compare_digest(bytes(rows[0][0]), digest):
             return None
-        return Grant(name=rows[0][1], scopes=tuple(rows[0][2].split()))
+        return Grant(name=rows[0][1], scopes=tuple(rows[0][2].split()), digest=digest)
+
+    def of_digest(self, digest: bytes) -> Grant | None:
+        """What the token with this SHA-256 allows now; None when it is revoked."""
+        with self.engine.reading() as reader:
+            rows = reader.execute(FIND, (digest,))
+        return Grant(name=rows[0][1], scopes=tuple(rows[0][2].split()), digest=digest) if rows else None
 
     def list(self) -> list[Issued]:
         """All tokens ever made, oldest first."""

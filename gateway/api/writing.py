@@ -23,6 +23,7 @@ from gateway.api.bundles import Bundles
 from gateway.api.guard import require
 from gateway.api.resource import parsed, patch_of, resource_of, type_of
 from gateway.api.services import Services
+from gateway.api.subscribing import exchanged
 from gateway.store import request as asking
 from gateway.store.exchange import Asked, Done
 
@@ -111,12 +112,11 @@ class Writing:
         return type_name
 
     async def _answered(self, request: Request, asked: Asked) -> Response:
-        done = await anyio.to_thread.run_sync(partial(self._do, asked), limiter=self.services.writers)
+        done = await anyio.to_thread.run_sync(partial(self._do, request, asked), limiter=self.services.writers)
         return told(request, done)
 
-    def _do(self, asked: Asked) -> Done:
-        services = self.services
-        made = services.write(lambda transaction: services.record.exchange(transaction, [asked], at=services.now()))
+    def _do(self, request: Request, asked: Asked) -> Done:
+        made = self.services.write(lambda transaction: exchanged(self.services, request, transaction, [asked]))
         return made.done[0]
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway import patience, telemetry, worker
+from gateway.api.security import Tokens
 from gateway.app.charts import Charts
 from gateway.app.rooms import Rooms
 from gateway.app.translator import Translator
@@ -24,6 +25,9 @@ from gateway.model import Member, Resource, State, Subscription
 from gateway.outbound import Dispatcher
 from gateway.parts import Parts
 from gateway.store.record import Record
+from gateway.subscriptions import topics
+from gateway.subscriptions.keeper import Keeper
+from gateway.subscriptions.owing import Owing
 from gateway.transport import Sender, sender
 
 SHARED_EVERY = 1.0  # seconds between two looks whether the worker has counted something
@@ -59,10 +63,12 @@ class Back:
             channels=self.rooms.channels,
             parts=Parts(self.rooms.bodies),
             made_ahead=self.translator.fetch if self.translator else nothing_ahead,
+            subscribed=Owing(self.record, topics.known(self.rooms.community.topics)),
         )
         for member in self.rooms.community.members.values():
             for subscription in member.subscriptions:
                 self._tasks.append(asyncio.create_task(self._line(member, subscription).run()))
+        self._tasks.append(asyncio.create_task(self._keeper(processor).run()))
         drain = worker.EntryDrain(
             journal=self.rooms.journal,
             record=self.rooms.record,
@@ -141,6 +147,17 @@ class Back:
             policy=patience.Policy(refusals=subscription.attempts),
             told=_counted(self.rooms.metrics, subscription.id),
         )
+
+    def _keeper(self, processor: Processor) -> Keeper:
+        tokens, community = Tokens(self.rooms.record), self.rooms.community
+        keeper = Keeper(
+            record=self.record, engine=self.rooms.record, topics=topics.known(community.topics), hooks=community.hooks,
+            grants=lambda maker: grant.allows if (grant := tokens.of_digest(maker)) else None,
+            changed=lambda transaction, change: processor.owe(transaction, change, ""), stop=self._stopping,
+            told=lambda line: _counted(self.rooms.metrics, line),
+        )  # fmt: skip
+        self._bells.append(keeper.bell)
+        return keeper
 
     def _know_members(self) -> None:
         """Every member is an Organization of the record, with its name; the same at every start."""

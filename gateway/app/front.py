@@ -29,6 +29,8 @@ from gateway.people import RULE, compare
 from gateway.store.exchange import Exchanged
 from gateway.store.joining import Reason
 from gateway.store.record import Record
+from gateway.subscriptions import topics
+from gateway.subscriptions.owing import Owing
 from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
 from gateway.transport.mllp import MllpListener
@@ -157,7 +159,10 @@ class Front:
 
     def _processor(self, formats: Formats, channels: Channels) -> Processor:
         record = Record(self.rooms.record)
-        return Processor(community=formats.community, formats=formats, record=record, channels=channels)
+        return Processor(
+            community=formats.community, formats=formats, record=record, channels=channels,
+            subscribed=Owing(record, topics.known(formats.community.topics)),
+        )  # fmt: skip
 
     def _rooms_behind_the_door(self) -> Services:
         rooms = self.rooms

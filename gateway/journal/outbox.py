@@ -83,10 +83,11 @@ class Outbox:
         return int(found[0][0]) if found else 0
 
     def sent(self, transaction: Transaction, delivery: Delivery, receipt: Receipt) -> None:
-        """The receiver took it; the receipt is kept."""
-        answer = receipt.body[:ANSWER_LIMIT]
-        transaction.execute(SENT, (int(receipt.at.timestamp() * 1000), receipt.code, answer, delivery.id))
-        transaction.execute(COUNT_SENT, (delivery.subscription,))
+        """The receiver took it, and what else the receipt names; the receipt is kept."""
+        at, answer = int(receipt.at.timestamp() * 1000), receipt.body[:ANSWER_LIMIT]
+        for number in (delivery.id, *receipt.also):
+            transaction.execute(SENT, (at, receipt.code, answer if number == delivery.id else b"", number))
+            transaction.execute(COUNT_SENT, (delivery.subscription,))
 
     def later(self, transaction: Transaction, delivery: Delivery, error: Exception, due: datetime) -> None:
         """It is tried again when due, at most an hour from now; later ones of its key wait behind it."""

@@ -43,6 +43,7 @@ class Asked:
     fresh: bool = False  # If-None-Match: *
     full_url: str = ""
     place: str = ""  # the entry of a Bundle
+    settle: Callable[[Resource, Resource | None], Resource] | None = None  # what becomes of it: (arriving, stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +198,8 @@ class _Exchange:
     def _put(self, asked: Asked, working: Working) -> int:
         arriving = self._pointed(asked.resource or {}, asked)
         before = working.stored
+        if asked.settle is not None:
+            arriving = asked.settle({**arriving, "id": working.id}, before)
         if before is None:
             working.result, working.touched = {**arriving, "id": working.id}, True
             return 201
@@ -209,6 +212,7 @@ class _Exchange:
         if working.stored is None or asked.patch is None:
             raise Missing(f"there is no {asked.type} with this id", place=asked.place)
         changed = self._pointed(asked.patch(working.stored), asked)
+        changed = asked.settle(changed, working.stored) if asked.settle else changed
         result = update.replaced(working.stored, changed)
         if result is not None:
             working.result, working.touched = result, True
