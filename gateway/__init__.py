@@ -19,6 +19,7 @@
     transport/          one file a wire: mllp http files sftp database memory
     journal/            what came in, what is owed, what was answered, what died; replay
     mapping/            the mapping language: grammar, compilers both ways, data types; its code tables as R4 resources
+    announcing          what members are told of merges, and by which number they know somebody
     people              what follows from who somebody is: joined, asked, taken apart again
     identity/           who is who: match (by numbers), score (by all else), index, review
     store/              the shared record: transact read search history

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from gateway import telemetry
+from gateway.announcing import told_by_the_other, whole
 from gateway.codec import hl7v2, hl7v2_batch, hl7v2_local, hl7v2_query
 from gateway.codec.text_stream import LARGE
 from gateway.db.engine import Transaction
@@ -329,13 +330,15 @@ class Processor:
         resource = stored.resource
         context = self._context(transaction, resource, change.transaction)
         for subscription in wanted(self.community, change=change, resource=resource, sender=sender, context=context):
-            self.outbox.owe(transaction, subscription.id, patient_of(resource) or change.reference, change)
+            if not told_by_the_other(transaction, change, subscription, self.community):
+                self.outbox.owe(transaction, subscription.id, patient_of(resource) or change.reference, change)
 
     def _context(self, transaction: Transaction, resource: Resource, number: int) -> Context:
         """What routing needs to know around a change: its patient, its orders, and who placed them."""
         around = self.record.related(transaction, resource["resourceType"], resource["id"], number, depth=2)
         orders = tuple(each for each in around.values() if each["resourceType"] == "ServiceRequest")
         patient = around.get(patient_of(resource), resource if resource["resourceType"] == "Patient" else None)
+        patient = whole(transaction, patient) if patient else None
         owners = {owner for order in orders for owner in self._owners(order, around)}
         return Context(patient=patient, orders=orders, owners=frozenset(owners))
 

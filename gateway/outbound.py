@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gateway import announcing
+from gateway.announcing import Announced
 from gateway.codec import rows
 from gateway.db.engine import Engine, Reader
 from gateway.errors import Configuration
@@ -24,6 +26,8 @@ from gateway.model import Change, Community, Delivery, Member, Receipt, Resource
 from gateway.store.record import Record
 from gateway.transport import Sender
 
+_OF_PEOPLE = frozenset({"", "ADT_A01", "ADT_A05", "ADT_A08", "ADT_A28", "ADT_A31"})  # they tell of a merge as A40
+_OF_NUMBERS = frozenset({"A40", "A39", "A34", "A30", "A18", "A46", "A47", "A48"})  # events about the numbers themselves
 WITHDRAWN_AS = frozenset({"entered-in-error", "cancelled", "revoked", "rejected", "nullified"})  # statuses of R4
 
 
@@ -49,6 +53,8 @@ class Dispatcher:
         with self.engine.reading() as reader:
             change = delivery.change
             resources = gathered(self.record, reader, change, heads=self.subscription.format == "hl7v2")
+            announced = self._announced(reader, resources, change)
+            resources = self._whole(reader, resources, change.reference) if announced is None else resources
             at = self._committed(reader, delivery)
         if change.reference not in resources:
             raise Configuration(
@@ -56,6 +62,10 @@ class Dispatcher:
                 place=change.reference,
                 remedy="let it rest or replay its entry",
             )
+        if announced is not None:
+            to = replace(self.address(delivery, at), event=announced.event)
+            leads, structure = list(announced.leads), announced.structure
+            return self.maps.of(to.profile).from_fhir(announced.resources, leads, structure=structure, to=to)
         write = _FORMATS.get(self.subscription.format)
         if write is None:
             raise Configuration(
@@ -68,6 +78,29 @@ class Dispatcher:
     def _committed(self, reader: Reader, delivery: Delivery) -> datetime:
         stored = self.record.vread(delivery.change.type, delivery.change.id, delivery.change.version, reader=reader)
         return stored.updated if stored else datetime.now(UTC)
+
+    def _announced(self, reader: Reader, resources: Mapping[str, Resource], change: Change) -> Announced | None:
+        """The message of a merge or of its undoing, where the member is told of it as one."""
+        if self.subscription.format != "hl7v2" or self.subscription.message not in _OF_PEOPLE:
+            return None
+        found = announcing.joined(reader, change)
+        if found is None or not announcing.concerns(
+            reader, found, change, member=self.member, community=self.community
+        ):
+            return None
+        other = self.record.as_of(reader, "Patient", found.other, change.transaction)
+        if other is None or other.deleted or change.reference not in resources:
+            return None
+        return announcing.announced(resources, change, found, other.resource)
+
+    def _whole(self, reader: Reader, resources: Mapping[str, Resource], lead: str) -> dict[str, Resource]:
+        """Patients by all their numbers, for whoever knows one of them; an update tells of no merge that was before."""
+        if self.subscription.format == "fhir" or self.subscription.event in _OF_NUMBERS:
+            return dict(resources)
+        return {
+            name: announcing.whole(reader, each, alone=name == lead) if each["resourceType"] == "Patient" else each
+            for name, each in resources.items()
+        }
 
     def address(self, delivery: Delivery, at: datetime) -> Address:
         """For whom it is written."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.db.engine import Transaction
+from gateway.db.engine import Reader, Transaction
 from gateway.db.record import MERGES, parameter_number
 from gateway.fhir import definitions, json
 from gateway.fhir.searchparameters import parameters
@@ -148,7 +148,12 @@ def _line(transaction: Transaction, patient: str) -> list[str]:
     return found
 
 
-def _tree(transaction: Transaction, patient: str) -> list[str]:
+def records(reader: Reader, patient: str) -> list[str]:
+    """The ids of all Patients that are one person: the survivor first."""
+    return _tree(reader, patient)
+
+
+def _tree(transaction: Reader, patient: str) -> list[str]:
     """A Patient and all that were merged into it, one through the other."""
     found = [patient]
     for each in found:
