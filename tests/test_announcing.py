@@ -107,13 +107,13 @@ async def test_a_result_of_the_merged_person_goes_out_under_the_number_of_whoeve
 async def test_the_retired_one_is_told_by_the_survivor(house: House) -> None:
     await house.walk(adt("1"), adt("2", name="王^大力"))
     changes = joined(house, "2", "1")
-    member = house.community.members["county"]
+    (line,) = house.community.members["county"].subscriptions
     with house.record.reading() as reader:
-        told = {each.id: told_by_the_other(reader, each, member=member, community=house.community) for each in changes}
+        told = {each.id: told_by_the_other(reader, each, line, house.community) for each in changes}
     assert told == {number(house, "2"): True, number(house, "1"): False}
     fresh = replace(changes[0], type="Observation")
     with house.record.reading() as reader:
-        assert not told_by_the_other(reader, fresh, member=member, community=house.community)
+        assert not told_by_the_other(reader, fresh, line, house.community)
 
 
 async def test_a_fhir_member_gets_both_patients(house: House) -> None:
