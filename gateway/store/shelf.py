@@ -23,6 +23,7 @@ BY_URI = (
     f"SELECT {read.COLUMNS} FROM index_uri i JOIN resource r ON r.rid = i.rid "
     "WHERE i.parameter = ? AND i.value = ? AND r.deleted = 0 ORDER BY r.updated DESC, r.id LIMIT ?"
 )
+BY_REFERENCE = BY_URI.replace("index_uri", "index_reference").replace("i.value", "i.target")
 SEVERAL = 100  # resources of one URL, or maps of one code system, that are looked at
 SYSTEMS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.type = 'CodeSystem' AND r.deleted = 0 ORDER BY r.id LIMIT ?"
 MANY = 5_000  # code systems that a statement lists
@@ -59,6 +60,11 @@ class RecordShelf:
             each = read.stored(row).resource
             if "url" in each:
                 yield str(each["url"]), str(each.get("version", ""))
+
+    def supplements(self, system: str) -> Iterator[Resource]:
+        """The current CodeSystems that add to the codes of this one; retired ones do not."""
+        rows = self.reader.execute(BY_REFERENCE, (parameter_number("CodeSystem", "supplements"), system, SEVERAL))
+        return (each for row in rows if (each := read.stored(row).resource).get("status") != "retired")
 
     def _by_uri(self, type: str, name: str, value: str) -> Iterator[Resource]:
         rows = self.reader.execute(BY_URI, (parameter_number(type, name), value, SEVERAL))

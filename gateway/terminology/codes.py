@@ -110,7 +110,7 @@ def validate(shelf: Shelf, given: Given, own: Resource | None = None) -> Resourc
     brought = own or given.object("codeSystem")
     if brought is None and not given.text("url"):
         raise Permanent("give url, codeSystem, or the id of a CodeSystem", place="Parameters")
-    system = systems.read(brought) if brought else held(shelf, given.text("url"), given.text("version"))
+    system = systems.held(shelf, brought) if brought else held(shelf, given.text("url"), given.text("version"))
     concept = given.object("codeableConcept")
     several = codings(concept) if concept is not None else [coded(given, system.url)]
     verdicts = [_in_system(system, each) for each in several]
@@ -190,7 +190,7 @@ def held(shelf: Shelf, url: str, version: str = "") -> System:
     """The code system of a URL (`url|version` too). Raises NotFound."""
     named, _, other = url.partition("|")
     wanted = version or other
-    return systems.read(canonical(shelf, "CodeSystem", f"{named}|{wanted}" if wanted else named))
+    return systems.held(shelf, canonical(shelf, "CodeSystem", f"{named}|{wanted}" if wanted else named))
 
 
 def coded(given: Given, system: str = "") -> Coded:

@@ -6,7 +6,7 @@ in part does not tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,7 +54,6 @@ class Sets:
     shelf: Shelf
     versions: Versions = field(default_factory=Versions)
     limit: int = CODES
-    read: Callable[[Resource], System] = systems.read
     budget: Budget = field(default_factory=Budget)
     _systems: dict[Key, System | None] = field(default_factory=dict)
 
@@ -65,7 +64,7 @@ class Sets:
         key = (url, version)
         if key not in self._systems:
             found = self.shelf.find("CodeSystem", url, version)
-            self._systems[key] = self.read(found) if found else None
+            self._systems[key] = systems.held(self.shelf, found) if found else None
         return self._systems[key]
 
     def _named(self, part: Part) -> System | None:

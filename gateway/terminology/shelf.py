@@ -16,6 +16,10 @@ class Shelf(Protocol):
         """The CodeSystem, ValueSet or ConceptMap of this URL; "" = the version that is current."""
         ...
 
+    def supplements(self, system: str) -> Iterable[Resource]:
+        """The current CodeSystems that add names and properties to the codes of this one (content `supplement`)."""
+        ...
+
     def maps(self, system: str) -> Iterable[Resource]:
         """The current ConceptMaps that have a group from or to this code system."""
         ...

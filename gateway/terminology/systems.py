@@ -6,7 +6,7 @@ R4 codesystem.html (content, hierarchyMeaning, concept properties), valueset.htm
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,8 +14,10 @@ from gateway.errors import Permanent
 from gateway.model import Resource
 from gateway.terminology.limits import Budget, Undecided
 from gateway.terminology.patterns import matcher
+from gateway.terminology.shelf import Shelf
 
 WHOLE: Final = "complete"
+SUPPLEMENT: Final = "supplement"
 _UPWARD: Final = frozenset({"parent", "subsumedBy"})  # properties that name a code above
 _DOWNWARD: Final = frozenset({"child"})
 _GROUPING: Final = frozenset({("notSelectable", "true"), ("abstract", "true")})
@@ -224,6 +226,21 @@ def read(resource: Resource) -> System:
             _linked(made, above, concept.code)
         waiting.extend((concept.code, below) for below in reversed(each.get("concept", ())))
     _by_properties(made)
+    return made
+
+
+def held(shelf: Shelf, resource: Resource) -> System:
+    """A CodeSystem with what its supplements add to its concepts (R4 codesystem.html#supplements)."""
+    made = read(resource)
+    if made.url and made.content != SUPPLEMENT:
+        for each in shelf.supplements(made.url):
+            for code, more in read(each).concepts.items():
+                if known := made.concepts.get(code):
+                    made.concepts[code] = replace(
+                        known,
+                        designations=(*known.designations, *more.designations),
+                        properties=MappingProxyType({**more.properties, **known.properties}),
+                    )
     return made
 
 

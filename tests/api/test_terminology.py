@@ -9,6 +9,7 @@ import pytest
 
 from gateway.api.terminology import OFFERED
 from gateway.fhir import validate
+from gateway.journal import unknown
 from gateway.store.exchange import Asked
 from tests.api.conftest import START, Door
 from tests.terminology.shelves import published
@@ -104,6 +105,23 @@ async def test_lookup_in_a_language_and_of_some_properties(library: httpx.AsyncC
     assert "designation" not in narrowed
     assert [each["code"] for each in narrowed["property"]] == ["short"]
     assert "designation" in await asked(library, f"{base}&property=lang.en")
+
+
+async def test_a_supplement_adds_names(library: httpx.AsyncClient) -> None:
+    sex = f"{HL7}/administrative-gender"
+    words = {
+        "resourceType": "CodeSystem", "status": "active", "url": "urn:words", "content": "supplement",
+        "supplements": sex,
+        "concept": [{"code": "female", "designation": [{"language": "zh-CN", "value": "女"}]}],
+    }  # fmt: skip
+    assert (await library.post("/fhir/CodeSystem", json=words, headers=FHIR)).status_code == 201
+    base = f"CodeSystem/$lookup?system={sex}&code=female"
+    assert (await asked(library, f"{base}&displayLanguage=zh-CN"))["display"] == "女"
+    assert (await asked(library, base))["display"] == "Female"
+    listed = await asked(library, "ValueSet/administrative-gender/$expand?displayLanguage=zh&filter=女")
+    assert [each["display"] for each in listed["expansion"]["contains"]] == ["女"]
+    right = await asked(library, f"CodeSystem/$validate-code?url={sex}&code=female&display=女")
+    assert right["result"] is True
 
 
 @pytest.mark.parametrize(
@@ -361,3 +379,22 @@ async def test_the_statement_is_true(library: httpx.AsyncClient) -> None:
         assert (each.types[0], each.name, each.definition) in said
         answer = await library.get(f"/fhir/{each.types[0]}/${each.name}")
         assert answer.status_code == 400, each
+
+
+# ---------------------------------------------------------------------------------------------- unknown codes
+
+
+async def test_unknown_codes_are_listed_without_what_may_be_a_person_s(door: Door, client: httpx.AsyncClient) -> None:
+    with door.services.overview.record.transaction() as transaction:
+        codes = [("sex", "7"), ("sex", "7"), ("sex", "110101199003077571")]
+        unknown.note(transaction, 1, "qinghe", codes, words={("sex", "7"): "男性"}, received=START)
+        unknown.note(transaction, 2, "lab", [("L", "K01")], words={}, received=START)
+    rows = (await asked(client, "ConceptMap/$unknown-codes"))["code"]
+    assert [(each["member"], each["table"], each["code"], each["times"]) for each in rows] == [
+        ("qinghe", "sex", "7", 2), ("lab", "L", "K01", 1), ("qinghe", "sex", "(18 characters)", 1),
+    ]  # fmt: skip
+    assert (rows[0]["display"], rows[0]["messages"], rows[0]["entry"]) == ("男性", 1, 1)
+    assert rows[0]["first"].startswith("2026-03-05")
+    assert (await asked(client, "ConceptMap/$unknown-codes?member=lab"))["total"] == 1
+    assert (await asked(client, "ConceptMap/$unknown-codes?table=L&member=qinghe"))["total"] == 0
+    assert (await client.get("/fhir/ConceptMap/$unknown-codes?nonsense=1")).status_code == 400

@@ -12,6 +12,7 @@ from gateway.fhir import validate
 from gateway.mapping import charts
 from gateway.mapping.charts.tables import key
 from gateway.model import Concept, Member, Profile, Resource
+from gateway.terminology.codes import lookup
 from gateway.terminology.parameters import Given
 from gateway.terminology.sets import Sets
 from gateway.terminology.translations import translate
@@ -136,3 +137,15 @@ def test_the_fingerprint_tells_editions_apart() -> None:
     other = Member(id="qinghe", name="清河县人民医院", facilities=QINGHE.facilities)
     assert charts.fingerprint(LIBRARY, [QINGHE]) == charts.fingerprint(LIBRARY, [QINGHE])
     assert charts.fingerprint(LIBRARY, [QINGHE]) != charts.fingerprint(LIBRARY, [other])
+
+
+def test_codes_of_r4_are_called_in_chinese() -> None:
+    sex = "http://hl7.org/fhir/administrative-gender"
+    pairs = (("system", sex), ("code", "male"), ("displayLanguage", "zh"))
+    answer = {each["name"]: each for each in lookup(shelf(), Given(pairs))["parameter"]}
+    assert answer["display"]["valueString"] == "男"
+    assert {"name": "value", "valueString": "男"} in answer["designation"]["part"]
+    supplements = [each for each in ours() if each.get("content") == "supplement"]
+    assert len(supplements) > 4
+    married = next(each for each in supplements if each["id"] == "words-v3-MaritalStatus")
+    assert {"code": "M", "designation": [{"language": "zh-CN", "value": "已婚"}]} in married["concept"]

@@ -23,6 +23,9 @@ class Held:
                 return each
         return None
 
+    def supplements(self, system: str) -> Iterable[Resource]:
+        return [each for each in self.own if each.get("supplements") == system]
+
     def maps(self, system: str) -> Iterable[Resource]:
         for each in (*self.own, *published().values()):
             groups = each.get("group", ()) if each["resourceType"] == "ConceptMap" else ()

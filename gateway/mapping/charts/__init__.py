@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from gateway.mapping.charts import members, parts, tables
+from gateway.mapping.charts import members, parts, tables, words
 from gateway.mapping.charts.published import Published
 from gateway.mapping.charts.uses import uses
 from gateway.mapping.library import Library
@@ -43,5 +43,6 @@ def every(library: Library, community: Iterable[Member]) -> Iterator[Resource]:
     found = uses(library, published)
     for name in sorted(library.codes):
         yield from tables.charted(library.codes[name], found[name], published, library.codes)
+    yield from words.charted(library.codes, found, published)
     for member in community:
         yield from members.charted(member, found, published, library)
