@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gateway.api import bulk_export, fhir_operations, hl7v2, match, offered, subscriptions, terminology
+from gateway.api import bulk_export, fhir_operations, hl7v2, lastn, match, meta, offered, subscriptions, terminology
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
@@ -23,6 +23,8 @@ INTERACTIONS = (
 OPERATIONS = (
     *bulk_export.OFFERED,
     *hl7v2.OFFERED,
+    *lastn.OFFERED,
+    *meta.OFFERED,
     *fhir_operations.OFFERED,
     *match.OFFERED,
     *terminology.OFFERED,

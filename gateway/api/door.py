@@ -12,7 +12,9 @@ from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
 from gateway.api.hl7v2 import Hl7v2
 from gateway.api.intake import Intake
+from gateway.api.lastn import LastN
 from gateway.api.match import Matching
+from gateway.api.meta import Labels
 from gateway.api.openapi import OpenApi
 from gateway.api.operations import Operations
 from gateway.api.people import People
@@ -39,6 +41,8 @@ def create(services: Services) -> FastAPI:
     writing = Writing(services)
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(Matching(services, writing.waiting).routes())
+    app.router.routes.extend(LastN(services, writing.waiting).routes())
+    app.router.routes.extend(Labels(services, writing.waiting).routes())
     app.router.routes.extend(Hl7v2(services, writing.waiting).routes())
     app.router.routes.extend(Subscriptions(services, writing.waiting).routes())
     app.router.routes.extend(FhirOperations(services, writing.waiting).routes())

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from starlette.routing import Route
 
 from gateway import errors
 from gateway.api import answer, capability, listing, vocabulary
-from gateway.api.arriving import declared
+from gateway.api.form import PRESENTATION, asked_of
 from gateway.api.guard import require
 from gateway.api.resource import content_of, type_of
 from gateway.api.services import Services
@@ -32,8 +31,6 @@ T = TypeVar("T")
 Pairs = list[tuple[str, str]]
 
 HISTORY_COUNT = 100
-FORM_LIMIT = 64 * 1024  # bytes of a POST _search
-PRESENTATION = frozenset({"_format", "_pretty"})  # about the answer, not the search
 _PARTS = frozenset({"_summary", "_elements"})
 _FOREVER = 1 << 62  # milliseconds
 
@@ -114,7 +111,7 @@ class Rest:
         """`GET Type?…` and `POST Type/_search` (R4 http.html#search)."""
         type_name = type_of(request)
         require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
-        pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
+        pairs = [pair for pair in await asked_of(request) if pair[0] not in PRESENTATION]
         self._chained(request, pairs)
         return await self._hop(lambda: self._search(request, type_name, pairs))
 
@@ -126,7 +123,7 @@ class Rest:
 
     async def system(self, request: Request) -> Response:
         """`GET ?_type=…&…`: over several types, or all (R4 http.html#search)."""
-        pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
+        pairs = [pair for pair in await asked_of(request) if pair[0] not in PRESENTATION]
         types = [name for key, value in pairs if key == "_type" for name in value.split(",") if name]
         if wrong := [name for name in types if name not in definitions.resource_types()]:
             raise answer.Refusal(400, f"there is no resource type {wrong[0][:40]!r} in FHIR R4")
@@ -143,7 +140,7 @@ class Rest:
         if kind not in definitions.resource_types() or type_name not in compartments.parameters(kind):
             raise answer.Refusal(404, "there is no such compartment; see R4 compartmentdefinition.html")
         require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
-        pairs = [pair for pair in await _asked(request) if pair[0] not in PRESENTATION]
+        pairs = [pair for pair in await asked_of(request) if pair[0] not in PRESENTATION]
         self._chained(request, pairs)
         whose = f"{kind}/{request.path_params['id']}"
         work = partial(self.services.record.search_compartment, whose, type_name, pairs)
@@ -222,23 +219,3 @@ def _moments(text: str, name: str) -> tuple[int, int]:
         return dates.interval(text.replace(" ", "+"), clause.zone())
     except (ValueError, OverflowError):
         raise answer.Refusal(400, f"{name} is a time such as 2026-03-05T10:00:00+08:00") from None
-
-
-async def _asked(request: Request) -> Pairs:
-    """The search parameters of the address, and of a POST's form behind them, in their order."""
-    pairs = list(request.query_params.multi_items())
-    if request.method != "POST":
-        return pairs
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise answer.Refusal(415, "a search by POST is application/x-www-form-urlencoded")
-    declared(request, FORM_LIMIT)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > FORM_LIMIT:
-            raise answer.Refusal(413, f"the search is larger than {FORM_LIMIT // 1024} KiB")
-    try:
-        return pairs + parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=500)
-    except ValueError as error:
-        raise answer.Refusal(400, "the search form cannot be read; send UTF-8, at most 500 fields") from error
