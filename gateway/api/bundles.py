@@ -179,7 +179,7 @@ class Bundles:
 
     def _searched(self, reader: Transaction, type_name: str, entry: _Entry) -> bytes:
         pairs = list(entry.query)
-        page = self._services.record.search(type_name, pairs, reader=reader)
+        page = self._services.record.search(type_name, pairs, base=listing.base_url(self._request), reader=reader)
         grant = self._request.state.grant
         included = [stored for stored in page.included if grant.allows(stored.type, "r")]
         return _answer({"status": _status(200)}, listing.search(self._request, type_name, page, included, pairs))

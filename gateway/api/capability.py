@@ -31,6 +31,8 @@ OPERATIONS = (
     *subscriptions.OFFERED,
 )
 
+_ANY = 100  # types that a reference may lead to: it is not named for each of them
+
 _LOCAL = {
     "name": local.PARAMETER,
     "type": "token",
@@ -100,9 +102,32 @@ def _resource(name: str, base: str, topics: tuple[str, ...]) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "single",
         "searchInclude": ["*", *(f"{name}:{one.name}" for one in known if one.kind == "reference")],
-        "searchParam": [*({"name": one.name, "type": one.kind} for one in known), _LOCAL],
+        "searchRevInclude": ["*", *_referring().get(name, ())],
+        "searchParam": [*map(_parameter, known), _LOCAL],
         **({"operation": operations} if operations else {}),
     }
+
+
+@functools.cache
+def _referring() -> dict[str, list[str]]:
+    """By type: 'Observation:subject' for everything that may refer to it; `*` stands for those that refer to any."""
+    found: dict[str, list[str]] = {}
+    for source in sorted(definitions.resource_types()):
+        for one in searchparameters.parameters(source).values():
+            named = one.kind == "reference" and len(one.targets) < _ANY and _searchable(source, one)
+            for target in one.targets if named else ():
+                found.setdefault(target, []).append(f"{source}:{one.name}")
+    return {target: sorted(names) for target, names in found.items()}
+
+
+def _parameter(parameter: SearchParameter) -> dict[str, Any]:
+    """With the modifiers that it takes; R4 has no element for them."""
+    types = definitions.resource_types()
+    names = sorted(f":{each}" for each in clause.modifiers(parameter) if each not in types)
+    made: dict[str, Any] = {"name": parameter.name, "type": parameter.kind}
+    if names:
+        made["documentation"] = "Modifiers: " + " ".join(names)
+    return made
 
 
 def _searchable(type_name: str, parameter: SearchParameter) -> bool:

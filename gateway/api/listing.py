@@ -33,10 +33,10 @@ def search(request: Request, path: str, page: Page, included: Iterable[Stored], 
     entries = [_found(base, stored, b"match") for stored in page.matches]
     entries += [_found(base, stored, b"include") for stored in included]
     if page.ignored:
-        text = f"not known for {path}, so left out of the search: {', '.join(page.ignored)}"
+        text = f"not known for {path or 'all'}, so left out of the search: {', '.join(page.ignored)}"
         warning = json.dumps(answer.outcome(text, code="not-supported", severity="warning"))
         entries.append(b'{"resource":%s,"search":{"mode":"outcome"}}' % warning)
-    used = [pair for pair in pairs if pair[0] not in page.ignored]
+    used = [(name, value) for name, value in pairs if value and name not in page.ignored]
     return _bundle("searchset", page, _links(f"{base}/{path}".rstrip("/"), used, page.next), entries)
 
 
@@ -74,10 +74,10 @@ def instant(moment: datetime) -> str:
 
 
 def _links(address: str, pairs: Pairs, next_cursor: str | None) -> list[dict[str, str]]:
-    links = [{"relation": "self", "url": _url(address, pairs)}]
+    begin = [pair for pair in pairs if pair[0] != CURSOR]
+    links = [{"relation": "self", "url": _url(address, pairs)}, {"relation": "first", "url": _url(address, begin)}]
     if next_cursor:
-        onward = [pair for pair in pairs if pair[0] != CURSOR] + [(CURSOR, next_cursor)]
-        links.append({"relation": "next", "url": _url(address, onward)})
+        links.append({"relation": "next", "url": _url(address, [*begin, (CURSOR, next_cursor)])})
     return links
 
 

@@ -23,6 +23,7 @@ from gateway.api.resource import content_of, type_of
 from gateway.api.services import Services
 from gateway.fhir import compartments, dates, definitions
 from gateway.store import clause, query, subset
+from gateway.store.query import Handling
 from gateway.store.read import Span
 from gateway.store.stored import Page, Stored
 from gateway.subscriptions import topics
@@ -116,9 +117,8 @@ class Rest:
         return await self._hop(lambda: self._search(request, type_name, pairs))
 
     def _search(self, request: Request, type_name: str, pairs: Pairs) -> Response:
-        # An unknown parameter that is passed over would show everybody: strict unless asked otherwise.
-        lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "").lower()
-        page = self.services.record.search(type_name, pairs, lenient=lenient)
+        handling, base = handling_of(request), listing.base_url(request)
+        page = self.services.record.search(type_name, pairs, handling=handling, base=base)
         return self._listed(request, type_name, page, pairs)
 
     async def system(self, request: Request) -> Response:
@@ -131,7 +131,8 @@ class Rest:
             require(request, request.state.grant.allows(name, "s"), f"system/{name}.s")
         self._chained(request, pairs)
         asked = [pair for pair in pairs if pair[0] != "_type"]
-        work = partial(self.services.record.search_system, types, asked)
+        handling, base = handling_of(request), listing.base_url(request)
+        work = partial(self.services.record.search_system, types, asked, handling=handling, base=base)
         return await self._hop(lambda: self._listed(request, "", work(), pairs))
 
     async def compartment(self, request: Request) -> Response:
@@ -143,7 +144,8 @@ class Rest:
         pairs = [pair for pair in await asked_of(request) if pair[0] not in PRESENTATION]
         self._chained(request, pairs)
         whose = f"{kind}/{request.path_params['id']}"
-        work = partial(self.services.record.search_compartment, whose, type_name, pairs)
+        handling, base = handling_of(request), listing.base_url(request)
+        work = partial(self.services.record.search_compartment, whose, type_name, pairs, handling=handling, base=base)
         return await self._hop(lambda: self._listed(request, f"{whose}/{type_name}", work(), pairs))
 
     def _chained(self, request: Request, pairs: Pairs) -> None:
@@ -160,6 +162,13 @@ class Rest:
             return await anyio.to_thread.run_sync(work, limiter=self.services.readers)
         except errors.Configuration as error:  # an unknown search parameter is the caller's mistake here
             raise answer.Refusal(400, str(error)) from error
+
+
+def handling_of(request: Request) -> Handling:
+    """What the caller wants of parameters that are not known; one that is passed over would show everybody."""
+    prefer = request.headers.get("prefer", "").replace(" ", "").lower()
+    found = [each for each in (Handling.LENIENT, Handling.STRICT) if f"handling={each.value}" in prefer]
+    return found[0] if found else Handling.USUAL
 
 
 def _one(request: Request, stored: Stored | None, type_name: str) -> Response:

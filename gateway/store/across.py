@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from gateway.db.engine import Reader
 from gateway.errors import Permanent
 from gateway.fhir import compartments, reference
-from gateway.store import clause, query, read, search
-from gateway.store.clause import Inside
+from gateway.store import clause, includes, query, read, search, subset
+from gateway.store.clause import Around, Inside
 from gateway.store.columns import columns
-from gateway.store.query import Pairs, Query
+from gateway.store.query import Handling, Pairs, Query
 from gateway.store.stored import Page, Stored
 
 
@@ -31,6 +31,7 @@ def run(reader: Reader, queries: Sequence[Query], *, count: int, cursor: str = "
     following = None
     for number, each in enumerate(left, 1):
         each.count, each.cursor = count - len(matches), "" if number > 1 else inner
+        each.total = "none"
         page = search.run(reader, each)
         matches += page.matches
         included.update((stored.reference, stored) for stored in page.included)
@@ -43,21 +44,55 @@ def run(reader: Reader, queries: Sequence[Query], *, count: int, cursor: str = "
     known = {stored.reference for stored in matches}
     others = [stored for name, stored in included.items() if name not in known]
     total = len(matches) if following is None and not cursor else None
-    return Page(total=total, matches=matches, included=others, next=following)
+    ignored = tuple(dict.fromkeys(name for each in queries for name in each.ignored))
+    return Page(total=total, matches=matches, included=others, next=following, ignored=ignored)
 
 
-def system(reader: Reader, types: Iterable[str], pairs: Pairs) -> Page:
+def system(reader: Reader, types: Iterable[str], pairs: Pairs, *, handling: Handling, around: Around) -> Page:
     """`GET [base]?_type=…&…`: all of these types by parameters that all of them have."""
-    around = search.here(reader)
-    queries = [query.read(each, pairs, around=around) for each in sorted(types)]
+    queries = [query.read(each, pairs, handling=handling, around=around) for each in sorted(set(types))]
     if not queries:
-        raise Permanent("no resource type", place="_type")
-    return run(reader, queries, count=queries[0].count, cursor=queries[0].cursor)
+        return Page(total=0, matches=[], included=[], next=None)
+    first = queries[0]
+    if first.counts_only:
+        total = sum(search.count(reader, each) for each in queries)
+        return Page(total=total, matches=[], included=[], next=None, ignored=tuple(first.ignored))
+    wanted = first.total
+    if [name for name, _ in first.sort] == ["_lastUpdated"]:
+        page = _by_time(reader, queries)
+    elif any(name != "_id" for name, _ in first.sort) and len(queries) > 1:
+        raise Permanent("several types are sorted by _lastUpdated only", place="_sort", remedy="search one type")
+    else:
+        page = run(reader, queries, count=first.count, cursor=first.cursor)
+    if wanted in ("accurate", "estimate"):
+        page = replace(page, total=sum(search.count(reader, each) for each in queries))
+    return replace(page, total=None) if wanted == "none" else page
 
 
-def compartment(reader: Reader, whose: str, type: str, pairs: Pairs) -> Page:
+def _by_time(reader: Reader, queries: Sequence[Query]) -> Page:
+    """A page of several types by meta.lastUpdated: the cursor of one is the cursor of all."""
+    first, descending = queries[0], queries[0].sort[0][1]
+    found = [keyed for each in queries for keyed in search.keyed(reader, each)]
+    found.sort(key=lambda keyed: keyed[0][8:], reverse=descending)
+    matches = [read.stored(row[:7]) for row, _ in found[: first.count]]
+    more = len(found) > first.count
+    others: dict[str, Stored] = {}
+    for each in queries:
+        added = includes.included(reader, each, [match for match in matches if match.type == each.type])
+        others.update((stored.reference, stored) for stored in added)
+    known = {match.reference for match in matches}
+    return Page(
+        total=len(matches) if not more and not first.cursor else None,
+        matches=[subset.cut(match, summary=first.summary, elements=first.elements) for match in matches],
+        included=[subset.cut(each, summary=first.summary) for name, each in others.items() if name not in known],
+        next=found[first.count - 1][1].cursor(found[first.count - 1][0]) if more else None,
+        ignored=tuple(dict.fromkeys(name for each in queries for name in each.ignored)),
+    )
+
+
+def compartment(reader: Reader, whose: str, type: str, pairs: Pairs, *, handling: Handling, around: Around) -> Page:
     """`GET Patient/1/Observation?…`: those of a type that belong to one resource (`whose`: 'Patient/1')."""
-    asked = query.read(type, pairs, around=search.here(reader))
+    asked = query.read(type, pairs, handling=handling, around=around)
     asked.criteria.append(_inside(whose, type))
     return search.run(reader, asked)
 

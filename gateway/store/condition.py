@@ -19,6 +19,7 @@ class Condition:
     inside_values: tuple[Any, ...] = ()
     rank: int = 5  # 0: one or few rows, never counted; the lower, the rarer as a rule
     column: bool = False  # an index of the resource table itself answers it
+    beside: str = ""  # the probe without what would invite the index of the column, where something rarer leads
     lead: str = ""  # a test of index_code rows `c` with the values of `inside`: they come in order of the date
 
 
@@ -34,6 +35,7 @@ def either(found: Sequence[Condition]) -> Condition:
         inside_values=tuple(value for each in found for value in each.inside_values) if complete else (),
         rank=max(each.rank for each in found),
         column=all(each.column for each in found),
+        beside=f"({' OR '.join(each.beside or each.probe for each in found)})" if any(e.beside for e in found) else "",
     )
 
 

@@ -186,7 +186,9 @@ def _status(criterion: Criterion, system: str | None, value: str) -> Condition:
     if system or not value:  # a system that this element never has; or any code of the one that it has
         return Condition("r.status IS NULL AND 1 = 0" if system else "r.status IS NOT NULL", ())
     flag = "r.open = 1 AND " if value in columns(criterion.type).open else ""
-    return Condition(f"({flag}r.status = ?)" if flag else "r.status = ?", (value,), column=bool(flag), rank=2)
+    if not flag:
+        return Condition("r.status = ?", (value,), rank=2)
+    return Condition(f"({flag}r.status = ?)", (value,), column=True, rank=2, beside="r.status = ?")
 
 
 def _of_codes(criterion: Criterion) -> Condition:

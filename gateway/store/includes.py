@@ -78,16 +78,31 @@ def _pointed(include: Include, edge: Sequence[Stored]) -> Iterator[str]:
 
 
 def _pointing(reader: Reader, include: Include, edge: Sequence[Stored]) -> Iterator[Stored]:
-    own = columns(include.source)
-    known = parameters(include.source)
-    names = [include.parameter] if include.parameter != "*" else [n for n, p in known.items() if p.kind == "reference"]
     kept = [version for version in edge if include.target in ("", version.type)]
-    targets = [version.reference for version in kept]
+    if include.source == "*":
+        for kind in read.types(reader):
+            yield from _pointing_of(reader, kind, "*", kept)
+    else:
+        yield from _pointing_of(reader, include.source, include.parameter, kept)
+
+
+def _pointing_of(reader: Reader, source: str, parameter: str, kept: Sequence[Stored]) -> Iterator[Stored]:
+    """Those of one type that refer to any of `kept`."""
+    own, known = columns(source), parameters(source)
+    there = {version.type for version in kept}
+    names = [parameter] if parameter != "*" else _leading_to(source, there)
     patients = [version.id for version in kept if version.type == "Patient"]
     if patients and own.patient & set(names):
-        yield from _rows(reader, _BY_PATIENTS, include.source, patients)
+        yield from _rows(reader, _BY_PATIENTS, source, patients)
     for name in names:
-        yield from _rows(reader, _BY_TARGETS, parameter_number(include.source, name), targets)
+        targets = [version.reference for version in kept if version.type in known[name].targets]
+        yield from _rows(reader, _BY_TARGETS, parameter_number(source, name), targets)
+
+
+def _leading_to(source: str, types: Iterable[str]) -> list[str]:
+    wanted = frozenset(types)
+    found = parameters(source).values()
+    return [each.name for each in found if each.kind == "reference" and not wanted.isdisjoint(each.targets)]
 
 
 def _rows(reader: Reader, sql: str, first: str | int, values: Sequence[str]) -> Iterator[Stored]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,14 @@ DEFAULT_COUNT = 50
 MAXIMUM_COUNT = 1000
 
 Pairs = list[tuple[str, str]]
+
+
+class Handling(Enum):
+    """What becomes of parameters that are not known (R4 search.html#errors, Prefer: handling)."""
+
+    USUAL = "usual"  # refused, except words of other servers that narrow nothing
+    LENIENT = "lenient"  # left out, and named in the answer
+    STRICT = "strict"  # refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class Query:
     criteria: list[Clause] = field(default_factory=list)
     sort: list[tuple[str, bool]] = field(default_factory=list)  # (parameter, descending)
     count: int = DEFAULT_COUNT
-    total: bool = False
+    total: str = ""  # none, estimate or accurate; '' = nothing was said
     summary: str = ""
     elements: tuple[str, ...] = ()
     includes: list[Include] = field(default_factory=list)
@@ -45,11 +54,16 @@ class Query:
     cursor: str = ""
     ignored: list[str] = field(default_factory=list)
 
+    @property
+    def counts_only(self) -> bool:
+        """Only the number is wanted, no resource."""
+        return self.summary == "count" or self.count == 0
 
-def read(type: str, query: str | Pairs, *, lenient: bool = False, around: Around = NOWHERE) -> Query:
+
+def read(type: str, query: str | Pairs, *, handling: Handling = Handling.USUAL, around: Around = NOWHERE) -> Query:
     """The query of `GET Type?query`, or its pairs already decoded.
 
-    Permanent for what is not known, unless `lenient`: then it is listed in `ignored` and the rest is searched.
+    Permanent for what is not known, unless lenient: then it is listed in `ignored` and the rest is searched.
     """
     if type not in definitions.resource_types():
         raise Permanent("not a resource type", place="search")
@@ -58,7 +72,7 @@ def read(type: str, query: str | Pairs, *, lenient: bool = False, around: Around
     for name, value in pairs:
         if not value or name in ("_format", "_pretty"):
             continue  # R4 search.html: an empty value says nothing
-        if _is_foreign(type, name):
+        if handling is not Handling.STRICT and _is_foreign(type, name):
             result.ignored.append(name)
             continue
         try:
@@ -67,7 +81,7 @@ def read(type: str, query: str | Pairs, *, lenient: bool = False, around: Around
             else:
                 result.criteria.append(clause.read(type, name, value, around))
         except Permanent:
-            if not lenient:
+            if handling is not Handling.LENIENT:
                 raise
             result.ignored.append(name)
     return result
@@ -85,7 +99,7 @@ def _is_foreign(type: str, name: str) -> bool:
 
 
 def _sort(query: Query, name: str, value: str) -> None:
-    for part in value.split(","):
+    for part in filter(None, value.split(",")):
         descending, base = part.startswith("-"), part.removeprefix("-")
         parameter = clause.known(query.type, base)
         if parameter.kind in ("composite", "special", "local"):
@@ -94,7 +108,7 @@ def _sort(query: Query, name: str, value: str) -> None:
 
 
 def _count(query: Query, name: str, value: str) -> None:
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdecimal() and len(value) < 10):
         raise Permanent("not a number", place="_count")
     query.count = min(int(value), MAXIMUM_COUNT)
 
@@ -102,7 +116,7 @@ def _count(query: Query, name: str, value: str) -> None:
 def _total(query: Query, name: str, value: str) -> None:
     if value not in ("none", "estimate", "accurate"):
         raise Permanent("none, estimate or accurate", place="_total")
-    query.total = value != "none"
+    query.total = value
 
 
 def _summary(query: Query, name: str, value: str) -> None:
@@ -112,7 +126,7 @@ def _summary(query: Query, name: str, value: str) -> None:
 
 
 def _elements(query: Query, name: str, value: str) -> None:
-    query.elements = tuple(part for part in value.split(",") if part)
+    query.elements += tuple(part.removeprefix(f"{query.type}.") for part in value.split(",") if part)
 
 
 def _include(query: Query, name: str, value: str) -> None:
@@ -120,19 +134,23 @@ def _include(query: Query, name: str, value: str) -> None:
 
 
 def _revinclude(query: Query, name: str, value: str) -> None:
-    found = _read_include(name, value)
-    if found.source == "*":
-        raise Permanent("name the type, as in _revinclude=Observation:subject", place="_revinclude")
-    query.revincludes.append(found)
+    query.revincludes.append(_read_include(name, value))
+
+
+def _contained(query: Query, name: str, value: str) -> None:
+    if value != "false":
+        raise Permanent("contained resources are not returned by themselves", place=name)
 
 
 def _read_include(name: str, value: str) -> Include:
     base, _, modifier = name.partition(":")
     source, _, rest = value.partition(":")
     parameter, _, target = rest.partition(":")
+    if modifier not in ("", "iterate", "recurse"):
+        raise Permanent(f"the modifier :{modifier[:20]} is not supported", place=base)
     if value == "*":
-        return Include("*", "*", "", modifier == "iterate")
-    if modifier not in ("", "iterate", "recurse") or source not in definitions.resource_types():
+        return Include("*", "*", "", modifier != "")
+    if source not in definitions.resource_types() or (target and target not in definitions.resource_types()):
         raise Permanent("write Type:parameter or *", place=base)
     if parameter != "*" and clause.known(source, parameter).kind != "reference":
         raise Permanent(f"{parameter} is no reference", place=base)
@@ -152,5 +170,7 @@ _CONTROLS: Final[Mapping[str, Callable[[Query, str, str], None]]] = {
     "_elements": _elements,
     "_include": _include,
     "_revinclude": _revinclude,
+    "_contained": _contained,
+    "_containedType": lambda query, name, value: None,  # of no effect without _contained
     "_cursor": _cursor,
 }

@@ -12,7 +12,7 @@ from gateway.model import Resource
 from gateway.store import across, exchange, read, reindexing, search, transact
 from gateway.store.across import Everything
 from gateway.store.exchange import Asked, Exchanged
-from gateway.store.query import Pairs
+from gateway.store.query import Handling, Pairs
 from gateway.store.read import ALWAYS, Span
 from gateway.store.shelf import RecordShelf
 from gateway.store.stored import Applied, Page, Stored
@@ -88,20 +88,34 @@ class Record:
         """A resource and what it refers to, as of a transaction: 'Type/id' → resource; see read.related."""
         return read.related(reader, type, id, transaction, depth=depth)
 
-    def search(self, type: str, query: str | Pairs, *, lenient: bool = False, reader: Reader | None = None) -> Page:
+    def search(
+        self,
+        type: str,
+        query: str | Pairs,
+        *,
+        handling: Handling = Handling.USUAL,
+        base: str = "",
+        reader: Reader | None = None,
+    ) -> Page:
         """One page of a search; see search.search."""
         with self._reading(reader) as snapshot:
-            return search.search(snapshot, type, query, lenient=lenient)
+            return search.search(snapshot, type, query, handling=handling, base=base)
 
-    def search_system(self, types: Sequence[str], query: Pairs, *, reader: Reader | None = None) -> Page:
+    def search_system(
+        self, types: Sequence[str], query: Pairs, *, handling: Handling = Handling.USUAL, base: str = ""
+    ) -> Page:
         """One page of a search over several types, or over all that there are; see across.system."""
-        with self._reading(reader) as snapshot:
-            return across.system(snapshot, types or read.types(snapshot), query)
+        with self._engine.reading() as snapshot:
+            around = search.here(snapshot, base)
+            return across.system(snapshot, types or read.types(snapshot), query, handling=handling, around=around)
 
-    def search_compartment(self, whose: str, type: str, query: Pairs, *, reader: Reader | None = None) -> Page:
+    def search_compartment(
+        self, whose: str, type: str, query: Pairs, *, handling: Handling = Handling.USUAL, base: str = ""
+    ) -> Page:
         """One page of what belongs to a resource; see across.compartment."""
-        with self._reading(reader) as snapshot:
-            return across.compartment(snapshot, whose, type, query)
+        with self._engine.reading() as snapshot:
+            around = search.here(snapshot, base)
+            return across.compartment(snapshot, whose, type, query, handling=handling, around=around)
 
     def everything(self, whose: str, asked: Everything, *, reader: Reader | None = None) -> Page:
         """One page of a patient or an encounter with all that belongs to it; see across.everything."""

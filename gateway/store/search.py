@@ -5,42 +5,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from gateway.db.engine import Reader
+from gateway.db.engine import Reader, Row
 from gateway.errors import Permanent
 from gateway.store import query, read, subset
-from gateway.store.clause import NOWHERE, Around
+from gateway.store.clause import Around
 from gateway.store.condition import Condition
 from gateway.store.conditions import condition
 from gateway.store.includes import included
 from gateway.store.order import Order
-from gateway.store.query import Pairs, Query
+from gateway.store.query import Handling, Pairs, Query
 from gateway.store.shelf import RecordCodes
 from gateway.store.stored import Page
 
+SOON = 1_001  # matches that are counted when nobody asked for the total
 RARE = 5_000  # rows: a criterion with fewer drives the search; counting to here takes 0.2 ms
 
 
-def search(reader: Reader, type: str, asked: str | Pairs, *, lenient: bool = False, around: Around = NOWHERE) -> Page:
+def here(reader: Reader, base: str = "") -> Around:
+    """What the queries of one snapshot are read in; `base` is the address of this service."""
+    return Around(codes=RecordCodes(reader), base=base)
+
+
+def search(
+    reader: Reader, type: str, asked: str | Pairs, *, handling: Handling = Handling.USUAL, base: str = ""
+) -> Page:
     """One page of `GET Type?asked`. Permanent for what is not understood, unless lenient (then Page.ignored).
 
     Pages follow the values of the sort keys, not positions: what is written meanwhile neither repeats nor hides a
-    resource that itself did not change. `total` is given when asked for, or when one page holds all.
+    resource that itself did not change. `total` is given when it is asked for, and else when it is soon counted.
     """
-    return run(reader, query.read(type, asked, lenient=lenient, around=here(reader, around)))
-
-
-def here(reader: Reader, around: Around = NOWHERE) -> Around:
-    """What a query is read in, with the code systems of the record unless others are given."""
-    return around if around.codes else replace(around, codes=RecordCodes(reader))
+    return run(reader, query.read(type, asked, handling=handling, around=here(reader, base)))
 
 
 def find_ids(reader: Reader, type: str, pairs: Pairs) -> list[str]:
     """The ids that match a condition, at most two: enough to know whether it is one. Permanent for a condition that
     narrows nothing."""
-    asked = query.read(type, [*pairs, ("_count", "2")], around=here(reader))
+    asked = query.read(type, [*pairs, ("_count", "2"), ("_total", "none")], around=here(reader))
     if not asked.criteria or asked.ignored:
         raise Permanent("a condition needs search parameters, and those alone", place=f"{type}?")
     return [match.id for match in run(reader, asked).matches]
@@ -48,27 +50,54 @@ def find_ids(reader: Reader, type: str, pairs: Pairs) -> list[str]:
 
 def run(reader: Reader, asked: Query) -> Page:
     """One page of a query that has been read."""
-    order = Order(asked)
-    where, values, lead = _where(reader, asked, order)
-    source = "index_code c CROSS JOIN resource r" if lead == "code" else "resource r"
-    total = None
-    if asked.total or asked.summary == "count" or asked.count == 0:
-        total = reader.execute(f"SELECT count(*) FROM {source} WHERE {where}", values)[0][0]
-    if asked.summary == "count" or asked.count == 0:
-        return Page(total=total, matches=[], included=[], next=None, ignored=tuple(asked.ignored))
-    rows = reader.execute(*order.statement(source, where, values, asked, lead))
-    matches = [read.stored(row[:7]) for row in rows[: asked.count]]
-    following = order.cursor(rows[asked.count - 1]) if len(rows) > asked.count else None
-    if total is None and following is None and not asked.cursor:
-        total = len(matches)
+    if asked.counts_only:
+        return Page(total=count(reader, asked), matches=[], included=[], next=None, ignored=tuple(asked.ignored))
+    rows = keyed(reader, asked)
+    matches = [read.stored(row[:7]) for row, _ in rows[: asked.count]]
+    following = None
+    if len(rows) > asked.count:
+        last, order = rows[asked.count - 1]
+        following = order.cursor(last)
+    whole = following is None and not asked.cursor
     others = included(reader, asked, matches)
     return Page(
-        total=total,
+        total=_total(reader, asked, len(matches) if whole else None),
         matches=[subset.cut(match, summary=asked.summary, elements=asked.elements) for match in matches],
         included=[subset.cut(other, summary=asked.summary) for other in others],
         next=following,
         ignored=tuple(asked.ignored),
     )
+
+
+def keyed(reader: Reader, asked: Query) -> list[tuple[Row, Order]]:
+    """The rows of a page and one more: read.COLUMNS, rid, and the values of the sort keys."""
+    order = Order(asked)
+    where, values, lead = _where(reader, asked, order)
+    source = "index_code c CROSS JOIN resource r" if lead == "code" else "resource r"
+    return [(row, order) for row in reader.execute(*order.statement(source, where, values, asked, lead))]
+
+
+def count(reader: Reader, asked: Query, limit: int = 0) -> int:
+    """How many resources match; with a limit no further than to it."""
+    where, values, lead = _where(reader, asked, Order(asked))
+    source = "index_code c CROSS JOIN resource r" if lead == "code" else "resource r"
+    if limit:
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT ?) AS few"
+        return int(reader.execute(sql, (*values, limit))[0][0])
+    return int(reader.execute(f"SELECT count(*) FROM {source} WHERE {where}", values)[0][0])
+
+
+def _total(reader: Reader, asked: Query, known: int | None) -> int | None:
+    """Of all pages: exact when it is asked for; when nothing is said, as long as counting ends soon."""
+    if known is not None and asked.total != "none":
+        return known
+    match asked.total:
+        case "none":
+            return None
+        case "":
+            found = count(reader, asked, SOON)
+            return found if found < SOON else None
+    return count(reader, asked)
 
 
 # ------------------------------------------------------------------------------------------------ where
@@ -90,9 +119,10 @@ def _where(reader: Reader, asked: Query, order: Order) -> tuple[str, tuple[Any, 
         # Left out above: the numbers of parameters imply the type, and naming it would invite a walk of all of it.
         parts.append("r.type = ?")
         values.append(asked.type)
+    rarer = driver is not None or any(each.column and each.rank <= 1 for each in found)
     for each in found:
         if each is not driver:
-            parts.append(each.probe)
+            parts.append(each.beside if each.beside and rarer else each.probe)
             values.extend(each.probe_values)
     return " AND ".join(parts), tuple(values), lead
 
