@@ -9,7 +9,18 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from gateway.api import bulk_export, fhir_operations, hl7v2, lastn, match, meta, offered, subscriptions, terminology
+from gateway.api import (
+    bulk_export,
+    document,
+    fhir_operations,
+    hl7v2,
+    lastn,
+    match,
+    meta,
+    offered,
+    subscriptions,
+    terminology,
+)
 from gateway.errors import Permanent
 from gateway.fhir import definitions, json, searchparameters
 from gateway.fhir.searchparameters import SearchParameter
@@ -22,6 +33,7 @@ INTERACTIONS = (
 )
 OPERATIONS = (
     *bulk_export.OFFERED,
+    *document.OFFERED,
     *hl7v2.OFFERED,
     *lastn.OFFERED,
     *meta.OFFERED,

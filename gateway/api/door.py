@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from gateway.api.bulk_export import BulkExport
+from gateway.api.document import Documents
 from gateway.api.fhir_operations import FhirOperations
 from gateway.api.guard import Guard, http_error
 from gateway.api.hl7v2 import Hl7v2
@@ -41,6 +42,7 @@ def create(services: Services) -> FastAPI:
     writing = Writing(services)
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(Matching(services, writing.waiting).routes())
+    app.router.routes.extend(Documents(services, writing.waiting).routes())
     app.router.routes.extend(LastN(services, writing.waiting).routes())
     app.router.routes.extend(Labels(services, writing.waiting).routes())
     app.router.routes.extend(Hl7v2(services, writing.waiting).routes())
