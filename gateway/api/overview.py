@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gateway.db.engine import Engine
+from gateway.db.engine import Engine, Row
 from gateway.journal import polled
 from gateway.journal.bodies import Bodies
 from gateway.journal.ledger import LAST, Ledger, Line, Owed, Standing
@@ -20,6 +20,10 @@ from gateway.model import State
 from gateway.store import read
 from gateway.telemetry import Depth
 
+HOOKS = """
+    SELECT s.id, s.state, coalesce(t.name, ''), s.events, s.failing
+      FROM subscription s LEFT JOIN token t ON t.digest = s.maker AND t.revoked_at IS NULL ORDER BY s.id
+"""
 REPLAY_BATCH = 500  # ids in one transaction, so that a replay of very many does not hold up the worker
 
 
@@ -48,6 +52,17 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """One Subscription of a FHIR client; what it asks for may name a person, and is not here."""
+
+    id: str
+    state: str  # requested active error off
+    maker: str  # name of the token that wrote it last; "" when that is gone
+    events: int
+    failing_seconds: float  # since its endpoint took nothing; 0 when nothing is wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Everything in one look."""
 
@@ -57,6 +72,7 @@ class Status:
     totals: dict[str, dict[str, int]]  # 'entries' and 'deliveries' → state → all lines together
     resources: dict[str, int]  # by type
     views: list[Looked]  # of members' databases, with what is wrong with each
+    subscriptions: list[Hook]  # of FHIR clients, with what is wrong with each
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +94,14 @@ class Overview:
         deliveries = {line: _queue(standing, now) for line, standing in sorted(self.ledger.owing().items())}
         with self.record.reading() as reader:
             resources = read.statistics(reader)
+            hooks = [_hook(row, now) for row in reader.execute(HOOKS)]
         totals = {"entries": _sum(entries.values()), "deliveries": _sum(deliveries.values())}
         with self.journal.reading() as reader:
             views = polled.everything(reader)
-        return Status(at=now, entries=entries, deliveries=deliveries, totals=totals, resources=resources, views=views)
+        return Status(
+            at=now, entries=entries, deliveries=deliveries, totals=totals, resources=resources, views=views,
+            subscriptions=hooks,
+        )  # fmt: skip
 
     def depths(self) -> Iterator[Depth]:
         """The same for the metrics."""
@@ -128,6 +148,12 @@ class Overview:
         while page := self.ledger.deliveries(state=State.PARKED, limit=1000, before=found[-1] if found else LAST):
             found += [owed.id for owed in page]
         return found[::-1]
+
+
+def _hook(row: Row, now: datetime) -> Hook:
+    key, state, maker, events, failing = row
+    since = now.timestamp() - failing / 1000 if failing else 0.0
+    return Hook(id=key, state=state, maker=maker, events=events, failing_seconds=max(0.0, round(since, 3)))
 
 
 def _queue(standing: Standing, now: datetime) -> Queue:

@@ -145,7 +145,7 @@ def _tables(found: Status, overview: Overview) -> None:
     console.print(f"record: {resources or 'empty'}", markup=False)
     entries = _lines("received", "channel", found.entries)
     deliveries = _lines("sent", "subscription", found.deliveries)
-    for table in (entries, deliveries, _views(found), _held(overview)):
+    for table in (entries, deliveries, _views(found), _hooks(found), _held(overview)):
         if table.row_count:
             console.print(table)
     if not found.entries:
@@ -183,6 +183,18 @@ def _views(found: Status) -> Table:
         looked = f"{each.looked_at:%Y-%m-%d %H:%M:%S}" if each.looked_at else ""
         row = (each.channel, each.view or "(database)", str(each.entries), looked, told or waiting)
         table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _hooks(found: Status) -> Table:
+    """The Subscriptions of FHIR clients; what is sent to them stands among what is sent."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("Subscription", "state", "of", "events", "failing for", title="FHIR clients", title_justify="left")
+    for each in found.subscriptions:
+        failing = _duration(each.failing_seconds) if each.failing_seconds else ""
+        table.add_row(*map(Text, (each.id, each.state, each.maker or "(token revoked)", str(each.events), failing)))
     return table
 
 

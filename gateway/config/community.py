@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.config import codes
+from gateway.config import codes, hooks
 from gateway.config.databases import store_problem
 from gateway.config.page import Mistakes, open_page
 from gateway.config.rules import Source, check, time_zone_problem
 from gateway.config.shape import Lines, read
-from gateway.model import Community, Member, Settings
+from gateway.model import Community, Hooks, Member, Settings, Topic
 
 DEFAULT_MEMBERS = "members"
 DEFAULT_MAPS = "maps"
@@ -32,6 +32,8 @@ class Paper(Settings, frozen=True):
     members: str | tuple[Member, ...] = DEFAULT_MEMBERS
     maps: tuple[str, ...] = ()
     database: str = ""  # postgresql://…, env:NAME or file:PATH; "" = SQLite in the data directory
+    hooks: Hooks = msgspec.field(default_factory=Hooks)
+    topics: tuple[Topic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ def survey(path: Path) -> Survey:
     cause, remedy = store_problem(paper.database)
     if paper.database and cause:
         mistakes.add(page.file, lines.at("database"), cause, remedy)
+    hooks.check(
+        paper.hooks, paper.topics, lambda place, cause, remedy: mistakes.add(page.file, lines.at(*place), cause, remedy)
+    )
     check(sources, mistakes)
     community = Community(
         id=paper.id,
@@ -80,6 +85,8 @@ def survey(path: Path) -> Survey:
         members={source.member.id: _in_zone(source, paper.time_zone) for source in sources},
         map_folders=folders,
         database=paper.database,
+        topics=paper.topics,
+        hooks=hooks.with_environment(paper.hooks),
     )
     return Survey(community, mistakes, tuple(sources))
 
@@ -96,7 +103,8 @@ def one_member(folder: Path) -> Member:
 
 def starter() -> Community:
     """What is served without a configuration: open, any sending facility becomes a member by its MSH-4."""
-    return Community(id="starter", name="Open starter community 开放试用社区", open=True)
+    made = hooks.with_environment(Hooks())
+    return Community(id="starter", name="Open starter community 开放试用社区", open=True, hooks=made)
 
 
 def sample() -> Community:

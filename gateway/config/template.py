@@ -26,6 +26,9 @@ time_zone: Asia/Shanghai
 # 每个成员一个文件夹 · one folder a member: members/<id>/member.yaml
 members: members
 
+# FHIR 订阅可推送到的内网地址（公网只用 https） · where Subscriptions of FHIR clients may send to besides public https
+# hooks: {networks: [10.20.0.0/16], hosts: [his.county.local]}
+
 # 自有映射 (.map) 的文件夹；随附的映射不用写 · folders with own maps; the shipped ones come by themselves
 maps: [maps]
 """

@@ -27,6 +27,7 @@ from gateway.subscriptions import topics
 from gateway.subscriptions.keeper import Keeper
 from gateway.subscriptions.owing import Owing
 from gateway.telemetry import Metrics
+from tests.api.conftest import shipped
 
 BASE = "http://gateway.test"
 LOOPBACK = Hooks(networks=("127.0.0.0/8",))
@@ -51,7 +52,7 @@ class Post:
         self.services = Services(
             community=Community(id="c", name="c", topics=self.own, hooks=self.hooks), record=self.record,
             overview=self.overview, tokens=self.tokens, metrics=Metrics(), receive=_nobody, write=self.write,
-            ready=lambda: True, version="1",
+            ready=lambda: True, version="1", formats=shipped,
             bulk=Exporter(Jobs(self.engine, lambda: datetime.now(UTC)), self.home / "exports"),
         )  # fmt: skip
         self.stop = asyncio.Event()
