@@ -125,8 +125,8 @@ def _other_national_id(one: Person, other: Person) -> bool:
 
 
 def _card_of_another(one: Person, other: Person) -> bool:
-    """One number, but neither the name nor the birth date: one of the two showed the card of the other."""
-    return {"name", "birth-date"} <= _disagreements(one, other)
+    """One number, but another birth date and not the same name: one of the two showed the card of the other."""
+    return "birth-date" in _disagreements(one, other) and "name" not in _agreements(one, other)
 
 
 def one_by_card(one: Person, other: Person) -> bool:

@@ -8,7 +8,8 @@ refers to both already stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.db.engine import Reader, Transaction
@@ -31,7 +32,8 @@ NOTE: Final = "INSERT INTO person_merge (retired, survivor, active, given, at) V
 GIVEN: Final = "UPDATE person_merge SET given = ? WHERE retired = ?"
 OWN: Final = "SELECT r.type, r.id FROM resource r WHERE r.patient = ? AND r.deleted = 0"
 REFERRING: Final = (
-    "SELECT r.type, r.id FROM index_reference i JOIN resource r ON r.rid = i.rid WHERE i.parameter = ? AND i.target = ?"
+    "SELECT r.type, r.id FROM index_reference i JOIN resource r ON r.rid = i.rid "
+    "WHERE i.parameter IN ({}) AND i.target = ?"
 )
 BELONGING: Final = (
     "SELECT r.type, r.id FROM belonging b JOIN resource r ON r.rid = b.rid WHERE b.patient = ? AND r.deleted = 0"
@@ -207,13 +209,20 @@ def _targets(resource: Resource) -> set[str]:
     return found
 
 
-def _referring(transaction: Transaction, patient: str) -> Iterator[tuple[str, str]]:
+def _referring(transaction: Transaction, patient: str) -> list[tuple[str, str]]:
     """Type and id of everything that refers to a Patient by a search parameter."""
-    found = dict.fromkeys((str(row[0]), str(row[1])) for row in transaction.execute(OWN, (patient,)))
-    for type_name in sorted(definitions.resource_types() - OF_THE_PAST):
-        for each in parameters(type_name).values():
-            if each.kind == "reference" and (not each.targets or "Patient" in each.targets):
-                number = parameter_number(type_name, each.name)
-                rows = transaction.execute(REFERRING, (number, f"Patient/{patient}"))
-                found.update(dict.fromkeys((str(row[0]), str(row[1])) for row in rows))
-    yield from found
+    numbers = _pointing()
+    own = transaction.execute(OWN, (patient,))
+    others = transaction.execute(REFERRING.format(", ".join("?" * len(numbers))), (*numbers, f"Patient/{patient}"))
+    return list(dict.fromkeys((str(row[0]), str(row[1])) for row in (*own, *others)))
+
+
+@functools.cache
+def _pointing() -> tuple[int, ...]:
+    """The numbers of all search parameters that may refer to a Patient."""
+    return tuple(
+        parameter_number(type_name, each.name)
+        for type_name in sorted(definitions.resource_types() - OF_THE_PAST)
+        for each in parameters(type_name).values()
+        if each.kind == "reference" and (not each.targets or "Patient" in each.targets)
+    )
