@@ -40,6 +40,10 @@ class Gateway:
         self._process: subprocess.Popen[bytes] | None = None
         self._token = ""
 
+    def use(self, token: str) -> None:
+        """Come in with this token: the data directory is another one now."""
+        self._token = token.strip()
+
     def start(self) -> float:
         """Start it and wait for /health; returns the seconds it took."""
         if not self._token:

@@ -22,6 +22,7 @@
     announcing          what members are told of merges, and by which number they know somebody
     people              what follows from who somebody is: joined, asked, taken apart again
     identity/           who is who: match (by numbers), score (by all else), index, review
+    keeping/            backup and restore, retention, legal hold
     store/              the shared record: transact read search history
     routing/            who asked for it
     terminology/        code systems, value sets, concept maps: what is in them, what one makes of a code

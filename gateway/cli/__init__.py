@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway.cli import (
+    backup,
     check_message,
     codes,
     learn,
@@ -98,6 +99,7 @@ learn.add_to(app)
 check_message.add_to(app)
 operations.add_to(app)
 migrate.add_to(app)
+backup.add_to(app)
 app.add_typer(maps.app, name="map")
 app.add_typer(tokens.app, name="token")
 app.add_typer(codes.app, name="codes")

@@ -17,6 +17,7 @@ from importlib import resources
 from gateway.db.engine import Reader, Transaction
 from gateway.errors import Configuration
 
+VERSIONS = "schema_version"
 FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _COMMENT = re.compile(r"--[^\n]*")
 _TABLE = re.compile(r"\s*CREATE\s+TABLE\s+(\w+)", re.IGNORECASE)
@@ -100,6 +101,13 @@ def version(transaction: Transaction) -> int:
     """The number of the last step that ran here; 0 for a new database."""
     transaction.execute("CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
     return int(transaction.execute("SELECT coalesce(max(number), 0) FROM schema_version")[0][0])
+
+
+def is_current(reader: Reader, schema: str) -> bool:
+    """Does the database have exactly the schema that this program knows? Then nothing need be written to open it."""
+    if VERSIONS not in reader.tables():
+        return False
+    return bool(reader.execute("SELECT coalesce(max(number), 0) FROM schema_version")[0][0] == len(known(schema)))
 
 
 def migrate(transaction: Transaction, schema: str, steps: tuple[Migration, ...] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from gateway.errors import HutongError, Permanent, Transient
 BUSY_SECONDS = 10.0  # how long a writer waits for another process before it gives up with Transient
 CHECKPOINT_PAUSE = 0.5  # seconds between two checkpoints under load: pages written often are copied once
 WAL_FRAMES = 16_384  # 64 MiB of 4 KiB pages: past it, one checkpoint holds the writer back so that the WAL starts over
+BACKUP_PAGES = 4096  # copied in one go
 FALLBACK_FRAMES = 65_536  # SQLite's own checkpoint inside a commit, should the checkpoint thread have died
 
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
@@ -76,6 +77,16 @@ class SqliteReader:
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
 
+    def pages_into(self, file: Path) -> None:
+        """The whole database as this snapshot shows it, as a new file; writers go on meanwhile."""
+        with closing(sqlite3.connect(file)) as target:
+            try:
+                self._connection.backup(target, pages=BACKUP_PAGES)
+                if target.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                    raise Permanent("the copy of the database is damaged", place=file.name, remedy="check the disk")
+            except sqlite3.Error as error:
+                raise translated(error, self._path) from error
+
     def tables(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(row[1] for row in self.execute(COLUMNS.format(name))) for (name,) in self.execute(TABLES)}
 
@@ -122,11 +133,19 @@ class SqliteEngine:
         self._closed = False
         self._checkpointer = Checkpointer(self.checkpoint)
         try:
-            with self.transaction() as transaction:
-                migrations.migrate(transaction, schema)
+            if not self._is_current(schema):
+                with self.transaction() as transaction:
+                    migrations.migrate(transaction, schema)
         except HutongError:
             self.close()
             raise
+
+    def _is_current(self, schema: str) -> bool:
+        """A file that needs no writing is opened however busy others are with it."""
+        if not self.path.is_file():
+            return False
+        with self.reading() as reader:
+            return migrations.is_current(reader, schema)
 
     # ------------------------------------------------------------------------------------------ writing
 

@@ -1,0 +1,1 @@
+"""What is kept, where else, and for how long: backup and restore, retention, legal hold."""
