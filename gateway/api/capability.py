@@ -18,6 +18,7 @@ from gateway.api import (
     match,
     meta,
     offered,
+    process_message,
     subscriptions,
     terminology,
 )
@@ -39,6 +40,7 @@ OPERATIONS = (
     *meta.OFFERED,
     *fhir_operations.OFFERED,
     *match.OFFERED,
+    *process_message.OFFERED,
     *terminology.OFFERED,
     *subscriptions.OFFERED,
 )

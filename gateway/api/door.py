@@ -19,6 +19,7 @@ from gateway.api.meta import Labels
 from gateway.api.openapi import OpenApi
 from gateway.api.operations import Operations
 from gateway.api.people import People
+from gateway.api.process_message import ProcessMessage
 from gateway.api.rest import Rest
 from gateway.api.services import Services
 from gateway.api.soap import Soap
@@ -43,6 +44,7 @@ def create(services: Services) -> FastAPI:
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(Matching(services, writing.waiting).routes())
     app.router.routes.extend(Documents(services, writing.waiting).routes())
+    app.router.routes.extend(ProcessMessage(services, writing.waiting).routes())
     app.router.routes.extend(LastN(services, writing.waiting).routes())
     app.router.routes.extend(Labels(services, writing.waiting).routes())
     app.router.routes.extend(Hl7v2(services, writing.waiting).routes())
