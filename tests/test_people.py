@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -14,13 +16,15 @@ from typing import Any
 import pytest
 
 from gateway import config
+from gateway.codec import rows
 from gateway.formats import Formats
 from gateway.inbound import Processor
 from gateway.model import Channel, Entry, Frame, Resource
 from gateway.store.record import Record
+from gateway.transport import views
 from gateway.worker import Processed
 from tests.mapping import dirty
-from tests.mapping.house import FIXTURES
+from tests.mapping.house import FIXTURES, SAMPLES
 from tests.rooms import MAPS, House
 
 TRUTH: list[dict[str, Any]] = json.loads((FIXTURES / "identity_truth.json").read_text(encoding="utf-8"))["persons"]
@@ -31,7 +35,9 @@ FILES = {  # by which member and in which format
     "referral_up.json": ("shiqiao", "json"),
     "referral_down.json": ("county", "json"),
 }
+VIEWS = dict.fromkeys(("V_就诊信息", "V_申请单", "V_检查报告", "V_检验结果"), ("county", "rows"))
 MESSAGES = sorted(path.name for path in FIXTURES.glob("[01]*.hl7"))
+COMMUNITY = SAMPLES / "community"
 WHEN = datetime(2026, 4, 1, tzinfo=UTC)
 
 
@@ -51,7 +57,7 @@ class Loader:
         self.processor = Processor(community=community, formats=formats(), record=self.record, channels={})
 
     def load(self, name: str, body: bytes = b"") -> Processed:
-        member, format_ = FILES.get(name, ("", "hl7v2"))
+        member, format_ = (FILES | VIEWS).get(name, ("", "hl7v2"))
         self.count += 1
         channel = Channel(id=name, transport="files", format=format_)
         owner = formats().community.members.get(member)
@@ -99,6 +105,49 @@ def test_everybody_is_one_patient_in_any_order(loader: Loader, seed: int) -> Non
     assert set(found) == {each["person"] for each in TRUTH}
     # The laboratory tells neither the day nor a telephone number of the newborn: a name is no person.
     assert {who: numbers for who, numbers in found.items() if len(numbers) > 1}.keys() <= {"P11"}
+
+
+# ------------------------------------------------------------------------------------ the whole of the community
+
+
+def views_of(path: Path) -> dict[str, bytes]:
+    """What polling makes of the county's views: each with the others, in which what its rows lead to is found."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript((COMMUNITY / "his_view.sql").read_text("utf-8"))
+        database.commit()
+    sheets = {
+        each.sheet: rows.Sheet(
+            name=each.sheet, columns=each.columns,
+            cells=tuple(tuple(row.get(name, "") for name in each.columns) for row in each.rows),
+        )
+        for each in views.read(f"sqlite:///{path}")
+    }  # fmt: skip
+    return {
+        name: rows.encode([sheet, *(other for key, other in sheets.items() if key != name)])
+        for name, sheet in sheets.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.samples
+@pytest.mark.parametrize("seed", range(4))
+def test_files_messages_and_views_together_make_one_of_everybody(loader: Loader, tmp_path: Path, seed: int) -> None:
+    """Every sample there is, in any order: P03 and P04 stay two, P12 is not her child P11."""
+    named = {path.name: path.read_bytes() for path in (COMMUNITY / "hl7v2").glob("[01]*.hl7")}
+    named |= {name: (COMMUNITY / name).read_bytes() for name in FILES}
+    named |= views_of(tmp_path / "his.sqlite")
+    names = sorted(named)
+    random.Random(seed).shuffle(names)
+    for name in names:
+        assert loader.load(name, named[name]).held is None, name
+    found = people(loader)
+    assert set(found) == {each["person"] for each in TRUTH}
+    # Where neither the day nor a telephone number of the newborn is told, a name is no person.
+    assert {who: numbers for who, numbers in found.items() if len(numbers) > 1}.keys() <= {"P11"}
+    living = {each["id"] for each in loader.all_of("Patient") if each.get("active") is not False}
+    for type_ in ("Encounter", "ServiceRequest", "DiagnosticReport", "Observation"):
+        subjects = {each["subject"].get("reference", "") for each in loader.all_of(type_) if "subject" in each}
+        assert {each.removeprefix("Patient/") for each in subjects if each} <= living, type_
 
 
 def test_results_find_their_referral_whatever_comes_first(loader: Loader) -> None:
