@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from gateway.app.charts import Charts
 from gateway.model import Change
+from gateway.store.exchange import Asked
 from gateway.terminology import hl7
 from gateway.terminology.limits import NotFound
 from gateway.terminology.parameters import Given
@@ -87,6 +89,19 @@ def test_a_table_that_is_gone_is_retired(house: House) -> None:
     assert write(house) == 2
     (chart,) = house.search("ConceptMap?url=urn:hutong:map-of:qinghe:sex")
     assert (chart["status"], chart["version"]) == ("active", "3")
+
+
+@pytest.mark.usefixtures("few")
+def test_what_a_client_puts_in_their_place_stays(house: House) -> None:
+    write(house)
+    own = {"resourceType": "ConceptMap", "id": "map-sex", "url": "urn:own", "status": "draft"}
+    with house.record.transaction() as transaction:
+        asked = [Asked(method="PUT", type="ConceptMap", id="map-sex", resource=own)]
+        house.store.exchange(transaction, asked, at=datetime.now(UTC))
+    lists(house, "qinghe", "sex,7,男性,,M,\r\n")
+    assert write(house) == 2
+    (chart,) = house.search("ConceptMap?_id=map-sex")
+    assert chart["url"] == "urn:own"
 
 
 @pytest.mark.usefixtures("few")

@@ -22,6 +22,7 @@ from gateway.api.people import People
 from gateway.api.process_message import ProcessMessage
 from gateway.api.rest import Rest
 from gateway.api.services import Services
+from gateway.api.shelved import Shelved
 from gateway.api.soap import Soap
 from gateway.api.subscriptions import Subscriptions
 from gateway.api.terminology import Terminology
@@ -37,7 +38,7 @@ def create(services: Services) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Guard, services=services)],
+        middleware=[Middleware(Guard, services=services), Middleware(Shelved, services=services)],
         exception_handlers={HTTPException: http_error},
     )
     writing = Writing(services)

@@ -28,6 +28,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _at_once() -> None:
+    pass
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Services:
     """The rooms behind the door. `receive` answers once the frame is durable and raises Transient when it cannot be."""
@@ -45,6 +49,7 @@ class Services:
     bulk: Exporter  # who writes exports
     ready: Callable[[], bool]  # whether everything listens
     version: str
+    tables: Callable[[], Awaitable[None]] = _at_once  # returns when the record holds the code tables
     settings: Callable[[], Mapping[str, object]] = dict  # the edition in use, and why a newer one was refused
     now: Callable[[], datetime] = _now
     intake_limit: int = INTAKE_LIMIT

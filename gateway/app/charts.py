@@ -2,7 +2,8 @@
 
 The worker does it beside its work, in small transactions, and only where the edition differs from the one that the
 record holds: `TerminologyCapabilities/hutong` says which that is. What differs becomes a new version, and is owed to
-whom it concerns; a table that is gone is `retired`, so that what was coded by it can still be read.
+whom it concerns; a table that is gone is `retired`, so that what was coded by it can still be read. What a client has
+put in the place of one of them (its meta.source is not ours) is left as it is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gateway.store.exchange import Asked
 from gateway.store.record import Record
 
 STATEMENT: Final = ("TerminologyCapabilities", "hutong")
+SOURCE: Final = "urn:hutong:tables"  # meta.source of what is written here
 BATCH: Final = 100  # resources of one transaction: the worker waits for it less than a message takes
 _OWN: Final = ("CodeSystem", "ConceptMap")
 _OURS: Final = frozenset({"version", "date", "meta"})  # what we say of a resource, not what is in it
@@ -64,8 +66,9 @@ class Charts:
             for each in batch:
                 stored = record.read(each["resourceType"], each["id"], reader=reader)
                 before = stored.resource if stored else {}
-                if _same(before, each):
+                if _same(before, each) or (before and before["meta"].get("source") != SOURCE):
                     continue
+                each = {**each, "meta": {"source": SOURCE}}
                 if "version" not in each:
                     each = {"date": now.date().isoformat(), **each, "version": _next(before)}
                 asked.append(Asked(method="PUT", type=each["resourceType"], id=each["id"], resource=each))
@@ -85,11 +88,18 @@ class Charts:
                 query = [("publisher:exact", PUBLISHER), ("status", "active"), ("_count", "500")]
                 page = record.search(kind, [*query, *([("_cursor", cursor)] if cursor else [])])
                 for each in page.matches:
-                    if (kind, each.id) not in kept:
-                        told = {key: value for key, value in each.resource.items() if key not in _OURS}
+                    resource = each.resource
+                    if (kind, each.id) not in kept and resource["meta"].get("source") == SOURCE:
+                        told = {key: value for key, value in resource.items() if key not in _OURS}
                         yield {**told, "status": "retired"}
                 if not (cursor := page.next or ""):
                     break
+
+
+def written(engine: Engine) -> bool:
+    """Does the record hold the tables of any edition?"""
+    stored = Record(engine).read(*STATEMENT)
+    return stored is not None and not stored.deleted
 
 
 def _same(stored: Resource, made: Resource) -> bool:

@@ -15,6 +15,7 @@ from gateway.api import Services, create
 from gateway.api.overview import Overview
 from gateway.api.security import Tokens
 from gateway.api.serving import configuration
+from gateway.app import charts
 from gateway.app.editions import Edition
 from gateway.app.rooms import EXPORTS, SHARED, Channels, Rooms, version
 from gateway.bulk import Exporter, Jobs
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from gateway.polling import Poller
 
 
+TABLES = 15.0  # seconds
+
+
 class Front:
     """MLLP, folders and the web door over one journal. `start` returns when everything listens."""
 
@@ -59,6 +63,7 @@ class Front:
         self.mllp = MllpListener(mllp, channel=SHARED.id)
         self.exporter = Exporter(Jobs(rooms.record, lambda: datetime.now(UTC)), rooms.data / EXPORTS)
         self.ready = False
+        self._tables = False
         self.settings: dict[str, object] = {"edition": 1, "problem": ""}  # what /health says of them
         self._services = self._rooms_behind_the_door()
         self._http = host_and_port(http, place="--http")
@@ -87,6 +92,17 @@ class Front:
             for change in made.changes:
                 self.processor.owe(transaction, change, "")
         return made
+
+    async def tables(self) -> None:
+        """Returns once the record holds the code tables: the worker of a new one writes them first of all. Never waits
+        longer than TABLES seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TABLES):
+                while not self._tables:
+                    self._tables = await asyncio.to_thread(charts.written, self.rooms.record)
+                    if not self._tables:
+                        await asyncio.sleep(0.05)
+        self._tables = True  # whoever waits once has waited for all
 
     def take(self, edition: Edition) -> None:
         """Other settings and maps, from the next message on. Ports and folders stay as they were opened."""
@@ -178,6 +194,7 @@ class Front:
             bulk=self.exporter,
             settings=lambda: self.settings,
             ready=lambda: self.ready,
+            tables=self.tables,
             version=version(),
         )
 

@@ -346,6 +346,23 @@ async def test_translate_of_what_a_map_does_not_list(library: httpx.AsyncClient)
 # ---------------------------------------------------------------------------------------------- versions, statement
 
 
+async def test_they_wait_until_the_tables_are_there(door: Door, client: httpx.AsyncClient) -> None:
+    waited: list[str] = []
+
+    async def tables() -> None:
+        waited.append("")
+
+    door.services.tables = tables
+    for address in ("CodeSystem", "ValueSet/x", "ConceptMap/$translate", "metadata?mode=terminology"):
+        await client.get(f"/fhir/{address}")
+    assert len(waited) == 4
+    for address in ("Patient", "metadata", "_history"):
+        await client.get(f"/fhir/{address}")
+    client.headers["authorization"] = "Bearer nobody"
+    await client.get("/fhir/ValueSet")
+    assert len(waited) == 4
+
+
 async def test_old_versions_are_read_by_their_name(library: httpx.AsyncClient) -> None:
     new = {**BLOOD, "version": "2", "concept": [{"code": "7", "display": "新"}]}
     assert (await library.put("/fhir/CodeSystem/blood", json=new, headers=FHIR)).status_code == 200
