@@ -18,6 +18,7 @@ from gateway import telemetry
 from gateway.db.engine import Engine, Transaction
 from gateway.formats import Formats
 from gateway.mapping import charts
+from gateway.mapping.charts.members import MAPS, SYSTEMS
 from gateway.mapping.charts.tables import PUBLISHER
 from gateway.model import Change, Resource
 from gateway.store.exchange import Asked
@@ -26,6 +27,7 @@ from gateway.store.record import Record
 STATEMENT: Final = ("TerminologyCapabilities", "hutong")
 SOURCE: Final = "urn:hutong:tables"  # meta.source of what is written here
 BATCH: Final = 100  # resources of one transaction: the worker waits for it less than a message takes
+_OF_MEMBERS: Final = (f"{SYSTEMS}-", f"{MAPS}-")
 _OWN: Final = ("CodeSystem", "ConceptMap")
 _OURS: Final = frozenset({"version", "date", "meta"})  # what we say of a resource, not what is in it
 
@@ -42,19 +44,21 @@ class Charts:
     def write(self) -> int:
         """How many resources were written; 0 when the record holds this edition. Raises Transient."""
         members = tuple(self.formats.community.members.values())
-        edition = charts.fingerprint(self.formats.maps.library, members)
+        library = self.formats.maps.library
+        maps, lists = charts.fingerprints(library, members)
         stored = Record(self.engine).read(*STATEMENT)
-        if stored is not None and not stored.deleted and stored.resource.get("version") == edition:
+        held, _, held_lists = str(stored.resource.get("version", "") if stored else "").partition(".")
+        if (held, held_lists) == (maps, lists):
             return 0
-        every = charts.every(self.formats.maps.library, members)
+        every = charts.of_members(library, members) if held == maps else charts.every(library, members)
         written, kept = 0, set()
         while batch := list(islice(every, BATCH)):
             if self.stopped():
                 return written
             kept |= {(each["resourceType"], each["id"]) for each in batch}
             written += self._written(batch)
-        written += self._written(list(self._gone(kept)))
-        self._written([_statement(edition)])
+        written += self._written(list(self._gone(kept, of=_OF_MEMBERS if held == maps else ("",))))
+        self._written([_statement(f"{maps}.{lists}")])
         telemetry.logger().info("code tables written", count=written)
         return written
 
@@ -79,8 +83,8 @@ class Charts:
                 self.owe(transaction, change)
         return len(asked)
 
-    def _gone(self, kept: set[tuple[str, str]]) -> Iterator[Resource]:
-        """Tables of ours that this edition does not have."""
+    def _gone(self, kept: set[tuple[str, str]], *, of: tuple[str, ...]) -> Iterator[Resource]:
+        """Tables of ours that this edition does not have, of those with an id that begins so."""
         record = Record(self.engine)
         for kind in _OWN:
             cursor = ""
@@ -89,7 +93,8 @@ class Charts:
                 page = record.search(kind, [*query, *([("_cursor", cursor)] if cursor else [])])
                 for each in page.matches:
                     resource = each.resource
-                    if (kind, each.id) not in kept and resource["meta"].get("source") == SOURCE:
+                    there = (kind, each.id) in kept or not each.id.startswith(of)
+                    if not there and resource["meta"].get("source") == SOURCE:
                         told = {key: value for key, value in resource.items() if key not in _OURS}
                         yield {**told, "status": "retired"}
                 if not (cursor := page.next or ""):

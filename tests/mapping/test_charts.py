@@ -10,6 +10,7 @@ import pytest
 
 from gateway.fhir import validate
 from gateway.mapping import charts
+from gateway.mapping.charts import members
 from gateway.mapping.charts.tables import key
 from gateway.model import Concept, Member, Profile, Resource
 from gateway.terminology.codes import lookup
@@ -135,8 +136,12 @@ def test_what_the_maps_make_of_others_is_held(code: str) -> None:
 
 def test_the_fingerprint_tells_editions_apart() -> None:
     other = Member(id="qinghe", name="清河县人民医院", facilities=QINGHE.facilities)
-    assert charts.fingerprint(LIBRARY, [QINGHE]) == charts.fingerprint(LIBRARY, [QINGHE])
-    assert charts.fingerprint(LIBRARY, [QINGHE]) != charts.fingerprint(LIBRARY, [other])
+    maps, lists = charts.fingerprints(LIBRARY, [QINGHE])
+    assert (maps, lists) == charts.fingerprints(LIBRARY, [QINGHE])
+    assert charts.fingerprints(LIBRARY, [other])[0] == maps
+    assert charts.fingerprints(LIBRARY, [other])[1] != lists
+    ids = {each["id"] for each in charts.of_members(LIBRARY, [QINGHE])}
+    assert ids == {each["id"] for each in ours() if each["id"].startswith((f"{members.SYSTEMS}-", f"{members.MAPS}-"))}
 
 
 def test_codes_of_r4_are_called_in_chinese() -> None:

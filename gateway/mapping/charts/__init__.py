@@ -20,8 +20,17 @@ from gateway.terminology import hl7
 SHIPPED = 1  # of what is made here; changes with the code
 
 
-def fingerprint(library: Library, community: Iterable[Member]) -> str:
-    """The same as long as `every` gives the same; takes a few milliseconds."""
+def fingerprints(library: Library, community: Iterable[Member]) -> tuple[str, str]:
+    """(of the maps and what is shipped, of the members' lists): the same as long as `every`, and `of_members`, give the
+    same. Takes a few milliseconds."""
+    lists = hashlib.sha256()
+    for member in community:
+        told_by = (member.profile.codes, member.profile.concepts)
+        lists.update(repr((member.id, member.name, member.facilities, *told_by)).encode())
+    return _of_maps(library), lists.hexdigest()[:16]
+
+
+def _of_maps(library: Library) -> str:
     made = hashlib.sha256(f"{SHIPPED} {hl7.digest()}".encode())
     for table in library.codes.values():
         made.update(repr((table.name, table.into, table.back, table.system)).encode())
@@ -30,9 +39,6 @@ def fingerprint(library: Library, community: Iterable[Member]) -> str:
             told = (block.path, line.path, line.codes, line.datatype, line.arguments, line.constant, line.sources)
             made.update(repr(told).encode())
     made.update(repr((sorted(library.systems.items()), sorted(library.coding_systems.items()))).encode())
-    for member in community:
-        told_by = (member.profile.codes, member.profile.concepts)
-        made.update(repr((member.id, member.name, member.facilities, *told_by)).encode())
     return made.hexdigest()[:16]
 
 
@@ -44,5 +50,13 @@ def every(library: Library, community: Iterable[Member]) -> Iterator[Resource]:
     for name in sorted(library.codes):
         yield from tables.charted(library.codes[name], found[name], published, library.codes)
     yield from words.charted(library.codes, found, published)
+    for member in community:
+        yield from members.charted(member, found, published, library)
+
+
+def of_members(library: Library, community: Iterable[Member]) -> Iterator[Resource]:
+    """Those of members alone."""
+    published = Published(list(hl7.shipped()))
+    found = uses(library, published)
     for member in community:
         yield from members.charted(member, found, published, library)

@@ -15,6 +15,7 @@ from gateway.mapping.library import Library
 from gateway.model import Concept, Member, Resource
 
 MAP_OF = "urn:hutong:map-of:"  # urn:hutong:map-of:{member}:{name}: what a list of a member says
+SYSTEMS, MAPS = "codes", "map-of"  # what the ids of these resources begin with
 _UNNAMED = {"": "none", "*": "any"}  # coding systems that have no name
 
 
@@ -64,7 +65,7 @@ def _own(member: Member, name: str, concepts: Mapping[str, Concept], context: Co
 
 def _system(member: Member, name: str, url: str, concepts: Any, content: str = "complete") -> Resource:
     return code_system(
-        id=key("codes", member.id, name), url=url, name=named(member.id, name), content=content,
+        id=key(SYSTEMS, member.id, name), url=url, name=named(member.id, name), content=content,
         title=f"{member.name}: {name}", concepts=concepts,
     )  # fmt: skip
 
@@ -72,7 +73,7 @@ def _system(member: Member, name: str, url: str, concepts: Any, content: str = "
 def _map(member: Member, name: str, groups: list[dict[str, Any]]) -> Resource:
     return {
         "resourceType": "ConceptMap",
-        "id": key("map-of", member.id, name),
+        "id": key(MAPS, member.id, name),
         "url": f"{MAP_OF}{quote(member.id, safe='')}:{quote(name, safe='')}",
         "name": named(member.id, name, "map"),
         "title": f"{member.name}: what its codes of {name} mean",
