@@ -24,6 +24,7 @@ from pathlib import Path
 
 from conformance.fault import COMMUNITY, NAMES, Fault, Result, in_order, result, settled, until
 from conformance.gateway import Gateway
+from conformance.hooks import killed_while_notifying
 from conformance.message import Message
 from conformance.pickups import killed_while_picking_up
 from conformance.receivers import Hospital, WebAddress, acknowledgement
@@ -254,8 +255,8 @@ def killed_while_writing_a_table(fault: Fault) -> Result:
 FAULTS = {
     each.__name__: each
     for each in (
-        killed_while_delivering, killed_while_picking_up, killed_while_polling, killed_while_writing_a_table,
-        receiver_in_trouble, poison, disk_full, failing_disk,
+        killed_while_delivering, killed_while_notifying, killed_while_picking_up, killed_while_polling,
+        killed_while_writing_a_table, receiver_in_trouble, poison, disk_full, failing_disk,
     )
 }  # fmt: skip
 

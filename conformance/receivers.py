@@ -134,7 +134,7 @@ class Hospital(_Server):
 
 
 class WebAddress(_Server):
-    """Takes bodies by POST. `status` is what it answers (an int, or made from the body)."""
+    """Takes bodies by POST and PUT. `status` is what it answers (an int, or made from the body)."""
 
     def __init__(self, status: int | Callable[[bytes], int] = 201) -> None:
         self.status = status
@@ -168,6 +168,9 @@ class WebAddress(_Server):
                     super().finish()
 
             def do_POST(self) -> None:
+                web._post(self)
+
+            def do_PUT(self) -> None:
                 web._post(self)
 
             def log_message(self, format: str, *arguments: Any) -> None:

@@ -12,6 +12,7 @@
     inbound             bytes → FHIR: receive (write down, then acknowledge), process       ← read first
     polling/            views of a member's database → entries, with the position in one transaction
     outbound            FHIR → bytes: write for the receiver, send, keep the receipt         ← read second
+    subscriptions/      what FHIR clients asked to hear: topics, criteria → the same outbox, endpoints that are checked
     formats/            bytes → document → Bundle, one row a format
     bulk/               bulk export: the record as NDJSON files, page by page
     worker parts        the one loop that drains a queue; large files in it, batch by batch

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["poison", "disk_full", "killed_while_picking_up"])
+@pytest.mark.parametrize("fault", ["poison", "disk_full", "killed_while_picking_up", "killed_while_notifying"])
 def test_what_was_promised_holds(fault: str) -> None:
     if fault == "disk_full" and os.geteuid():
         pytest.skip("a small disk can only be mounted by root")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from gateway.db.engine import Reader
 from gateway.db.record import parameter_number
@@ -39,7 +39,8 @@ class Question:
     """A search that was read and can be asked of one resource."""
 
     type: str
-    own: Query  # what the resource itself says
+    own: str  # the statement that finds it by what the resource itself says; "" when nothing is asked of it
+    own_values: tuple[Any, ...]
     around: tuple[Chain | Has, ...]  # what others say
     needs: tuple[Keys, ...]  # of each of these sets it must have one: all others are told apart without any SQL
 
@@ -60,9 +61,12 @@ def question(type: str, asked: str | Pairs) -> Question:
             own.append(each)
     if any(each.parameter.name == local.PARAMETER for each in own):
         raise Permanent("fields of messages are no part of a resource", place=f"{type}?{local.PARAMETER}")
-    for each in read.criteria:
+    for each in around:
         condition(each)  # raises for a value or a modifier that makes no sense
-    return Question(type, Query(type, criteria=[*own], count=1), tuple(around), tuple(_needs(own)))
+    tests = [condition(each) for each in own]
+    statement = " AND ".join(("SELECT 1 FROM resource r WHERE r.deleted = 0", *(each.probe for each in tests)))
+    values = tuple(value for each in tests for value in each.probe_values)
+    return Question(type, statement if own else "", values, tuple(around), tuple(_needs(own)))
 
 
 class Alone:
@@ -82,11 +86,18 @@ class Alone:
         with self._lock:
             if self._held is not stored:
                 self._hold(stored)
-            if any(not needed & self._keys for needed in asked.needs):
+            if any(needed.isdisjoint(self._keys) for needed in asked.needs):
                 return False
-            if asked.own.criteria and not search.run(self._filled(stored), asked.own).matches:
+            if asked.own and not self._filled(stored).execute(asked.own, asked.own_values):
                 return False
             return all(self._holds(each, stored, record) for each in asked.around)
+
+    def keys(self, stored: Stored) -> Keys:
+        """What may stand in the `needs` of a question that finds this version."""
+        with self._lock:
+            if self._held is not stored:
+                self._hold(stored)
+            return self._keys
 
     # ------------------------------------------------------------------------------------------ the resource itself
 

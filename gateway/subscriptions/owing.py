@@ -14,7 +14,7 @@ from gateway.errors import Configuration
 from gateway.journal.outbox import Outbox
 from gateway.model import Change, Resource, Topic, Trigger
 from gateway.routing.criteria import compile_criteria, indexed
-from gateway.store.alone import Alone, question
+from gateway.store.alone import Alone, Keys, question
 from gateway.store.record import Record
 from gateway.store.stored import Stored
 from gateway.subscriptions import registry
@@ -47,6 +47,26 @@ class _Subject:
 
 
 @dataclass(slots=True, eq=False)
+class _Wishes:
+    """Those that tell about one resource type, the rare ones by what a resource must have."""
+
+    every: list[Wish] = field(default_factory=list)
+    keyed: dict[tuple[int, str], list[Wish]] = field(default_factory=dict)
+
+    def add(self, wish: Wish) -> None:
+        needs = wish.question.needs if wish.question else ()
+        for key in needs[0] if needs else ():
+            self.keyed.setdefault(key, []).append(wish)
+        if not needs:
+            self.every.append(wish)
+
+    def among(self, keys: Keys) -> list[Wish]:
+        """Those that may want a resource with these keys, each once."""
+        found = [wish for key in keys for wish in self.keyed.get(key, ())]
+        return [*self.every, *{wish.id: wish for wish in found}.values()]
+
+
+@dataclass(slots=True, eq=False)
 class Owing:
     """Call it for every change. For one writer at a time."""
 
@@ -56,20 +76,21 @@ class Owing:
     _alone: Alone = field(default_factory=Alone, init=False)
     _transaction: Transaction | None = field(default=None, init=False)  # in which the number was looked at
     _edition: int = field(default=_NEVER, init=False)
-    _wishes: Mapping[str, list[Wish]] = field(default_factory=dict, init=False)  # by resource type
+    _wishes: Mapping[str, _Wishes] = field(default_factory=dict, init=False)  # by resource type
 
     def __call__(self, transaction: Transaction, change: Change) -> None:
         """Owe it to whoever asked for it."""
         if transaction is not self._transaction or change.type == "Subscription":
             self._look(transaction)
         wishes = self._wishes.get(change.type)
-        if not wishes:
+        if wishes is None:
             return
         stored = self.record.vread(change.type, change.id, change.version, reader=transaction)
         if stored is None:
             return
         subject = _Subject(transaction, self.record, change, stored)
-        for wish in wishes:
+        keys = self._alone.keys(stored) if wishes.keyed and not stored.deleted else frozenset()
+        for wish in wishes.among(keys):
             if self._wants(wish, subject):
                 self._owe(transaction, wish, change)
 
@@ -82,11 +103,12 @@ class Owing:
         edition = registry.edition(transaction)
         if edition == self._edition:
             return
-        wishes: dict[str, list[Wish]] = {}
+        wishes: dict[str, _Wishes] = {}
         for standing in registry.living(transaction):
             wish = wish_of(self.record, transaction, standing.id, self.topics)
-            for type_name in wish.types if wish else ():
-                wishes.setdefault(type_name, []).append(wish)  # type: ignore[arg-type]
+            if wish is not None:
+                for type_name in wish.types:
+                    wishes.setdefault(type_name, _Wishes()).add(wish)
         self._wishes, self._edition = wishes, edition
 
     def _owe(self, transaction: Transaction, wish: Wish, change: Change) -> None:

@@ -17,6 +17,7 @@ from tests.store.samples import coded, observation, order, patient, put
 
 CRITERIA = {
     "Observation": [
+        "status:missing=true", "status:missing=false", "date:missing=true",
         "code=718-7", "code=http://loinc.org|777-3", "code=718-7,4544-3", "code:not=718-7", "status=final",
         "status:not=final", "category=laboratory", "patient=ID0", "subject=Patient/ID1", "subject:Patient=ID1",
         "date=ge2026-03-02", "date=2026-03-01", "date=lt2026-03-02", "value-quantity=gt5.0", "value-quantity=5.4",

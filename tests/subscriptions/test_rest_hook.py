@@ -185,3 +185,17 @@ async def test_its_end_ends_it(client: httpx.AsyncClient, endpoint: Endpoint) ->
     await made(client, result())
     await asyncio.sleep(0.1)
     assert not endpoint.seen
+
+
+async def test_the_status_shows_how_each_stands(client: httpx.AsyncClient, post: Post, endpoint: Endpoint) -> None:
+    endpoint.always = "503 Busy"
+    subscription = await made(client, hook(f"{endpoint.url}/secret-path", "Observation?code=718-7&patient=secret-id"))
+    await made(client, result(subject="Patient/secret-id"))
+    await until(lambda: endpoint.seen)
+    await until(lambda: post.overview.status().subscriptions[0].failing_seconds > 0)
+    status = post.overview.status()
+    (shown,) = status.subscriptions
+    assert (shown.id, shown.state, shown.maker, shown.events) == (subscription["id"], "active", "system/*.*", 1)
+    assert status.deliveries[f"Subscription/{shown.id}"].counts["waiting"] == 1
+    assert "secret" not in repr(status)
+    assert "secret-path" not in repr(post.owed())
