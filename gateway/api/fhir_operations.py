@@ -33,6 +33,7 @@ OFFERED = (
     Offered("everything", f"{_DEFINITIONS}/Encounter-everything", ("Encounter",)),
     Offered("validate", f"{_DEFINITIONS}/Resource-validate", (ANY,)),
 )
+_BASE = "http://hl7.org/fhir/StructureDefinition"
 _EVERYTHING = frozenset({"Patient", "Encounter"})
 _ASKED = frozenset({"start", "end", "_since", "_type", "_count", listing.CURSOR})
 _MODES = frozenset({"create", "update", "delete", "profile"})
@@ -50,10 +51,17 @@ class FhirOperations:
         return [
             Route("/fhir/{type}/$validate", self.validate, methods=["POST"]),
             Route("/fhir/{type}/{id}/$validate", self.validate, methods=["GET", "POST"]),
+            Route("/fhir/Patient/$everything", self.everybody, methods=["GET", "POST"]),
+            Route("/fhir/Encounter/$everything", self.everybody, methods=["GET", "POST"]),
             Route("/fhir/{type}/{id}/$everything", self.everything, methods=["GET", "POST"]),
         ]
 
     # ------------------------------------------------------------------------------------------ $everything
+
+    async def everybody(self, request: Request) -> Response:
+        """Of all patients at once it is refused, as R4 lets a server do."""
+        text = "name the one whose everything is asked for; everybody's leaves by GET Patient/$export"
+        raise answer.Refusal(400, text)
 
     async def everything(self, request: Request) -> Response:
         """A patient or an encounter with all that belongs to it, in pages."""
@@ -61,7 +69,9 @@ class FhirOperations:
         if type_name not in _EVERYTHING:
             raise answer.Refusal(404, "$everything is there for Patient and Encounter")
         require(request, request.state.grant.allows("*", "r"), "system/*.r")
-        given = dict(request.query_params.multi_items())
+        given: dict[str, str] = {}
+        for name, value in request.query_params.multi_items():
+            given[name] = f"{given[name]},{value}" if name == "_type" and name in given else value
         if request.method == "POST":
             given |= _simple(await self._parameters(request))
         pairs = [(name, value) for name, value in given.items() if name not in ("_format", "_pretty")]
@@ -87,27 +97,31 @@ class FhirOperations:
     # ------------------------------------------------------------------------------------------ $validate
 
     async def validate(self, request: Request) -> Response:
-        """Everything that is wrong with a resource, each with its place; the answer is 200 either way."""
+        """Everything that is wrong with a resource, each with its place; the answer is 200 either way. `mode` and
+        `profile` stand in the address or among Parameters."""
         type_name, key = type_of(request), request.path_params.get("id", "")
         require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
-        if request.method == "GET":
-            return await self._hop(lambda: self._stored(request, type_name, key))
-        resource = await self._parameters(request)
-        if resource.get("resourceType") == "Parameters" and type_name != "Parameters":
-            parts = {str(each.get("name")): each for each in resource.get("parameter", ()) if isinstance(each, dict)}
-            mode = str(parts.get("mode", {}).get("valueCode", "create"))
-            if mode not in _MODES:
-                raise answer.Refusal(400, "mode is create, update, delete or profile")
-            if mode == "delete":
-                return answer.fhir(request, _FINE)
-            resource = parts.get("resource", {}).get("resource", {})
-        return answer.fhir(request, _judged(resource, type_name, key))
+        given = {name: request.query_params.get(name, "") for name in ("mode", "profile")}
+        resource: Resource | None = None
+        if request.method == "POST" and request.headers.get("content-length", "") != "0":
+            resource = await self._parameters(request)
+            if resource.get("resourceType") == "Parameters" and type_name != "Parameters":
+                given |= _simple(resource)
+                parts = (each for each in resource.get("parameter", ()) if each.get("name") == "resource")
+                resource = next((each.get("resource") for each in parts), None)
+        mode = given["mode"]
+        _check_asked(mode, given["profile"], type_name, of_one=bool(key))
+        if mode == "delete" or (resource is None and key):
+            return await self._hop(lambda: self._stored(request, type_name, key, mode))
+        if resource is None:
+            raise answer.Refusal(400, "send the resource, or Parameters with a parameter `resource`")
+        return answer.fhir(request, _judged(resource, type_name, "" if mode == "create" else key))
 
-    def _stored(self, request: Request, type_name: str, key: str) -> Response:
+    def _stored(self, request: Request, type_name: str, key: str, mode: str) -> Response:
         stored = self.services.record.read(type_name, key)
         if stored is None or stored.deleted:
             raise answer.Refusal(404, f"there is no {type_name} with this id")
-        return answer.fhir(request, _judged(stored.resource, type_name, key))
+        return answer.fhir(request, _FINE if mode == "delete" else _judged(stored.resource, type_name, key))
 
     # ------------------------------------------------------------------------------------------ both
 
@@ -123,6 +137,17 @@ class FhirOperations:
 
 
 _FINE = answer.outcome("nothing is wrong with it", code="informational", severity="information")
+
+
+def _check_asked(mode: str, profile: str, type_name: str, *, of_one: bool) -> None:
+    """Refusal 400 for what is no mode here, 422 for a profile that is not known (R4: then the validation itself has
+    failed)."""
+    if mode not in ("", *_MODES):
+        raise answer.Refusal(400, "mode is create, update, delete or profile")
+    if mode in ("update", "delete") and not of_one:
+        raise answer.Refusal(400, f"mode {mode} is asked of one resource: {type_name}/id/$validate")
+    if profile.partition("|")[0] not in ("", f"{_BASE}/{type_name}"):
+        raise answer.Refusal(422, f"this profile is not known here; what is checked is {_BASE}/{type_name}")
 
 
 def _judged(resource: Any, type_name: str, key: str) -> Resource:
@@ -151,7 +176,7 @@ def _simple(parameters: Resource) -> dict[str, str]:
 
 def _count(text: str) -> int:
     if not text:
-        return query.DEFAULT_COUNT
+        return query.MAXIMUM_COUNT  # R4: all at once, unless pages are asked for
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
         raise answer.Refusal(400, "_count is a number from 1 on")
     return min(int(text), query.MAXIMUM_COUNT)

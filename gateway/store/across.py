@@ -6,17 +6,19 @@ patient-operation-everything.html).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.db.engine import Reader
 from gateway.errors import Permanent
-from gateway.fhir import compartments, reference
+from gateway.fhir import compartments, definitions, reference
 from gateway.store import clause, includes, query, read, search, subset
 from gateway.store.clause import Around, Inside
 from gateway.store.columns import columns
 from gateway.store.query import Handling, Pairs, Query
 from gateway.store.stored import Page, Stored
+
+ROUNDS = 2  # of what the matches refer to: a role, and who has it
 
 
 def run(reader: Reader, queries: Sequence[Query], *, count: int, cursor: str = "") -> Page:
@@ -110,22 +112,53 @@ class Everything:
 
 
 def everything(reader: Reader, whose: str, asked: Everything) -> Page:
-    """A page of a patient or an encounter, itself first, with all that belongs to it, and what that refers to."""
+    """A page of a patient or an encounter, itself first, with all that belongs to it and to nobody else, and what that
+    refers to of people, places, medicines and attachments. Permanent for a type that there is not."""
     kind = whose.partition("/")[0]
+    if wrong := [each for each in asked.types if each not in definitions.resource_types()]:
+        raise Permanent(f"there is no resource type {wrong[0][:40]!r} in FHIR R4", place="_type")
     types = dict.fromkeys((kind, *compartments.parameters(kind)))
-    wanted = [each for each in types if not asked.types or each in asked.types]
+    outside = set(asked.types) - types.keys()  # comes only with what refers to it: all of that is looked at
+    wanted = [each for each in types if not asked.types or outside or each in asked.types]
     page = run(reader, [_of_care(whose, each, asked) for each in wanted], count=asked.count, cursor=asked.cursor)
-    others = [each for each in _referred(reader, page.matches, kind) if not asked.types or each.type in asked.types]
-    return replace(page, included=others)
+    person = _person(reader, whose)
+    own = [each for each in page.matches if not _of_another(each, person)]
+    others = [each for each in _referred(reader, own, kind, person) if not asked.types or each.type in asked.types]
+    matches = [each for each in own if not asked.types or each.type in asked.types]
+    return replace(page, matches=matches, included=others, total=None if page.total is None else len(matches))
+
+
+def _person(reader: Reader, whose: str) -> str:
+    """The id of the patient whose record it is; "" where nobody says."""
+    kind, _, key = whose.partition("/")
+    if kind == "Patient":
+        return key
+    stored = read.read(reader, kind, key)
+    return _patient_of(stored) if stored is not None else ""
+
+
+def _patient_of(stored: Stored) -> str:
+    element = columns(stored.type).patient_element
+    pointer = stored.resource.get(element, {}) if element else {}
+    parsed = reference.parse(str(pointer.get("reference", ""))) if isinstance(pointer, dict) else None
+    return parsed.id if parsed is not None and parsed.type == "Patient" and not parsed.base else ""
+
+
+def _of_another(stored: Stored, person: str) -> bool:
+    """Is it about somebody else? A mother who noted something of her child, or a child whose birth is part of her stay,
+    does not bring the one's record into the other's."""
+    about = _patient_of(stored) if person and stored.type != "Patient" else ""
+    return bool(about) and about != person
 
 
 def _of_care(whose: str, type: str, asked: Everything) -> Query:
     """The search of one type."""
     kind, _, key = whose.partition("/")
-    pairs = [("_lastUpdated", f"ge{asked.since}")] if asked.since else []
+    pairs = [("_lastUpdated", f"ge{asked.since.replace(' ', '+')}")] if asked.since else []
     if type == kind:
         return query.read(type, [*pairs, ("_id", key)])
-    if date := columns(type).date:
+    date = columns(type).date
+    if date and date != "birthdate":  # of a related person: no date of care
         pairs += [(date, f"ge{asked.start}")] if asked.start else []
         pairs += [(date, f"le{asked.end}")] if asked.end else []
     made = query.read(type, pairs)
@@ -140,18 +173,33 @@ def _inside(whose: str, type: str) -> Inside:
     return clause.inside(type, names, whose)
 
 
-def _referred(reader: Reader, matches: Sequence[Stored], kind: str) -> list[Stored]:
-    """What the matches refer to and does not itself belong: practitioners, organizations, places, medicines."""
+def _referred(reader: Reader, matches: Sequence[Stored], kind: str, person: str) -> list[Stored]:
+    """What the matches refer to and does not itself belong: practitioners, organizations, places, medicines and what
+    is attached; and what those refer to in their turn. Of people the patient alone."""
     belongs = compartments.parameters(kind)
-    found: dict[str, Stored] = {}
-    for match in matches:
-        for pointer in reference.find(match.resource):
-            parsed = reference.parse(str(pointer.get("reference", "")))
-            if parsed is None or parsed.base or parsed.type in belongs or parsed.type == kind:
+    seen = {match.reference for match in matches}
+    found: list[Stored] = []
+    edge = list(matches)
+    for _ in range(ROUNDS):
+        names = dict.fromkeys(name for version in edge for name in _pointed(version))
+        edge = []
+        for name in names:
+            type_name, _, key = name.partition("/")
+            foreign = type_name in belongs or type_name == kind or (type_name == "Patient" and key != person)
+            if foreign or name in seen:
                 continue
-            name = f"{parsed.type}/{parsed.id}"
-            if name not in found:
-                stored = read.read(reader, parsed.type, parsed.id)
-                if stored is not None and not stored.deleted:
-                    found[name] = stored
-    return list(found.values())
+            seen.add(name)
+            stored = read.read(reader, type_name, key)
+            if stored is not None and not stored.deleted:
+                edge.append(stored)
+        found += edge
+    return found
+
+
+def _pointed(version: Stored) -> Iterator[str]:
+    """'Type/id' of all that it refers to on this server, attachments too."""
+    for pointer in reference.find(version.resource):
+        parsed = reference.parse(str(pointer.get("reference", "")))
+        if parsed is not None and not parsed.base:
+            yield f"{parsed.type}/{parsed.id}"
+    yield from read.attached(version.resource)

@@ -213,12 +213,18 @@ def _followed(resource: Resource) -> list[str]:
         if (value := resource.get(name)) is not None:
             pointers = [value] if isinstance(value, dict) and reference.is_reference(value) else reference.find(value)
             found += [str(pointer["reference"]) for pointer in pointers if "reference" in pointer]
-    return found + _attached(resource)
+    return found + attached(resource)
 
 
-def _attached(resource: Resource) -> list[str]:
-    """The Binaries of a report's or a document's attachments."""
-    listed = [*resource.get("presentedForm", ()), *(each.get("attachment", {}) for each in resource.get("content", ()))]
+def attached(resource: Resource) -> list[str]:
+    """The Binaries of a report's, a document's or an image's attachments."""
+    content = resource.get("content", ())
+    parts = (
+        [content]
+        if isinstance(content, dict)
+        else [each.get("attachment") for each in content if isinstance(each, dict)]
+    )
+    listed = [*resource.get("presentedForm", ()), *filter(None, parts)]
     return [each["url"] for each in listed if str(each.get("url", "")).startswith("Binary/")]
 
 

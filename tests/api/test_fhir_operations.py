@@ -146,3 +146,85 @@ async def test_validate_what_is_stored(ward: httpx.AsyncClient) -> None:
     says(await ward.get("/fhir/Patient/never/$validate"), 404, "not-found")
     mismatch = await ward.post("/fhir/Patient/one/$validate", json=patient("1", id="two"))
     assert mismatch.json()["issue"][0]["severity"] == "error"
+
+
+async def put(client: httpx.AsyncClient, *resources: dict[str, Any]) -> None:
+    for resource in resources:
+        answer = await client.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
+        assert answer.is_success, answer.text
+
+
+async def test_everything_brings_nobody_elses_record(ward: httpx.AsyncClient) -> None:
+    """`one` is the mother of `two`, noted a result of the child, and bore it in the same stay."""
+    await put(
+        ward, patient("1", id="one", link=[{"other": {"reference": "Patient/two"}, "type": "seealso"}]),
+        observation("y", "Patient/two", id="y", performer=[{"reference": "Patient/one"}]),
+        observation("z", "Patient/two", id="z", encounter={"reference": "Encounter/e"}),
+    )  # fmt: skip
+    for path in ("Patient/one", "Encounter/e"):
+        page = await found(ward, f"/fhir/{path}/$everything")
+        everything = {*references(page, "match"), *references(page, "include")}
+        assert everything.isdisjoint({"Patient/two", "Observation/x", "Observation/y", "Observation/z"})
+        assert {"Patient/one", "Encounter/e", "Observation/a"} <= everything
+    child = await found(ward, "/fhir/Patient/two/$everything")
+    assert {"Observation/x", "Observation/y", "Observation/z"} <= set(references(child, "match"))
+    assert "Patient/one" not in references(child, "include")
+
+
+async def test_everything_with_who_and_what_it_names(ward: httpx.AsyncClient) -> None:
+    await put(
+        ward, {"resourceType": "Organization", "id": "org", "name": "县医院"},
+        {"resourceType": "Binary", "id": "b", "contentType": "text/plain"},
+        {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"},
+         "organization": {"reference": "Organization/org"}},
+        observation("a", "Patient/one", id="a", performer=[{"reference": "PractitionerRole/r"}]),
+        {"resourceType": "Media", "id": "m", "status": "completed", "subject": {"reference": "Patient/one"},
+         "content": {"url": "Binary/b"}, "createdDateTime": "2026-03-02"},
+        {"resourceType": "RelatedPerson", "id": "rp", "patient": {"reference": "Patient/one"},
+         "birthDate": "1960-01-01"},
+    )  # fmt: skip
+    page = await found(ward, "/fhir/Patient/one/$everything?start=2026-01-01")
+    assert {"PractitionerRole/r", "Practitioner/d", "Organization/org", "Binary/b"} <= set(references(page, "include"))
+    assert "RelatedPerson/rp" in references(page, "match")
+    only = await found(ward, "/fhir/Patient/one/$everything?_type=Practitioner&_type=Encounter")
+    assert references(only, "match") == ["Encounter/e"]
+    assert references(only, "include") == ["Practitioner/d"]
+    says(await ward.get("/fhir/Patient/one/$everything?_type=Nothing"), 400, "invalid")
+
+
+async def test_everything_of_everybody_is_refused(ward: httpx.AsyncClient) -> None:
+    for path in ("Patient", "Encounter"):
+        answer = await ward.get(f"/fhir/{path}/$everything")
+        says(answer, 400, "invalid")
+        assert "$export" in answer.text
+
+
+async def test_everything_comes_at_once_unless_pages_are_asked_for(ward: httpx.AsyncClient) -> None:
+    await put(ward, *(observation(f"m{number}", "Patient/one", id=f"m{number}") for number in range(60)))
+    page = await found(ward, "/fhir/Patient/one/$everything")
+    assert page["total"] == 66
+    assert "next" not in [link["relation"] for link in page["link"]]
+
+
+async def test_validate_by_mode_and_profile(ward: httpx.AsyncClient) -> None:
+    base = "http://hl7.org/fhir/StructureDefinition"
+    body = json.dumps(patient("1", id="one"))
+    for query, status in (
+        ("mode=create", 200), ("mode=update", 400), ("mode=delete", 400), ("mode=other", 400),
+        (f"profile={base}/Patient", 200), (f"profile={base}/Patient|4.0.1", 200),
+        ("profile=http://example.org/own", 422),
+    ):  # fmt: skip
+        answer = await ward.post(f"/fhir/Patient/$validate?{query}", content=body, headers=FHIR)
+        assert answer.status_code == status, query
+    fine = await ward.post("/fhir/Patient/one/$validate?mode=update", content=body, headers=FHIR)
+    assert fine.json()["issue"][0]["severity"] == "information"
+    other = await ward.post("/fhir/Patient/two/$validate?mode=update", content=body, headers=FHIR)
+    assert other.json()["issue"][0]["severity"] == "error"
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "delete"}]}
+    assert (await ward.post("/fhir/Patient/one/$validate", json=parameters)).status_code == 200
+    assert (await ward.post("/fhir/Patient/never/$validate", json=parameters)).status_code == 404
+    named = [{"name": "profile", "valueUri": "http://example.org/own"}, {"name": "resource", "resource": patient("1")}]
+    sent = {"resourceType": "Parameters", "parameter": named}
+    assert (await ward.post("/fhir/Patient/$validate", json=sent)).status_code == 422
+    assert (await ward.get(f"/fhir/Patient/one/$validate?profile={base}/Patient")).status_code == 200
+    assert (await ward.post("/fhir/Patient/$validate", json={**sent, "parameter": []})).status_code == 400
