@@ -46,7 +46,18 @@ def decode(body: bytes, charset: str = "") -> Tree:
     """The document in `body`; `charset` is the member's rule. Raises Permanent for what is no JSON, an object with one
     key twice, NaN and Infinity, lone surrogates, or more depth, nodes or digits than the limits."""
     decoded = charsets.decode(body, charset)
-    return Tree(of_text(decoded.text), decoded.charset, decoded.notes)
+    try:
+        return Tree(of_text(decoded.text), decoded.charset, decoded.notes)
+    except Permanent as error:
+        if "control character" not in error.cause:
+            raise
+    bare = decoded.text.translate(charsets.CONTROLS)
+    root = of_text(_TEXT.sub(lambda found: _escaped(found[0]), bare))
+    return Tree(root, decoded.charset, (*decoded.notes, "control characters removed, line ends inside texts kept"))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def of_text(text: str) -> Any:

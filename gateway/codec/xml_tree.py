@@ -7,6 +7,7 @@ so (`<?xml`), is read like an element. Safe: no DOCTYPE, so no entities; bounded
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any, Final, NoReturn
 
@@ -19,21 +20,45 @@ from gateway.errors import Permanent
 
 _DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*?\?>")
 _DECLARED: Final = re.compile(rb"""\A[\s\xef\xbb\xbf]*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_BROKEN: Final = "not well-formed"
+_CDATA: Final = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
+_BARE: Final = re.compile(r"&(?!#?\w{1,20};)")  # no entity: those are refused
 _INNER: Final = re.compile(r"<[A-Za-z_\u4e00-\u9fff]")
 _INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
 
 
 def is_xml(body: bytes) -> bool:
     """By its first bytes: any XML, HL7 v2.xml too."""
-    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    start = body[:64]
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        start = start.decode("utf-16", "ignore").encode()
+    return start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def decode(body: bytes, charset: str = "") -> Tree:
     """The document in `body` as `{name of the root: …}`; `charset` is the member's rule. Raises Permanent for what is
     no XML, has a DOCTYPE, or is deeper or larger than the limits."""
     decoded = text_of(body, charset)
-    root = _read(decoded.text, _Count(), 0)
-    return Tree(root, decoded.charset, decoded.notes, "xml")
+    text, notes = decoded.text, decoded.notes
+    try:
+        root = _read(text, _Count(), 0)
+    except Permanent as error:
+        mended = _mended(text)
+        if not error.cause.startswith(_BROKEN) or mended == text:
+            raise
+        root = _read(mended, _Count(), 0)
+        notes = (
+            *notes,
+            "characters that XML does not allow were taken out, and a bare & was read as the sign that it is",
+        )
+    return Tree(root, decoded.charset, notes, "xml")
+
+
+def _mended(text: str) -> str:
+    """Without control characters (XML 1.0 §2.2), a bare & as text; what stands in CDATA stays as it is."""
+    plain = text.translate(charsets.CONTROLS)
+    parts = _CDATA.split(plain)
+    return "".join(part if index % 2 else _BARE.sub("&amp;", part) for index, part in enumerate(parts))
 
 
 def text_of(body: bytes, charset: str = "") -> charsets.Decoded:
@@ -74,7 +99,7 @@ def element_of(text: str) -> Any:
         root = etree.fromstring(_DECLARATION.sub("", text).encode(), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        _refuse(f"not well-formed at line {line}, column {column}")
+        _refuse(f"{_BROKEN} at line {line}, column {column}")
     return root
 
 
@@ -122,6 +147,6 @@ def _inner(text: str, count: _Count, inside: int) -> Any:
     try:
         return _read(text, count, inside + 1)
     except Permanent as error:
-        if error.cause.startswith("not well-formed"):
+        if error.cause.startswith(_BROKEN):
             return text
         raise

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.mapping import columns as columns_of
-from gateway.mapping import envelope, runtime, tree_rows
+from gateway.mapping import contradictions, envelope, runtime, tree_rows
 from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
 from gateway.mapping.datatypes.clocks import says_none
@@ -143,6 +143,10 @@ class ExportMap:
         """What each block makes. Blocks of the same nodes take turns, so that they see what the others made of one."""
         for path, blocks in self.steps:
             for child in runtime.nodes(record, path) if path else (record,):
+                if path and not isinstance(child, dict):
+                    if text := runtime.scalar(child):
+                        context.unread.tell(path, text, "it is a text where a record belongs; it was left out")
+                    continue
                 for compiled in blocks:
                     entry = self._made(compiled, record, child, context, scope, known)
                     if entry is not None:
@@ -158,10 +162,7 @@ class ExportMap:
         if not columns:
             if apart and compiled.block.type == "Patient":
                 child = record.nameless(child)
-            entry = compiled.function(record, _NOWHERE, context, scope, child)
-            if entry is None and compiled.block.condition and id(compiled) in self.only:
-                self._unused(compiled, child, context)
-            return entry
+            return self._run(compiled, record, child, context, scope)
         cell = self.cell
         cells = (cell(record, columns[0]),) if len(columns) == 1 else tuple([cell(record, name) for name in columns])
         if apart and not set(columns).isdisjoint(self.recurring.number):
@@ -174,8 +175,22 @@ class ExportMap:
             return None
         key = (id(compiled), cells)
         if key not in known:
-            known[key] = compiled.function(record, _NOWHERE, context, scope, record)
+            known[key] = self._run(compiled, record, record, context, scope)
         return known[key]
+
+    def _run(
+        self, compiled: CompiledBlock, record: Any, node: Any, context: Context, scope: dict[str, Entry]
+    ) -> Entry | None:
+        """What a block makes, and what is to be told of it."""
+        known = len(context.entries)
+        entry = compiled.function(record, _NOWHERE, context, scope, node)
+        if entry is None and compiled.block.condition and id(compiled) in self.only:
+            self._unused(compiled, node, context)
+        if entry is not None and compiled.block.type == "Patient" and len(context.entries) > known:
+            for name, cause in contradictions.of_person(entry.resource, compiled.block):
+                if text := self.cell(node, name):
+                    context.unread.tell(name, text, cause)
+        return entry
 
     def _unused(self, compiled: CompiledBlock, node: Any, context: Context) -> None:
         """The cells that only a block reads which makes nothing here."""
@@ -236,13 +251,15 @@ class Exports:
     def of_tree(self, root: Any, *, wanted: Iterable[str] = ()) -> Part:
         """The nodes of a tree and their export map, recognised by the names in the first of them; or the rows of a
         table that stand in it."""
-        trees = [each for each in self._of(TREE) if _is_of(root, each)]
+        trees = [each for each in self._of(TREE) if tree_rows.is_of(root, each)]
         rows = {} if trees else self._rows(root)
+        if not trees and not rows and isinstance(root, list):
+            return self.of_records(root, wanted=wanted)
         found = self._fitting(trees or (self.library.exports[name] for name in rows), wanted)
         if not trees:
             path, records = rows[found.name]
             return Part(name=found.name, records=records, place=path)
-        return Part(name=found.name, records=_records(found, root), place=found.each, root=root)
+        return Part(name=found.name, records=tree_rows.records(found, root), place=found.each, root=root)
 
     def of_records(self, records: Sequence[Any], *, wanted: Iterable[str] = ()) -> Part:
         """The same of records that came without a tree around them, each by itself."""
@@ -374,14 +391,3 @@ class Exports:
         if not export.each and len(leads) > 1:
             raise Permanent(f"a file of {name} holds one {export.lead}", place=name, remedy="write one file for each")
         return WrittenFile(name=name, each=export.each, root=writer.tree(about, graph, context))
-
-
-def _is_of(root: Any, export: Export) -> bool:
-    first = next(iter(_records(export, root)), None)
-    return isinstance(first, dict) and set(export.columns) <= set(first)
-
-
-def _records(export: Export, root: Any) -> list[Any]:
-    if export.each:
-        return runtime.nodes(root, export.each)
-    return root if isinstance(root, list) else [root]

@@ -104,6 +104,7 @@ class Recurring:
     def __init__(self, export: Export, codes: Mapping[str, CodeTable], cell: Cell) -> None:
         self.cell = cell
         self.latest = export.latest
+        self.of_nodes = export.format == _TREE
         blocks = [block for block in export.blocks if block.into and not block.found and not block.element]
         told = [*finest(blocks), *(block for block in blocks if block.type == export.lead)]
         self.key = _key(export, blocks, told)
@@ -139,12 +140,25 @@ class Recurring:
             if all(key) and (at := first.setdefault(key, index)) != index:
                 groups.setdefault(at, [at]).append(index)
         for group in groups.values():
+            group = list(self._of_one(records, numbers, group, found))
             ranks = {index: self._rank(records[index]) for index in group}
             stands = max(group, key=lambda index: (ranks[index], -index))
             for index in group:
                 if index != stands:
                     newer = ranks[index] < ranks[stands]
                     found[index] = _said(records[index] == records[stands], numbers[stands], newer=newer)
+
+    def _of_one(
+        self, records: Sequence[Any], numbers: Sequence[int], group: Sequence[int], found: dict[int, Verdict]
+    ) -> Iterator[int]:
+        """Those that are about the person of the first: what is said of another one is no newer word of the same."""
+        whose = [tuple(self.cell(records[index], name) for name in self.number) for index in group]
+        for index, person in zip(group, whose, strict=True):
+            if person == whose[0] or not any(person) or not any(whose[0]):
+                yield index
+            elif self.of_nodes:  # of the rows of a report the most tell whose it is
+                told = f"row {numbers[group[0]]} of the same number is about another patient"
+                found[index] = Verdict(cause=told, column=self.number[0])
 
     def _rank(self, record: Any) -> tuple[str, int]:
         times = (cell_time(self.cell(record, name), _ANY_ZONE) or "" for name in self.latest)

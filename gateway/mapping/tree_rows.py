@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.mapping.runtime import scalar
+from gateway.mapping.runtime import nodes, scalar
+from gateway.mapping.syntax import Export
 
 _DEEPEST = 6  # nodes around the rows
 
@@ -40,3 +41,16 @@ def _row(node: dict[str, Any]) -> dict[str, str]:
         name.removeprefix("@"): scalar(value.get("#text") if isinstance(value, dict) else value)
         for name, value in node.items()
     }
+
+
+def is_of(root: Any, export: Export) -> bool:
+    """Has the first node all names that the export asks for?"""
+    first = next(iter(records(export, root)), None)
+    return isinstance(first, dict) and set(export.columns) <= set(first)
+
+
+def records(export: Export, root: Any) -> list[Any]:
+    """The nodes of an export in a tree."""
+    if export.each:
+        return nodes(root, export.each)
+    return root if isinstance(root, list) else [root]

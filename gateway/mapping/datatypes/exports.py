@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from gateway.codec.chinese_numbers import birth_date_of, phone
 from gateway.errors import Permanent
 from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.clocks import says_none
 from gateway.mapping.datatypes.codes import (
     EXTENDED,
     ICD10,
@@ -33,8 +35,13 @@ from gateway.mapping.datatypes.values import quantity_text, with_unit
 _NAMES = re.compile("[;；]")
 _ROUNDED = re.compile(r"\d(?:\.\d+)?[Ee]\+\d{2}")
 _MOBILE = re.compile(r"1\d{10}", re.ASCII)
-_NONE = frozenset({"否认", "无", "没有", "否", "无过敏史", "否认过敏史"})
-_NO_DRUG = frozenset({"否认药物过敏史", "无药物过敏史", "否认药物过敏", "无药物过敏"})
+_NONE = frozenset({"否", "无"})
+_DENIALS = ("否认", "无", "没有", "未发现", "未见", "未诉")
+_DENIED = re.compile(
+    r"(?:否|(?:否认|无|没有|未发现|未见|未诉)(?:明确|明显|已知|特殊|有)?的?(?P<of>(?:药物|药品|食物|食品|药|及|与|和|或|、|其[他它]|任何|等)*)"
+    r"(?:过敏史|过敏反应|过敏|异常|史)?)[。.]?"
+)
+_LONGEST = 60  # characters of a denial
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
 DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
 SNOMED = "http://snomed.info/sct"
@@ -50,6 +57,22 @@ def number_into(raw: str, context: Context, system: str = "", code: str = "") ->
     uri = system if ":" in system else context.system(context.facility, kind=system)
     made: dict[str, Any] = {"system": uri, "value": value}
     return {"type": {"coding": [{"system": TYPES, "code": code}]}, **made} if code else made
+
+
+def theirs_into(
+    raw: str, institution: str, context: Context, system: str = "", code: str = ""
+) -> dict[str, Any] | None:
+    """A number of the institution whose code stands beside it, whoever sends it on: a form that another member passes
+    on says nothing of that member's own patients and visits."""
+    whose = narrow(institution)
+    made = number_into(raw, context, system, code)
+    return {**made, "system": context.system(whose, kind=system)} if made and whose else made
+
+
+def theirs_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> tuple[str, str]:
+    number = given_back(value, context, system, code)
+    whose = context.authority(str(value.get("system", "")))[0]
+    return number, whose if number and whose != context.facility else ""
 
 
 def number_back(value: dict[str, Any], context: Context, system: str = "", code: str = "") -> str:
@@ -68,7 +91,7 @@ def given_back(value: dict[str, Any], context: Context, system: str = "", code: 
 
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
     """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
-    code, display = one_code(raw.strip()), unmarked(name)
+    code, display = one_code((raw if raw.isascii() else unicodedata.normalize("NFKC", raw)).strip()), unmarked(name)
     if not code:
         return {"text": display} if display else None
     made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
@@ -159,7 +182,7 @@ def institution_back(value: dict[str, Any], context: Context) -> tuple[str, str]
 
 def birth_into(raw: str, context: Context) -> str | None:
     """The birth date that a valid 居民身份证 carries (GB 11643); from nothing else, an age least of all."""
-    return birth_date_of(narrow(raw)) or None
+    return birth_date_of(narrow(raw).removesuffix(".0")) or None
 
 
 def birth_back(value: str, context: Context) -> str:
@@ -189,30 +212,45 @@ def history_into(raw: str, context: Context) -> dict[str, Any] | None:
     """A cell of the allergies of a person: that there are none is said with its code, that nobody knows is nothing, and
     anything else is what the person does not bear (china.md §3)."""
     text = clean(raw)
-    if not text or text in _NOT_KNOWN:
+    if not text or text in _NOT_KNOWN or (says_none(text) and text not in _NONE):
         return None
-    code = "409137002" if text in _NO_DRUG else "716186003" if text in _NONE else ""
+    denied = _DENIED.fullmatch(unicodedata.normalize("NFKC", text)) if len(text) <= _LONGEST else None
+    if denied is None and text.startswith(_DENIALS):
+        context.unread.doubt("it denies something in words that only a person can read; it was left out")
+        return None
+    what = (denied["of"] or "") if denied else ""
+    drug = "药" in what and not re.search("食|其|任何", what)
+    code = "" if denied is None else "409137002" if drug else "716186003"
     if code:
         return {"coding": [{"system": SNOMED, "code": code, "display": NEGATED_ALLERGY[code][0]}], "text": text}
     return {"text": text}
 
 
-def in_unit_into(raw: str, context: Context, unit: str = "") -> dict[str, Any] | None:
-    """A number in a unit that its column tells; the cell may say it too."""
+def in_unit_into(raw: str, context: Context, unit: str = "", low: str = "", high: str = "") -> dict[str, Any] | None:
+    """A number in a unit that its column tells; the cell may say it too. Beyond `low` and `high` it is no measurement:
+    a 0 where nothing was measured, a point that was lost."""
     found = read(raw, "")
-    if found.amount is None or found.marks or found.amount.get("code", unit) != unit:
+    if found.amount is None or found.amount.get("code", unit) != unit:
         return None
+    if (low and found.amount["value"] < Decimal(low)) or (high and found.amount["value"] > Decimal(high)):
+        context.unread.doubt("no living person has such a value; it was left out")
+        return None
+    if found.marks:
+        context.unread.doubt("the mark beside the number was left out")
     return with_unit({name: found.amount[name] for name in ("value", "comparator") if name in found.amount}, unit)
 
 
 def phone_into(raw: str, context: Context) -> str | None:
     """A mobile number in its digits, however it is written; any other text as it stands."""
-    text = clean(unicodedata.normalize("NFKC", raw))
+    if _ROUNDED.fullmatch(raw.strip()):
+        context.unread.doubt("a spreadsheet has rounded the number; it was left out")
+        return None
+    text = clean(unicodedata.normalize("NFKC", raw).removesuffix(".0"))  # as programs write numbers
     digits = phone(text or "")
     return digits if _MOBILE.fullmatch(digits) and not re.search(r"[/、,;]", text or "") else text
 
 
-def in_unit_back(value: dict[str, Any], context: Context, unit: str = "") -> str:
+def in_unit_back(value: dict[str, Any], context: Context, unit: str = "", low: str = "", high: str = "") -> str:
     return quantity_text(value, context) if value.get("code", value.get("unit", "")) == unit else ""
 
 
@@ -224,7 +262,8 @@ def listed_pair(found: CodeList) -> Pair:
         code = clean(raw)
         if not code:
             return None
-        code = code if code in found.names else found.codes.get(code, code)  # the name may stand there
+        if code not in found.names or found.names[code] == code:  # the name may stand there
+            code = found.codes.get(code, code)
         name = found.names.get(code)
         if name is None:
             context.unknown.append((found.table, code))
@@ -314,6 +353,7 @@ PAIRS = {
     "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
     "own": Pair(number_into, number_back, fits=("Identifier",)),
+    "theirs": Pair(theirs_into, theirs_back, fields=1, fits=("Identifier",)),
     "given": Pair(number_into, given_back, fits=("Identifier",)),
     "coded": Pair(coded_into, coded_back, fields=1, fits=("CodeableConcept",), coded=True),
     "words": Pair(concept_text_into, concept_text_back, fits=("CodeableConcept",)),

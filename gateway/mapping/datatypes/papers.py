@@ -27,6 +27,8 @@ _KINDS = {  # CV02.01.101 证件类型: type of HL7 table 0203 ("" where it has 
 _NAMES = {"身份证": _IDENTITY_CARD, "户口簿": "02", "港澳通行证": "06", "台湾通行证": "07"} | {
     name: code for code, (_, name) in _KINDS.items()
 }
+_PERSONAL = frozenset({"03", "04", "05", "06", "07"})  # the number of a 户口簿 may be a card's
+_DIGITS = 18
 _FORMS = {"06": re.compile(r"[HM]\d{8}(\d{2})?"), "03": re.compile(r"[A-Z]{1,2}\d{7,8}")}
 _SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
 _NONE = frozenset({"无", "没有", "不详", "未知", "未提供", "-", "/", "0"})
@@ -47,7 +49,9 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     kind = _NAMES.get(kind, kind.zfill(2) if kind else _IDENTITY_CARD)
     if kind == _IDENTITY_CARD and (national := national_id(value.removesuffix(".0"))):  # as programs write numbers
         return {"type": type_of("NI"), "system": CHINESE_ID, "value": national}
-    if kind != _IDENTITY_CARD and kind in _KINDS:
+    if kind != _IDENTITY_CARD and kind in _PERSONAL and len(value) == _DIGITS and national_id(value):
+        context.unread.doubt("it is an identity card number by its form and no number of the document that is named")
+    elif kind != _IDENTITY_CARD and kind in _KINDS:
         code, name = _KINDS[kind]
         return {"type": type_of(code) if code else {"text": name}, "system": f"{_SYSTEM}{kind}", "value": value}
     if kind == _IDENTITY_CARD:

@@ -36,7 +36,7 @@ _MARKS: Final = {
     "↑↑↑": "HH", "↓↓↓": "LL",
 }  # fmt: skip
 _WRITTEN: Final = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
-_YES: Final = frozenset({"是", "1", "Y", "危急", "危急值", "危", "★", "TRUE", "YES", "T"})
+_YES: Final = frozenset({"是", "1", "Y", "危急", "危急值", "危", "★", "TRUE", "YES", "T", "√", "✓", "有"})
 _NO: Final = frozenset({"", "否", "0", "N", "FALSE", "NO", "F", "无", "-", "/", "正常"})
 _SIGNS: Final = "↑↓⬆⬇▲▼★☆*"
 _LETTERS: Final = "HH|LL|H|L"
@@ -132,6 +132,9 @@ def _amount(text: str, unit: str) -> tuple[dict[str, Any] | None, str]:
     if found is None:
         return None, "" if not unit else "it is not one number"
     value = number(found["digits"].replace(",", ""))
+    rest = compared[2][found.end("digits") :].strip()
+    if value is not None and unit and rest and ucum(rest) == (ucum(unit) or unit):  # 13.6×10^9/L in a column of 10^9/L
+        return with_unit({"value": value, **_comparator(compared[1])}, unit), ""
     own = (found["unit"] or "").strip()
     if value is None or (own and not ucum(own)):
         return None, "" if not unit else "it is not one number"
@@ -139,10 +142,12 @@ def _amount(text: str, unit: str) -> tuple[dict[str, Any] | None, str]:
         return None, "its unit is another one than that of its own column"
     if found["power"]:
         value = Decimal(f"{value}E+{int(found['power'])}")
-    made: dict[str, Any] = {"value": value}
-    if comparator := _COMPARATORS[compared[1] or ""]:
-        made["comparator"] = comparator
-    return with_unit(made, unit or own), ""
+    return with_unit({"value": value, **_comparator(compared[1])}, unit or own), ""
+
+
+def _comparator(sign: str | None) -> dict[str, str]:
+    found = _COMPARATORS[sign or ""]
+    return {"comparator": found} if found else {}
 
 
 def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
@@ -198,9 +203,12 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     told = unicodedata.normalize("NFKC", mark).strip()
     code = _marked(told) if len(told) <= _LONGEST else ""
     if told and not code:
+        context.unread.doubt("its abnormal mark is none that is known; it was kept as text")
         return {"text": told}
     if code and own and {code, own} in ({"H", "L"}, {"H", "LL"}, {"HH", "L"}, {"HH", "LL"}):
         context.unread.doubt("the mark in the result is another one than in its own column, which was taken")
+    elif code and _contradicts(code, found, limits):
+        context.unread.doubt("its abnormal mark says otherwise than its range; the mark was taken")
     code = code or own or qualitative(found.content) or _unmarked(found, limits)
     told = unicodedata.normalize("NFKC", critical).strip().upper()
     if told in _YES:
@@ -240,6 +248,15 @@ def _unmarked(found: Reading, limits: str) -> str:
     if not comparator.startswith(">") and low is not None and value < low:
         return ""
     return "" if not comparator.startswith("<") and high is not None and value > high else "N"
+
+
+def _contradicts(code: str, found: Reading, limits: str) -> bool:
+    """Low above the range, or high below it."""
+    if found.amount is None or "comparator" in found.amount or code[0] not in "HL":
+        return False
+    low, high = _ends(limits)
+    value = found.amount["value"]
+    return bool(low is not None and value < low if code[0] == "H" else high is not None and value > high)
 
 
 @lru_cache(maxsize=4096)  # a laboratory's ranges are few
