@@ -306,6 +306,14 @@ class Hooks(Settings, frozen=True):
     kept: float = 604_800.0  # seconds that what is missed is kept for an endpoint in error; then it is off
 
 
+class Retention(Settings, frozen=True):
+    """How many days things are kept once nothing is to be done with them; 0 = for ever."""
+
+    messages: int = 0  # what came in, byte for byte
+    deliveries: int = 0  # receipts of what was delivered
+    history: int = 0  # versions of resources after they were replaced
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Community:
     """All members and where their own maps lie: the checked settings of one installation."""
@@ -318,6 +326,7 @@ class Community:
     map_folders: tuple[str, ...] = ()  # folders with own .map files, after the shipped ones
     topics: tuple[Topic, ...] = ()  # own ones, beside those that are shipped
     hooks: Hooks = field(default_factory=Hooks)
+    retention: Retention = field(default_factory=Retention)
     database: str = ""  # where the record lies: postgresql://…, env:NAME, file:PATH; "" = SQLite in the data directory
 
     def member_of_facility(self, facility: str) -> Member | None:

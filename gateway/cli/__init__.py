@@ -22,6 +22,7 @@ from gateway.cli import (
     migrate,
     operations,
     people,
+    retention,
     roundtrip,
     service,
     settings,
@@ -100,6 +101,7 @@ check_message.add_to(app)
 operations.add_to(app)
 migrate.add_to(app)
 backup.add_to(app)
+retention.add_to(app)
 app.add_typer(maps.app, name="map")
 app.add_typer(tokens.app, name="token")
 app.add_typer(codes.app, name="codes")

@@ -16,7 +16,7 @@ from gateway.config.databases import store_problem
 from gateway.config.page import Mistakes, open_page
 from gateway.config.rules import Source, check, time_zone_problem
 from gateway.config.shape import Lines, read
-from gateway.model import Community, Hooks, Member, Settings, Topic
+from gateway.model import Community, Hooks, Member, Retention, Settings, Topic
 
 DEFAULT_MEMBERS = "members"
 DEFAULT_MAPS = "maps"
@@ -31,6 +31,7 @@ class Paper(Settings, frozen=True):
     time_zone: str = "Asia/Shanghai"
     members: str | tuple[Member, ...] = DEFAULT_MEMBERS
     maps: tuple[str, ...] = ()
+    retention: Retention = msgspec.field(default_factory=Retention)
     database: str = ""  # postgresql://…, env:NAME or file:PATH; "" = SQLite in the data directory
     hooks: Hooks = msgspec.field(default_factory=Hooks)
     topics: tuple[Topic, ...] = ()
@@ -70,6 +71,10 @@ def survey(path: Path) -> Survey:
     if problem:
         mistakes.add(page.file, lines.at("time_zone"), *problem)
     folders = _map_folders(path.parent, paper, lines, mistakes)
+    for name in ("messages", "deliveries", "history"):
+        if getattr(paper.retention, name) < 0:
+            place = lines.at("retention", name)
+            mistakes.add(page.file, place, "days cannot be fewer than none", "write 365, or 0 to keep for ever")
     cause, remedy = store_problem(paper.database)
     if paper.database and cause:
         mistakes.add(page.file, lines.at("database"), cause, remedy)
@@ -85,6 +90,7 @@ def survey(path: Path) -> Survey:
         members={source.member.id: _in_zone(source, paper.time_zone) for source in sources},
         map_folders=folders,
         database=paper.database,
+        retention=paper.retention,
         topics=paper.topics,
         hooks=hooks.with_environment(paper.hooks),
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.db import migrations
 from gateway.db.engine import Engine, Reader, Row, Transaction
 from gateway.errors import Configuration, Permanent
 
@@ -107,7 +108,8 @@ def _shapes(source: Reader, target: Reader) -> dict[str, tuple[str, ...]]:
 
 def _refuse_rows(target: Transaction, shapes: dict[str, tuple[str, ...]]) -> None:
     """Only what a new database has may be there: the rows that its migrations wrote."""
-    filled = [name for name in shapes if name != "work_mark" and target.execute(f"SELECT 1 FROM {name} LIMIT 1")]  # noqa: S608
+    seeded = migrations.seeded()
+    filled = [name for name in shapes if name not in seeded and target.execute(f"SELECT 1 FROM {name} LIMIT 1")]  # noqa: S608
     if filled:
         remedy = "name another database or namespace"
         raise Configuration(f"the target is not empty ({filled[0]})", place="copy", remedy=remedy)

@@ -7,7 +7,7 @@ file is Permanent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -71,6 +71,11 @@ class Engine(Protocol):
         For pollers: microseconds, no rows are read. It says nothing about order; compare with `!=` only, within one
         engine object.
         """
+        ...
+
+    def give_back(self, pause: Callable[[float], None]) -> int:
+        """Give room that deleted rows left back to the disk, a little at a time; returns the bytes. `pause` is called
+        with the seconds that others shall have in between."""
         ...
 
     def close(self) -> None:

@@ -103,6 +103,14 @@ def version(transaction: Transaction) -> int:
     return int(transaction.execute("SELECT coalesce(max(number), 0) FROM schema_version")[0][0])
 
 
+@cache
+def seeded() -> frozenset[str]:
+    """The tables into which a step itself puts a row."""
+    steps = (*known("journal"), *known("record"))
+    texts = (_COMMENT.sub("", text) for step in steps for text in statements(step.text))
+    return frozenset(match[1] for text in texts if (match := _ROW.match(text)))
+
+
 def is_current(reader: Reader, schema: str) -> bool:
     """Does the database have exactly the schema that this program knows? Then nothing need be written to open it."""
     if VERSIONS not in reader.tables():

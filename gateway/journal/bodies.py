@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from gateway.codec.text_stream import LARGE, Opened, file
 from gateway.errors import Transient
 from gateway.model import BODIES, Frame
 
+BROUGHT_SECONDS = 3600.0  # after which a file that was brought is an entry, or its sender sends it again
 ARRIVING = "arriving"  # files that are being brought
 
 
@@ -57,13 +59,29 @@ class Bodies:
         size = source.stat().st_size
         target = self.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if target.exists():
+        try:
+            os.utime(target)  # it is needed again: see drop
             source.unlink()
-        else:
+        except FileNotFoundError:
             source.rename(target)
         for folder in (target.parent, target.parent.parent):
             _sync(folder)
         return replace(frame, body=b"", file=None, stored=digest, size=size)
+
+    def drop(self, digest: str) -> bool:
+        """The bytes of entries that are gone. False where they are not there, or were brought again just now: between
+        being brought and being written down as an entry, nothing else tells that they are needed."""
+        target = self.path(digest)
+        leaving = self.arriving(f"leaving-{digest}")
+        try:
+            target.rename(leaving)
+        except FileNotFoundError:
+            return False
+        if time.time() - leaving.stat().st_mtime < BROUGHT_SECONDS:
+            leaving.rename(target)
+            return False
+        leaving.unlink()
+        return True
 
     def _written(self, body: bytes) -> Path:
         path = self.arriving(f"{os.getpid()}-{id(body):x}")
