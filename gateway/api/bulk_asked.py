@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gateway.api import answer
+from gateway.api.resource import parts_of
 from gateway.api.security import Grant
 from gateway.bulk import Asked
 from gateway.bulk.selection import filter_of, of_patients
@@ -26,7 +27,7 @@ Pairs = Sequence[tuple[str, str]]
 
 def pairs_of(parameters: Resource) -> Iterator[tuple[str, str]]:
     """Parameters as names and texts; a reference as what it refers to."""
-    for each in parameters.get("parameter", ()):
+    for each in parts_of(parameters):
         value = next((each[name] for name in each if name.startswith("value")), None)
         text = value.get("reference") if isinstance(value, dict) else value
         yield str(each.get("name", "")), str("" if text is None else text)

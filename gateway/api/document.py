@@ -20,7 +20,7 @@ from gateway.api import answer, listing
 from gateway.api.arriving import Arriving, Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.resource import parsed, parts_of
 from gateway.api.services import Services
 from gateway.fhir import json
 from gateway.store import documents
@@ -75,7 +75,7 @@ class Documents:
                 body = parsed(request, await arriving.whole(request, min(LIMIT, self.services.resource_limit)))
             finally:
                 arriving.forget()
-            for each in body.get("parameter", ()):
+            for each in parts_of(body):
                 value = next((value for name, value in each.items() if name.startswith("value")), "")
                 given[str(each.get("name", ""))] = str(value).lower() if isinstance(value, bool) else str(value)
         if given.pop("graph", ""):

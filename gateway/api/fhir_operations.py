@@ -18,7 +18,7 @@ from gateway.api import answer, listing
 from gateway.api.arriving import Arriving, Waiting
 from gateway.api.guard import require
 from gateway.api.offered import ANY, Offered
-from gateway.api.resource import parsed, type_of
+from gateway.api.resource import parsed, parts_of, type_of
 from gateway.api.services import Services
 from gateway.fhir import validate
 from gateway.model import Resource
@@ -107,7 +107,7 @@ class FhirOperations:
             resource = await self._parameters(request)
             if resource.get("resourceType") == "Parameters" and type_name != "Parameters":
                 given |= _simple(resource)
-                parts = (each for each in resource.get("parameter", ()) if each.get("name") == "resource")
+                parts = (each for each in parts_of(resource) if each.get("name") == "resource")
                 resource = next((each.get("resource") for each in parts), None)
         mode = given["mode"]
         _check_asked(mode, given["profile"], type_name, of_one=bool(key))
@@ -166,7 +166,7 @@ def _judged(resource: Any, type_name: str, key: str) -> Resource:
 def _simple(parameters: Resource) -> dict[str, str]:
     """The parameters of an operation that have plain values."""
     found: dict[str, str] = {}
-    for each in parameters.get("parameter", ()):
+    for each in parts_of(parameters):
         value = next((value for name, value in each.items() if name.startswith("value")), None)
         if value is not None and not isinstance(value, dict | list):
             name = str(each.get("name", ""))

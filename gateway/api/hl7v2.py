@@ -28,7 +28,7 @@ from gateway.api import answer
 from gateway.api.arriving import Arriving, Waiting
 from gateway.api.guard import require
 from gateway.api.offered import ANY, Offered
-from gateway.api.resource import parsed, type_of
+from gateway.api.resource import parsed, parts_of, type_of
 from gateway.api.services import Services
 from gateway.codec import hl7v2, hl7v2_xml
 from gateway.codec.charset import codec_of
@@ -124,7 +124,7 @@ class Hl7v2:
         finally:
             arriving.forget()
         if resource["resourceType"] == "Parameters":
-            parts = {str(each.get("name")): each for each in resource.get("parameter", ()) if isinstance(each, dict)}
+            parts = {str(each.get("name")): each for each in parts_of(resource)}
             given |= {name: _value(each) for name, each in parts.items() if name != "resource"}
             inner = parts.get("resource", {}).get("resource")
             if not isinstance(inner, dict):

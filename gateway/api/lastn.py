@@ -15,7 +15,7 @@ from gateway.api.arriving import Arriving, Waiting
 from gateway.api.form import PRESENTATION, asked_of
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.resource import parsed, parts_of
 from gateway.api.services import Services
 from gateway.fhir.searchparameters import parameters
 from gateway.store.latest import latest
@@ -77,7 +77,7 @@ class LastN:
         finally:
             arriving.forget()
         found = list(request.query_params.multi_items())
-        for each in body.get("parameter", ()):
+        for each in parts_of(body):
             value = next((value for name, value in each.items() if name.startswith("value")), "")
             text = value.get("reference", "") if isinstance(value, dict) else value
             found.append((str(each.get("name", "")), str(text)))

@@ -48,6 +48,12 @@ def parsed(request: Request, body: bytes) -> Resource:
     return resource
 
 
+def parts_of(parameters: Resource) -> list[dict[str, Any]]:
+    """The single parameters of Parameters that nobody has checked."""
+    found = parameters.get("parameter")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
 def resource_of(request: Request, body: bytes, type_name: str) -> Resource:
     """The valid resource of a body. 400 for one of another type, Permanent for one that is not valid R4."""
     resource = _binary(request, body) if type_name == "Binary" else parsed(request, body)

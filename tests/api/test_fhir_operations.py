@@ -228,3 +228,14 @@ async def test_validate_by_mode_and_profile(ward: httpx.AsyncClient) -> None:
     assert (await ward.post("/fhir/Patient/$validate", json=sent)).status_code == 422
     assert (await ward.get(f"/fhir/Patient/one/$validate?profile={base}/Patient")).status_code == 200
     assert (await ward.post("/fhir/Patient/$validate", json={**sent, "parameter": []})).status_code == 400
+
+
+async def test_what_is_no_parameter_is_the_callers_mistake(ward: httpx.AsyncClient) -> None:
+    for path in (
+        *("Patient/one/$everything", "Patient/$validate", "$export", "$hl7v2", "Composition/$document"),
+        *("Observation/$lastn", "Patient/one/$meta-add", "$process-message"),
+    ):
+        for parameter in (5, {"name": "x"}, [1], [{"name": 3, "valueString": {}}], [{"valueReference": {}}]):
+            body = {"resourceType": "Parameters", "parameter": parameter}
+            answer = await ward.post(f"/fhir/{path}", json=body, headers={"prefer": "respond-async"})
+            assert answer.status_code < 500, (path, parameter)
