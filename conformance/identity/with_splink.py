@@ -33,7 +33,7 @@ def main(path: str) -> None:
             block_on("card"), block_on("phone"), block_on("name", "year"), block_on("born"), block_on("house", "local"),
         ],
     )  # fmt: skip
-    linker = Linker(table, settings, DuckDBAPI())
+    linker = Linker(DuckDBAPI().register(table), settings)
     linker.training.estimate_probability_two_random_records_match([block_on("card")], recall=0.5)
     linker.training.estimate_u_using_random_sampling(max_pairs=1e6)
     linker.training.estimate_parameters_using_expectation_maximisation(block_on("born"))

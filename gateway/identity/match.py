@@ -125,8 +125,12 @@ def _other_national_id(one: Person, other: Person) -> bool:
 
 
 def _card_of_another(one: Person, other: Person) -> bool:
-    """One number, but another birth date and not the same name: one of the two showed the card of the other."""
-    return "birth-date" in _disagreements(one, other) and "name" not in _agreements(one, other)
+    """One number, but another name and not the same birth date, or the other way round: one of the two showed the card
+    of the other."""
+    differing, agreeing = _disagreements(one, other), _agreements(one, other)
+    return ("name" in differing and "birth-date" not in agreeing) or (
+        "birth-date" in differing and "name" not in agreeing
+    )
 
 
 def one_by_card(one: Person, other: Person) -> bool:

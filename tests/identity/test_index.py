@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.db.engine import Engine
+from gateway.db.engine import Engine, Reader
 from gateway.fhir import bundle
-from gateway.identity.index import BY_CARD, BY_KEY, BY_NAME_AND_BIRTH, BY_NUMBER, resolve
+from gateway.identity.index import (
+    BLOCK,
+    BY_CARD,
+    BY_KEY,
+    BY_NAME_AND_BIRTH,
+    BY_NUMBER,
+    QUESTIONS,
+    likely,
+    resolve,
+)
 from gateway.store.record import Record
 from tests.engines import SQLITE_ONLY, Engines
 
@@ -108,3 +118,31 @@ def test_questions_are_index_look_ups(engine: Engine, sql: str) -> None:
     with engine.reading() as reader:
         plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {sql}", (1, "x", 2)[: sql.count("?")])]
     assert not [step for step in plan if "SCAN" in step], plan
+
+
+class Counting:
+    """A reader that counts what it is asked."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self.count = reader, 0
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        self.count += 1
+        return self.reader.execute(sql, values)
+
+
+def test_a_question_costs_the_same_however_many_people_share_something(engine: Engine) -> None:
+    """A telephone of a whole village, a birth date of all whose age alone is known, one name for everybody."""
+    crowd = [
+        patient((f"urn:{number}", "1"), birthDate="1950-01-01", telecom=[{"system": "phone", "value": "0871-65123456"}])
+        for number in range(3 * BLOCK)
+    ]
+    store(engine, *crowd)
+    newcomer = patient(("urn:x", "9"), birthDate="1950-01-01", telecom=[{"system": "phone", "value": "087165123456"}])
+    with engine.reading() as reader:
+        counting = Counting(reader)
+        found = likely(counting, newcomer)
+    assert 0 < len(found) <= QUESTIONS * BLOCK
+    assert counting.count <= QUESTIONS + 1 + len(found) * 2
+    assert all("phone-shared" not in each.score.reasons for each in found)
+    assert all(each.score.verdict != "link" for each in found)
