@@ -58,7 +58,7 @@ def _beside(records: Sequence[Record], environment: Path) -> None:
             print(f"{name:<28} did not run: {done.stderr.strip().splitlines()[-1:]}")
             continue
         seconds = time.perf_counter() - began
-        for line in done.stdout.splitlines():
+        for line in filter(lambda each: each.startswith("{"), done.stdout.splitlines()):
             way = json.loads(line)
             print(measure.by_pairs(way["name"], records, way["pairs"], seconds=seconds).line)
 
