@@ -5,6 +5,7 @@ FOLDER holds `structuredefinitions`, `valuesets`, `codesystems`, `searchparamete
 
 - `definitions.json.gz`: elements of every resource and data type, the codes of required bindings, simple invariants
 - `searchparameters.json.gz`: the search parameters of every resource type
+- `summaries.json.gz`: the elements of every resource type that its summary holds
 - `compartments.json.gz`: by which parameters a resource belongs to a patient, an encounter …
 """
 
@@ -270,6 +271,16 @@ def compartments(folder: Path) -> dict[str, dict[str, list[str]]]:
     return made
 
 
+def summaries(folder: Path) -> dict[str, list[str]]:
+    """The content of summaries.json.gz: resource type → paths of its own elements that are marked isSummary."""
+    made = {}
+    for each in read(folder, "structuredefinitions"):
+        if each["kind"] == "resource" and not each["abstract"] and each["derivation"] == "specialization":
+            paths = (one["path"] for one in each["snapshot"]["element"] if one.get("isSummary"))
+            made[each["type"]] = sorted({path.partition(".")[2] for path in paths if "." in path})
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Writes the files beside this one."""
     if len(arguments) != 1:
@@ -280,6 +291,7 @@ def main(arguments: list[str]) -> int:
     write(target / "definitions.json.gz", content)
     write(target / "searchparameters.json.gz", search_parameters(source, content["resources"]))
     write(target / "compartments.json.gz", compartments(source))
+    write(target / "summaries.json.gz", summaries(source))
     return 0
 
 

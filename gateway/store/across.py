@@ -21,6 +21,9 @@ from gateway.store.stored import Page, Stored
 ROUNDS = 2  # of what the matches refer to: a role, and who has it
 
 
+FEW = 8  # types that are counted when nobody asked for the total
+
+
 def run(reader: Reader, queries: Sequence[Query], *, count: int, cursor: str = "") -> Page:
     """One page of several searches, each of another type, one behind the other."""
     names = [each.type for each in queries]
@@ -68,6 +71,9 @@ def system(reader: Reader, types: Iterable[str], pairs: Pairs, *, handling: Hand
         page = run(reader, queries, count=first.count, cursor=first.cursor)
     if wanted in ("accurate", "estimate"):
         page = replace(page, total=sum(search.count(reader, each) for each in queries))
+    elif page.total is None and len(queries) < FEW:
+        counts = [search.count(reader, each, search.SOON) for each in queries]
+        page = replace(page, total=sum(counts) if max(counts) < search.SOON else None)
     return replace(page, total=None) if wanted == "none" else page
 
 

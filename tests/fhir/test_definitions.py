@@ -119,6 +119,7 @@ def test_the_packaged_files_are_what_the_generator_writes() -> None:
         ("definitions.json.gz", content),
         ("searchparameters.json.gz", generator.search_parameters(folder, content["resources"])),
         ("compartments.json.gz", generator.compartments(folder)),
+        ("summaries.json.gz", generator.summaries(folder)),
     ):
         packaged = gzip.decompress(resources.files("gateway.fhir").joinpath(name).read_bytes())
         assert packaged == msgspec.json.encode(made, order="deterministic")
