@@ -78,6 +78,7 @@ class ExportMap:
         self.steps = [(path, list(found)) for path, found in groupby(self.blocks, lambda each: each.block.each)]
         self.needed = needed(export, blocks)
         self.finest = next(iter(finest(blocks)), None)
+        self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
         self.only = only_there(self.blocks)
         self.recurring = Recurring(export, functions.library.codes, self.cell)
 
@@ -176,6 +177,8 @@ class ExportMap:
         key = (id(compiled), cells)
         if key not in known:
             known[key] = self._run(compiled, record, record, context, scope)
+        if known[key] is None and compiled.block.found and not self.personal:
+            raise Permanent(f"no {compiled.block.type} of this number is shown: nothing tells whose it is", place="row")
         return known[key]
 
     def _run(

@@ -206,6 +206,8 @@ def uid_into(raw: str, context: Context) -> dict[str, Any] | None:
     """A DICOM UID → Identifier (R4 imagingstudy.html: system urn:dicom:uid, value urn:oid:…)."""
     value = parts(raw, context)[0]
     if not value.replace(".", "").isdecimal() or len(value) > 64:
+        if value:
+            context.unread.doubt("no DICOM UID; it was left out")
         return None
     return {"system": DICOM_UID, "value": f"urn:oid:{value}"}
 
