@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,9 @@ HOOKS = """
       FROM subscription s LEFT JOIN token t ON t.digest = s.maker AND t.revoked_at IS NULL ORDER BY s.id
 """
 REPLAY_BATCH = 500  # ids in one transaction, so that a replay of very many does not hold up the worker
+
+
+TABLES: Final = ("CodeSystem", "ConceptMap", "TerminologyCapabilities", "ValueSet")
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +74,8 @@ class Status:
     entries: dict[str, Queue]  # by channel
     deliveries: dict[str, Queue]  # by subscription
     totals: dict[str, dict[str, int]]  # 'entries' and 'deliveries' → state → all lines together
-    resources: dict[str, int]  # by type
+    resources: dict[str, int]  # by type, without those of code tables
+    tables: int  # code systems, value sets and concept maps: mostly the gateway's own, written beside its work
     views: list[Looked]  # of members' databases, with what is wrong with each
     subscriptions: list[Hook]  # of FHIR clients, with what is wrong with each
 
@@ -93,14 +98,15 @@ class Overview:
         entries = {line: _queue(standing, now) for line, standing in sorted(self.ledger.standing().items())}
         deliveries = {line: _queue(standing, now) for line, standing in sorted(self.ledger.owing().items())}
         with self.record.reading() as reader:
-            resources = read.statistics(reader)
+            every = read.statistics(reader)
             hooks = [_hook(row, now) for row in reader.execute(HOOKS)]
         totals = {"entries": _sum(entries.values()), "deliveries": _sum(deliveries.values())}
         with self.journal.reading() as reader:
             views = polled.everything(reader)
         return Status(
-            at=now, entries=entries, deliveries=deliveries, totals=totals, resources=resources, views=views,
-            subscriptions=hooks,
+            at=now, entries=entries, deliveries=deliveries, totals=totals, views=views, subscriptions=hooks,
+            resources={kind: count for kind, count in every.items() if kind not in TABLES},
+            tables=sum(every.get(kind, 0) for kind in TABLES),
         )  # fmt: skip
 
     def depths(self) -> Iterator[Depth]:

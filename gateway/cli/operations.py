@@ -142,7 +142,8 @@ def _tables(found: Status, overview: Overview) -> None:
 
     console = Console(highlight=False)
     resources = ", ".join(f"{count} {kind}" for kind, count in found.resources.items())
-    console.print(f"record: {resources or 'empty'}", markup=False)
+    tables = f"; code tables: {found.tables}" if found.tables else ""
+    console.print(f"record: {resources or 'empty'}{tables}", markup=False)
     entries = _lines("received", "channel", found.entries)
     deliveries = _lines("sent", "subscription", found.deliveries)
     for table in (entries, deliveries, _views(found), _hooks(found), _held(overview)):

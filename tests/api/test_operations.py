@@ -49,7 +49,14 @@ async def test_status(busy: Door, client: httpx.AsyncClient) -> None:
     assert status["entries"]["lab"]["oldest_seconds"] > 0
     assert status["deliveries"]["town"]["counts"] == {"dead": 1}
     assert status["totals"]["entries"] == {"parked": 1, "waiting": 1, "refused": 1, "done": 0, "dead": 0}
-    assert status["resources"] == {"Patient": 1}
+    assert (status["resources"], status["tables"]) == ({"Patient": 1}, 0)
+
+
+async def test_code_tables_are_counted_apart(busy: Door, client: httpx.AsyncClient) -> None:
+    table = {"resourceType": "ValueSet", "status": "active", "url": "urn:a"}
+    assert (await client.post("/fhir/ValueSet", json=table)).status_code == 201
+    status = (await client.get("/operations/status")).json()
+    assert (status["resources"], status["tables"]) == ({"Patient": 1}, 1)
 
 
 async def test_lists_say_why_and_never_what(busy: Door, client: httpx.AsyncClient) -> None:
