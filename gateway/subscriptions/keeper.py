@@ -182,14 +182,16 @@ class Keeper:
         """(id, what is to happen, why): a heartbeat, or another state."""
         found: list[tuple[str, str, str]] = []
         with self.engine.reading() as reader:
-            for standing in registry.living(reader):
-                found.extend(self._happens(reader, standing))
+            alive = registry.living(reader)
+            gone = {maker for maker in {each.maker for each in alive} if self.grants(maker) is None}
+            for standing in alive:
+                found.extend(self._happens(reader, standing, gone))
         return found
 
-    def _happens(self, reader: Reader, standing: Standing) -> list[tuple[str, str, str]]:
+    def _happens(self, reader: Reader, standing: Standing, gone: set[bytes]) -> list[tuple[str, str, str]]:
         now = registry.now()
         wish = self._lines[standing.id].wish if standing.id in self._lines else None
-        if self.grants(standing.maker) is None:
+        if standing.maker in gone:
             return [(standing.id, "off", "the token that made it is not valid any more")]
         if wish is None:
             wish = wish_of(self.record, reader, standing.id, self.topics)

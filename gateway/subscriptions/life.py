@@ -104,9 +104,7 @@ class Life:
         made = self.record.exchange(transaction, [asked], at=datetime.now(UTC))
         for change in made.changes:
             self.changed(transaction, change)
-        telemetry.logger().info(
-            "subscription turned", subscription=f"{LINE}{id}", state=state, error=error[:60] or None
-        )
+        telemetry.logger().info("subscription turned", subscription=f"{LINE}{id}", state=state)
         self.moved()
 
 

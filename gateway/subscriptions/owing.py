@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from gateway.db.engine import Reader, Transaction
 from gateway.errors import Configuration
@@ -15,10 +16,11 @@ from gateway.journal.outbox import Outbox
 from gateway.model import Change, Resource, Topic, Trigger
 from gateway.routing.criteria import compile_criteria, indexed
 from gateway.store.alone import Alone, Keys, question
+from gateway.store.exchange import Asked
 from gateway.store.record import Record
 from gateway.store.stored import Stored
 from gateway.subscriptions import registry
-from gateway.subscriptions.wish import Wish, read
+from gateway.subscriptions.wish import Wish, masked, read
 
 EVENTS = "events"  # the order key of all that is sent about a topic: strictly by number
 HANDSHAKE = "handshake"
@@ -80,6 +82,8 @@ class Owing:
 
     def __call__(self, transaction: Transaction, change: Change) -> None:
         """Owe it to whoever asked for it."""
+        if change.type == "Subscription":
+            self._not_by_message(transaction, change)
         if transaction is not self._transaction or change.type == "Subscription":
             self._look(transaction)
         wishes = self._wishes.get(change.type)
@@ -97,6 +101,17 @@ class Owing:
     def forget(self) -> None:
         """The next change looks anew."""
         self._transaction = None
+
+    def _not_by_message(self, transaction: Transaction, change: Change) -> None:
+        """One that came in a message has no maker whose rights it could have: it is off, and says so."""
+        if change.interaction == "delete" or registry.one(transaction, change.id) is not None:
+            return
+        stored = self.record.read(change.type, change.id, reader=transaction)
+        if stored is None or stored.resource.get("status") == "off":
+            return
+        off = {**masked(stored.resource), "status": "off", "error": "a Subscription is made at the web door"}
+        asked = Asked(method="PUT", type=change.type, id=change.id, resource=off)
+        self.record.exchange(transaction, [asked], at=datetime.now(UTC))
 
     def _look(self, transaction: Transaction) -> None:
         self._transaction = transaction

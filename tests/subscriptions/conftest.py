@@ -17,7 +17,7 @@ import pytest
 from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
 from gateway.bulk import Exporter, Jobs
-from gateway.db.engine import Transaction
+from gateway.db.engine import Engine, Transaction
 from gateway.db.sqlite import SqliteEngine
 from gateway.journal.ledger import Owed
 from gateway.model import Community, Hooks, State, Topic
@@ -33,6 +33,10 @@ BASE = "http://gateway.test"
 LOOPBACK = Hooks(networks=("127.0.0.0/8",))
 
 
+def _sqlite(home: Path, schema: str) -> Engine:
+    return SqliteEngine(home / f"{schema}.sqlite", schema=schema)
+
+
 @dataclass(eq=False)
 class Post:
     """A door over a record, and a keeper that is started by `open`."""
@@ -40,11 +44,12 @@ class Post:
     home: Path
     hooks: Hooks = LOOPBACK
     own: tuple[Topic, ...] = ()
+    opened: Callable[[Path, str], Engine] = _sqlite
     told: list[tuple[str, State]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.journal = SqliteEngine(self.home / "journal.sqlite", schema="journal")
-        self.engine = SqliteEngine(self.home / "record.sqlite", schema="record")
+        self.journal = self.opened(self.home, "journal")
+        self.engine = self.opened(self.home, "record")
         self.record = Record(self.engine)
         self.tokens = Tokens(self.engine)
         self.owing = Owing(self.record, topics.known(self.own))

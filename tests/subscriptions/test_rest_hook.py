@@ -199,3 +199,16 @@ async def test_the_status_shows_how_each_stands(client: httpx.AsyncClient, post:
     assert status.deliveries[f"Subscription/{shown.id}"].counts["waiting"] == 1
     assert "secret" not in repr(status)
     assert "secret-path" not in repr(post.owed())
+
+
+async def test_one_that_came_in_a_message_is_off(client: httpx.AsyncClient, post: Post, endpoint: Endpoint) -> None:
+    subscription = {**hook(endpoint.url, header=["X-Key: secret"]), "status": "active", "id": "foreign"}
+    entry = {"fullUrl": "urn:x", "resource": subscription, "request": {"method": "PUT", "url": "Subscription/foreign"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    with post.engine.transaction() as transaction:
+        applied = post.record.apply(transaction, bundle, at=datetime.now(UTC))
+        for change in applied.changes:
+            post.owing(transaction, change)
+    read = (await client.get("/fhir/Subscription/foreign")).json()
+    assert (read["status"], read["channel"]["header"]) == ("off", ["X-Key: ********"])
+    assert "web door" in read["error"]
