@@ -1,0 +1,99 @@
+"""Searches as clients ask them: links, totals, what is not known, addresses of our own, several types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import BASE, Door, observation, patient
+
+
+@pytest.fixture
+async def filled(door: Door, client: httpx.AsyncClient) -> str:
+    """Five patients; the id of one, who has an observation."""
+    for number in range(5):
+        door.store(patient(f"P{number}", birthDate=f"198{number}-01-01", contact=[{"name": {"text": "x"}}]))
+    key = str((await found(client, "Patient?identifier=P1"))["entry"][0]["resource"]["id"])
+    door.store(observation("O1", f"Patient/{key}"))
+    return key
+
+
+async def found(client: httpx.AsyncClient, path: str, **headers: str) -> dict[str, Any]:
+    answer = await client.get(f"/fhir/{path}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    bundle: dict[str, Any] = answer.json()
+    return bundle
+
+
+def links(bundle: dict[str, Any]) -> dict[str, str]:
+    return {each["relation"]: each["url"].removeprefix(f"{BASE}/fhir").lstrip("/") for each in bundle["link"]}
+
+
+def listed(bundle: dict[str, Any], mode: str = "match") -> list[str]:
+    return [each["resource"]["resourceType"] for each in bundle.get("entry", ()) if each["search"]["mode"] == mode]
+
+
+async def test_every_page_tells_the_total_and_the_way(client: httpx.AsyncClient, filled: str) -> None:
+    page = await found(client, "Patient?_count=2&_sort=-birthdate&name=")
+    assert (page["total"], links(page)["self"]) == (5, "Patient?_count=2&_sort=-birthdate")
+    assert links(page)["first"] == links(page)["self"]
+    seen = 2
+    while "next" in links(page):
+        page = await found(client, links(page)["next"])
+        assert page["total"] == 5
+        seen += len(listed(page))
+    assert seen == 5
+    assert "total" not in await found(client, "Patient?_count=2&_total=none")
+    assert (await found(client, "Patient?_count=2&_total=accurate&gender:missing=true"))["total"] == 5
+
+
+async def test_what_is_not_known_is_refused_left_out_or_passed_over(client: httpx.AsyncClient, filled: str) -> None:
+    for path in ("Patient", "", "Patient/1/Observation"):
+        type_ = "" if path else "_type=Patient&"
+        assert (await client.get(f"/fhir/{path}?{type_}nonsense=1")).status_code == 400
+        page = await found(client, f"{path}?{type_}nonsense=1", prefer="handling=lenient")
+        assert listed(page, "outcome") == ["OperationOutcome"]
+        assert "nonsense" not in links(page)["self"]
+    assert listed(await found(client, "Patient?_totalMethod=count"), "outcome") == ["OperationOutcome"]
+    strict = await client.get("/fhir/Patient?_totalMethod=count", headers={"prefer": "handling=strict"})
+    assert strict.status_code == 400
+
+
+async def test_our_own_address_is_a_relative_reference(client: httpx.AsyncClient, filled: str) -> None:
+    for value in (f"{BASE}/fhir/Patient/{filled}", f"Patient/{filled}", filled):
+        assert listed(await found(client, f"Observation?subject={value}")) == ["Observation"]
+    assert listed(await found(client, f"Observation?subject=http://other.org/fhir/Patient/{filled}")) == []
+
+
+async def test_whatever_refers_here_is_included(client: httpx.AsyncClient, filled: str) -> None:
+    for value in ("*", "Observation:*", "Observation:patient", "Observation:subject:Patient"):
+        assert listed(await found(client, f"Patient?_id={filled}&_revinclude={value}"), "include") == ["Observation"]
+    assert listed(await found(client, f"Patient?_id={filled}&_revinclude=Observation:encounter"), "include") == []
+
+
+async def test_several_types_in_the_order_of_their_changes(client: httpx.AsyncClient, filled: str) -> None:
+    page = await found(client, "?_type=Patient,Observation&_sort=-_lastUpdated&_count=2")
+    assert (page["total"], listed(page)) == (6, ["Observation", "Patient"])
+    seen = [each["resource"]["id"] for each in page["entry"]]
+    while "next" in links(page):
+        page = await found(client, links(page)["next"])
+        seen += [each["resource"]["id"] for each in page["entry"]]
+    assert len(set(seen)) == len(seen) == 6
+    assert (await found(client, "?_type=Patient,Observation&_summary=count"))["total"] == 6
+    assert (await client.get("/fhir/?_type=Patient,Observation&_sort=identifier")).status_code == 400
+
+
+async def test_a_search_by_post_reads_address_and_form(client: httpx.AsyncClient, filled: str) -> None:
+    answer = await client.post("/fhir/Patient/_search?_count=1", data={"birthdate": "ge1982"})
+    page = answer.json()
+    assert (page["total"], links(page)["self"]) == (3, "Patient?_count=1&birthdate=ge1982")
+
+
+async def test_a_summary_is_what_r4_marks(client: httpx.AsyncClient, filled: str) -> None:
+    (entry,) = (await found(client, f"Patient?_id={filled}&_summary=true"))["entry"]
+    assert "contact" not in entry["resource"]
+    assert "birthDate" in entry["resource"]
+    (entry,) = (await found(client, f"Patient?_id={filled}&_elements=Patient.birthDate"))["entry"]
+    assert entry["resource"].keys() == {"resourceType", "id", "meta", "birthDate"}
