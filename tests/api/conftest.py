@@ -20,7 +20,6 @@ from gateway.api.overview import Overview
 from gateway.api.serving import configuration
 from gateway.bulk import Exporter, Jobs
 from gateway.db.engine import Transaction
-from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Transient
 from gateway.fhir import bundle
 from gateway.formats import Formats
@@ -30,6 +29,7 @@ from gateway.model import Change, Channel, Community, Frame, Member, Profile
 from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
+from tests.engines import Engines, Sqlite
 
 BASE = "http://gateway.test"
 START = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
@@ -94,9 +94,15 @@ def shipped() -> Formats:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    journal = SqliteEngine(tmp_path / "journal.sqlite", schema="journal")
-    record = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+def databases() -> Engines:
+    """What the door stands on; a module whose SQL is its own asks for both engines."""
+    return Sqlite()
+
+
+@pytest.fixture
+def door(tmp_path: Path, databases: Engines) -> Iterator[Door]:
+    journal = databases.open(tmp_path, "journal")
+    record = databases.open(tmp_path, "record")
     intake = Intake(journal)
     intake.start()
     channels = (

@@ -17,8 +17,14 @@ from gateway.bulk import exporter as writing
 from gateway.bulk.job import KEPT, PER_TOKEN
 from gateway.fhir import json
 from tests.api.conftest import BASE, START, Door, observation, patient
+from tests.engines import Engines
 
 ASYNC = {"prefer": "respond-async"}
+
+
+@pytest.fixture
+def databases(engines: Engines) -> Engines:
+    return engines
 
 
 @pytest.fixture

@@ -10,8 +10,14 @@ import pytest
 
 from gateway.store import latest
 from tests.api.conftest import Door, observation, patient
+from tests.engines import Engines
 
 LOINC = "http://loinc.org"
+
+
+@pytest.fixture
+def databases(engines: Engines) -> Engines:
+    return engines
 
 
 def result(number: str, code: str, date: str, *, who: str = "one", **more: Any) -> dict[str, Any]:

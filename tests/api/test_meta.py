@@ -8,10 +8,16 @@ import httpx
 import pytest
 
 from tests.api.conftest import Door, observation, patient
+from tests.engines import Engines
 
 TAG = {"system": "urn:tags", "code": "study"}
 SECRET = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
 PROFILE = "http://example.org/StructureDefinition/own"
+
+
+@pytest.fixture
+def databases(engines: Engines) -> Engines:
+    return engines
 
 
 def sent(**meta: Any) -> dict[str, Any]:
