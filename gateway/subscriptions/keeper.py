@@ -31,6 +31,7 @@ from gateway.worker import DeliveryDrain
 
 LOOK_EVERY = 0.05  # seconds between two looks whether anything was committed, by whichever process
 LOOK_SELDOM = 0.25  # while there is no Subscription
+FAILED_PAUSE = 1.0  # seconds after a look that failed
 TEND_EVERY = 1.0  # seconds between two looks at heartbeats, ends and tokens
 
 Told = Callable[[str], Callable[[State, float], None]]  # by line: counts attempts
@@ -88,16 +89,18 @@ class Keeper:
                     version = seen
                 if self._lines or self._edition:
                     await self._tend()
-            except HutongError as error:  # a locked database, a full disk: the loop must go on
-                telemetry.logger().warning("subscriptions", error=type(error).__name__, place=error.place)
+            except Exception as error:  # noqa: BLE001  a locked database, a full disk: the loop must go on
+                place = error.place if isinstance(error, HutongError) else ""
+                telemetry.logger().warning("subscriptions", error=type(error).__name__, place=place)
+                await self._rest(FAILED_PAUSE)
             await self._rest()
         await asyncio.gather(*map(_close, self._lines.values()), *self._closing.values())
 
-    async def _rest(self) -> None:
+    async def _rest(self, least: float = 0.0) -> None:
         waits = [asyncio.create_task(bell.wait()) for bell in (self.stop, self.bell)]
         try:
             pause = LOOK_EVERY if self._lines else LOOK_SELDOM
-            await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=max(pause, least), return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()

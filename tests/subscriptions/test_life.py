@@ -157,3 +157,25 @@ async def test_a_worker_that_falls_between_answer_and_receipt_sends_again_with_t
     await post.rest()
     post.close()
     await endpoint.close()
+
+
+async def test_the_keeper_outlives_whatever_fails(post: Post, endpoint: Endpoint, monkeypatch: Any) -> None:
+    await post.rest()
+    keeper, failed = post.keeper(), 0
+    read = keeper._read
+
+    def failing() -> Any:
+        nonlocal failed
+        failed += 1
+        if failed == 1:
+            raise ZeroDivisionError
+        return read()
+
+    monkeypatch.setattr(type(keeper), "_read", lambda _: failing())
+    post.stop = keeper.stop = asyncio.Event()
+    post.keeping = asyncio.create_task(keeper.run())
+    async with post.client() as client:
+        await made(client, hook(endpoint.url))
+        await made(client, result())
+        await until(lambda: endpoint.taken)
+    assert failed > 1
