@@ -104,3 +104,14 @@ def test_papers_that_are_due_are_listed_until_they_come(loader: Loader) -> None:
     loader.load("referral_up.json", text.encode())
     told = CliRunner().invoke(app, [*asked, "2026-03-08T00:00:00+08:00"])
     assert (told.exit_code, told.stdout) == (0, "")
+
+
+def test_a_file_of_one_result_that_is_taken_back_does_not_take_back_the_report(loader: Loader) -> None:
+    loader.load(LABORATORY, result())
+    loader.load(LABORATORY, dirty.table([{**dirty.rows(1)[0], "备注": "作废"}]))
+    (report,) = loader.all_of("DiagnosticReport")
+    assert (report["status"], len(report["result"])) == ("corrected", 4)
+    assert stored(loader)[0] == "entered-in-error"
+    loader.load(LABORATORY, dirty.table([{**row, "备注": "作废"} for row in dirty.rows(4)]))
+    (report,) = loader.all_of("DiagnosticReport")
+    assert (report["status"], len(report["result"])) == ("entered-in-error", 4)

@@ -18,6 +18,7 @@ from gateway.model import Resource
 
 DELETE = "urn:hutong:delete"  # extension of an entry: the source said "" for this path; remove it on update
 PART = "urn:hutong:part"  # extension of an entry: {element, from}: what of that list refers there is taken out (A37)
+TOGETHER = "urn:hutong:together"  # extension of an entry, valueBoolean: its results alone say that it is taken back
 REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
 _HASH = hashlib.sha1(_NAMESPACE.bytes, usedforsecurity=False)
@@ -107,6 +108,7 @@ def entry(
     deletes: Iterable[str] = (),
     reopen: bool = False,
     parts: Iterable[tuple[str, str]] = (),
+    together: bool = False,
 ) -> dict[str, Any]:
     """One entry; `deletes` are the paths ('Patient.birthDate') that the source said are to be empty, `reopen` that the
     status may move back, `parts` what is to be taken out: ('Patient.link', the fullUrl that it refers to)."""
@@ -117,6 +119,8 @@ def entry(
         extension.append({"url": PART, "extension": inner})
     if reopen:
         extension.append({"url": REOPEN, "valueBoolean": True})
+    if together:
+        extension.append({"url": TOGETHER, "valueBoolean": True})
     return {"extension": extension, **made} if extension else made
 
 
@@ -134,6 +138,11 @@ def parts(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def reopens(entry: Mapping[str, Any]) -> bool:
     """Whether the entry may move the status back."""
     return any(each.get("url") == REOPEN and each.get("valueBoolean") for each in entry.get("extension", ()))
+
+
+def together(entry: Mapping[str, Any]) -> bool:
+    """Whether a report is taken back because all its results in this Bundle are; the record may know others."""
+    return any(each.get("url") == TOGETHER and each.get("valueBoolean") for each in entry.get("extension", ()))
 
 
 def transaction(entries: Iterable[Mapping[str, Any]]) -> Resource:

@@ -51,6 +51,7 @@ class Entry:
         "reopen",
         "resource",
         "shown",
+        "together",
     )
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
@@ -64,6 +65,7 @@ class Entry:
         self.deletes: list[str] = []
         self.parts: list[tuple[str, str]] = []  # (list, fullUrl): what it no longer has to do with
         self.reopen = False  # its status may move back
+        self.together = False  # what was made of the same rows alone says that it is taken back
         self.shown: str | None = None  # the name that references to it show, once it has one
 
 
@@ -387,8 +389,9 @@ def _entry(entry: Entry) -> dict[str, Any]:
         request = {"method": "POST", "url": type_, "ifNoneExist": entry.condition or bundles.condition(*entry.keyed)}
     else:
         request = {"method": "PUT", "url": f"{type_}?{bundles.condition(*entry.keyed)}"}
-    if entry.deletes or entry.reopen or entry.parts:
+    if entry.deletes or entry.reopen or entry.parts or entry.together:
         return bundles.entry(
-            resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen, parts=entry.parts
-        )
+            resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen, parts=entry.parts,
+            together=entry.together,
+        )  # fmt: skip
     return {"fullUrl": entry.full_url, "resource": resource, "request": request}

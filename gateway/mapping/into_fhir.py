@@ -57,7 +57,8 @@ class ListLink:
             return
         if self.table is not None:
             said = (each.resource.get(self.element) for each in found)
-            standing.by_all(entry.resource, self.steps[-1][0], said, self.table)
+            back = standing.by_all(entry.resource, self.steps[-1][0], said, self.table)
+            entry.together = entry.together or (back and entry.resource["resourceType"] == "DiagnosticReport")
         elif self.constants is None:
             runtime.link(entry.resource, self.steps, found)
         else:

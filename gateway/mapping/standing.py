@@ -14,6 +14,7 @@ SOME: Final = "some:"  # before a code of a table: of several that differ one sa
 _NOTHING: Final = "-"
 _ERROR: Final = "entered-in-error"
 _FURTHER: Final = ("amended", "corrected", "appended", "cancelled", "revoked", _ERROR)
+_BACK: Final = _FURTHER.index("cancelled") + 1
 
 
 def further(status: str) -> int:
@@ -32,14 +33,18 @@ def by_one(resource: Resource, name: str, said: Any, table: Mapping[str, str], s
         resource.pop("clinicalStatus", None)
 
 
-def by_all(resource: Resource, name: str, said: Iterable[Any], table: Mapping[str, str]) -> None:
+def by_all(resource: Resource, name: str, said: Iterable[Any], table: Mapping[str, str]) -> bool:
     """`status = @@Observation.status | TABLE`: where all say the same, what the table makes of it; of those that
-    differ the first `some:CODE` of the table that one of them says. What goes further already stays."""
+    differ the first `some:CODE` of the table that one of them says. What goes further already stays. The answer:
+    is it taken back by this?"""
     found = {str(each) for each in said if each is not None}
     if len(found) == 1:
         code = table.get(next(iter(found)), table.get("*", _NOTHING))
     else:
         several = ((key.removeprefix(SOME), code) for key, code in table.items() if key.startswith(SOME))
         code = next((code for key, code in several if key in found), _NOTHING)
-    if code != _NOTHING and further(code) >= further(str(resource.get(name, ""))):
-        resource[name] = code
+    before = further(str(resource.get(name, "")))
+    if code == _NOTHING or further(code) < before:
+        return False
+    resource[name] = code
+    return further(code) >= _BACK > before

@@ -35,6 +35,7 @@ class Item:
     parts: tuple[tuple[str, str], ...] = ()  # (list, reference): what is taken out of it
     keep: bool = False  # what exists stays
     reopen: bool = False
+    together: bool = False  # taken back because all results that came with it are
     target: str = ""  # id of the resource it is
     late: bool = False  # part of a statement that is older than what is stored
 
@@ -80,6 +81,7 @@ def _item(position: int, entry: Mapping[str, Any]) -> Item:
         parts=bundle.parts(entry),
         keep=method == "POST",
         reopen=bundle.reopens(entry),
+        together=bundle.together(entry),
     )
 
 

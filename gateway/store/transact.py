@@ -259,15 +259,21 @@ class _Application:
         elif item.literal:
             result = update.replaced(base, arriving)
         else:
-            keep = item.keep or item.late
-            apart = base
-            for element, other in item.parts:
-                apart = update.parted(apart, element, self._target_of(other))
-            result = update.combine(apart, arriving, keep=keep, deletes=item.deletes, reopen=item.reopen)
-            result = apart if result is None and apart is not base else result
+            result = self._united(item, base, arriving)
         if result is not None:
             working.result, working.touched = result, True
         return item, working, "ignored" if item.late else "unchanged"
+
+    def _united(self, item: Item, base: Resource, arriving: Resource) -> Resource | None:
+        """What is stored with what arrives; None when nothing changed."""
+        keep = item.keep or item.late
+        apart = base
+        for element, other in item.parts:
+            apart = update.parted(apart, element, self._target_of(other))
+        if item.together:
+            arriving = update.of_some(apart, arriving)
+        result = update.combine(apart, arriving, keep=keep, deletes=item.deletes, reopen=item.reopen)
+        return apart if result is None and apart is not base else result
 
     def _came_under(self, item: Item) -> str | None:
         """The retired Patient that it is told of; "" for a living one, None where no Patient of the Bundle is named."""

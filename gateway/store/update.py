@@ -91,6 +91,20 @@ def amended(stored: Resource, before: Resource, after: Resource) -> Resource | N
     return None if same(result, stored) else result
 
 
+def of_some(stored: Resource, arriving: Resource) -> Resource:
+    """A report that is taken back because all results that came with it are: where it has others, it is corrected, and
+    keeps them."""
+    came = {each.get("reference") for each in arriving.get("result", ())}
+    others = [each for each in stored.get("result", ()) if each.get("reference") not in came]
+    if not others:
+        return arriving
+    return {
+        **arriving,
+        "status": "corrected",
+        "result": [*stored["result"], *(each for each in arriving.get("result", ()) if each not in stored["result"])],
+    }
+
+
 def parted(stored: Resource, element: str, other: str) -> Resource:
     """The stored resource without the members of a list ('Patient.link') that refer to another one: two records that
     were linked by mistake. A patient who was retired by that link alone lives again."""
