@@ -40,7 +40,7 @@ TABLES: Final = (
     *("index_token", "index_code", "index_reference", "index_string", "index_date", "index_number"),
     *("index_quantity", "index_uri", "index_half"),
 )
-EDITION: Final = 2  # of the way of indexing; a record that was indexed otherwise is indexed anew (see reindexing.py)
+EDITION: Final = 3  # of the way of indexing; a record that was indexed otherwise is indexed anew (see reindexing.py)
 NESTED: Final = 2  # how deep contained resources that refer to each other are followed
 TEXT: Final = ":text"  # behind the name of a token parameter: the words of its concepts
 PRESENT: Final = ":present"  # behind any name: the element is there, with nothing to search it by
@@ -69,7 +69,7 @@ DELETE: Final = {
 HALF: Final = "index_half"  # the first halves of composites that there are
 NEW_HALF: Final = "INSERT INTO index_half (parameter, value, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 UNIT: Final = -1  # instead of a system's number: the code beside it is a unit as it is written
-_MAXIMUM_TEXT: Final = 1000  # characters of a string, token or URL that are indexed
+_MAXIMUM_TEXT: Final = 330  # characters indexed of a text: two of four bytes each fit PostgreSQL's 2704 bytes a row
 
 
 @dataclass(slots=True)
