@@ -170,6 +170,8 @@ def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
 
 def no_value(text: str, unit: str, limits: str) -> bool:
     """A dash or another sign of nothing; a single dash only where the unit or the range tells of a number."""
+    if text[-1:].isdecimal() or len(text) > _LONGEST:  # nearly all of them
+        return False
     bare = unicodedata.normalize("NFKC", text).strip()
     if bare not in _NOTHING:
         return False
