@@ -155,11 +155,21 @@ class _Reading:
             yield number, [*cells, *rest] if any(rest) else cells, ""
 
     def _merged(self, row: int, cells: list[str], over: dict[int, tuple[int, str]]) -> None:
+        """A cell that says something of its own under a merged one keeps it: rows were moved and the merging was not,
+        and what stands above belongs to somebody else."""
+        contrary = [
+            column for column, (bottom, text) in over.items() if row <= bottom and cells[column] not in ("", text)
+        ]
         for column, (bottom, text) in list(over.items()):
-            if row > bottom:
+            if row > bottom or column in contrary:
                 del over[column]
             else:
                 cells[column] = text
+        if contrary:
+            names = ", ".join(self.shape.columns[column] for column in sorted(contrary))
+            self.told.append(
+                f"row {row + 1}: merged cells above say something else than {names}; they count no further"
+            )
         for _, left, bottom, _ in self.starts.get(row, ()):
             over[left] = (bottom, cells[left])
 

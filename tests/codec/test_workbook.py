@@ -66,6 +66,20 @@ def test_title_tiers_merged_cells_and_footer() -> None:
     assert table.rejects == ()
 
 
+def test_a_merged_cell_that_did_not_move_with_its_rows_covers_nobody_else() -> None:
+    """A row was put in by a program that moves cells and leaves merged ranges where they were."""
+    rows = [["姓名", "电话", "检查号"], ["张伟", "1", "CT1"], ["王五", "2", "CT2"], [None, None, "CT3"]]
+
+    def put_in(book: Any) -> None:
+        book.active.insert_rows(2)
+
+    table = only(made(rows, "A3:A4", "B3:B4", more=put_in))
+    assert [list(row.values()) for row in table.rows] == [
+        *(["张伟", "1", "CT1"], ["王五", "2", "CT2"], ["", "", "CT3"]),
+    ]
+    assert "row 4: merged cells above say something else than 姓名, 电话; they count no further" in table.notes
+
+
 def test_a_header_whose_names_stand_in_both_tiers() -> None:
     rows = [["病人ID", "姓名", "生命体征", None], [None, None, "体温", "脉搏"], ["1", "张晋", 36.5, 76]]
     table = only(made(rows, "A1:A2", "B1:B2", "C1:D1"))
