@@ -254,7 +254,8 @@ class SqliteEngine:
             self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an old one stays as it was made
+            if connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # else it would be a commit of its own
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")

@@ -128,6 +128,15 @@ def test_a_lock_held_elsewhere_is_transient(engine: SqliteEngine, path: Path) ->
         transaction.execute("INSERT INTO t (b) VALUES ('x')")
 
 
+def test_opening_another_connection_writes_nothing(engine: SqliteEngine, path: Path) -> None:
+    before = engine.data_version()
+    with engine.reading(), engine.reading():
+        pass
+    SqliteEngine(path, schema="none").close()
+    engine.checkpoint()
+    assert engine.data_version() == before
+
+
 def test_data_version_changes_with_commits_of_anyone(engine: SqliteEngine, path: Path) -> None:
     before = engine.data_version()
     assert engine.data_version() == before
