@@ -21,12 +21,14 @@ from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
 from gateway.identity import review
 from gateway.identity.arriving import Arrived, arrived
+from gateway.identity.compare import names
 from gateway.identity.index import Likely, likely
 from gateway.identity.match import Decision
 from gateway.identity.person import person
+from gateway.identity.score import WRITTEN_ALIKE
 from gateway.model import Change, Resource
 from gateway.store import joining, read
-from gateway.store.joining import Reason
+from gateway.store.joining import Reason, names_of
 from gateway.store.stored import Missing, Stored, milliseconds
 
 RULE: Final = "identity rules"  # who decided what nobody had to
@@ -114,13 +116,20 @@ def _compared(transaction: Transaction, change: Change, reason: Reason, *, join:
     apart = {change.id} | review.decided_apart(transaction, {change.id})
     found = [each for each in likely(transaction, resource, apart_from=apart) if not each.score.veto]
     links = [each for each in found if each.score.verdict == "link"]
-    if join and len(links) == 1:
+    if join and len(links) == 1 and _always_named_so(transaction, change.id, links[0].patient_id):
         other = links[0].patient_id
         retired, heir = (change.id, other) if change.interaction == "create" else _elder(change.id, other)
         return merge(transaction, retired, heir, replace(reason, by=RULE, why=" ".join(links[0].score.reasons)))
     for each in [each for each in found if each.score.verdict != "none"][:MOST]:
         _ask_about(transaction, change.id, each, reason)
     return ()
+
+
+def _always_named_so(transaction: Transaction, one: str, other: str) -> bool:
+    """Has each of the two only ever had a name that is written like the other's? One that had another name before may
+    be a twin whose name was taken for that of the other."""
+    every = [names_of(transaction, each) for each in (one, other)]
+    return all(names(left, right) in WRITTEN_ALIKE for left in every[0] for right in every[1])
 
 
 def _elder(one: str, other: str) -> tuple[str, str]:

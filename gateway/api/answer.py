@@ -24,6 +24,7 @@ FHIR_JSON = "application/fhir+json; charset=utf-8"
 FHIR_XML = "application/fhir+xml; charset=utf-8"
 RETRY_SECONDS = 2  # what Retry-After says on back-pressure
 
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 has no form for
 _PATH = re.compile(r"[A-Z][A-Za-z]+(\.[A-Za-z_]+(\[\d+\])?)+")
 _JSON_NAMES = {"json", "application/json", "application/fhir+json", "application/json+fhir", "text/json"}
 _XML_NAMES = {"xml", "application/xml", "application/fhir+xml", "application/xml+fhir", "text/xml"}
@@ -61,7 +62,7 @@ class Refusal(HTTPException):
 
 def outcome(text: str, *, code: str, severity: str = "error", place: str = "") -> dict[str, Any]:
     """An OperationOutcome with one issue; `text` is for people and never empty."""
-    issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": text}
+    issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": _UNWRITABLE.sub("?", text)}
     if place:
         issue["expression"] = [place]
     return {"resourceType": "OperationOutcome", "issue": [issue]}

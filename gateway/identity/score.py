@@ -22,7 +22,7 @@ from gateway.identity.person import Person
 Verdict = Literal["link", "ask", "none"]
 Grade = Literal["certain", "probable", "possible", "certainly-not"]  # R4 extension match-grade
 
-_WRITTEN_ALIKE: Final = frozenset({"equal", "variant", "swapped"})  # twins have names that sound alike
+WRITTEN_ALIKE: Final = frozenset({"equal", "variant", "swapped"})  # twins have names that sound alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _against(one: Person, other: Person, found: Mapping[str, str]) -> str:
 def _doubts(one: Person, other: Person, found: Mapping[str, str]) -> tuple[str, ...]:
     """Why a high score still is a question for a person."""
     doubts = []
-    if found["name"] not in _WRITTEN_ALIKE or found["birth"] != "equal" or found["sex"] == "different":
+    if found["name"] not in WRITTEN_ALIKE or found["birth"] != "equal" or found["sex"] == "different":
         doubts.append("not-all-written-alike")
     if found["phone"] != "shared" and found["address"] != "door" and found["card"] not in ("near", "masked", "equal"):
         doubts.append("nothing-but-name-and-birth-date")

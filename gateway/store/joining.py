@@ -12,10 +12,11 @@ from typing import Final
 from gateway.db.engine import Transaction
 from gateway.errors import Permanent
 from gateway.model import Change, Resource
-from gateway.store import merging, pointers, update
+from gateway.store import merging, pointers, read, update
 from gateway.store.stored import Missing, instant, milliseconds
 from gateway.store.workspace import Working, Workspace
 
+VERSIONS: Final = 100  # of a Patient that are looked at, the newest
 LIFECYCLE: Final = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"  # of Provenance.activity
 
 
@@ -72,6 +73,15 @@ def retire_numbers(
     if working.stored is not None and not update.same(result, working.stored):
         working.result, working.touched = result, True
     return workspace.write(reason.entry)
+
+
+def names_of(transaction: Transaction, patient: str) -> set[str]:
+    """Every name (HumanName.text) that a Patient, and those who live on as it, ever had."""
+    found: set[str] = set()
+    for each in merging.tree(transaction, patient):
+        for version in read.history(transaction, "Patient", each, count=VERSIONS).matches:
+            found |= {str(name["text"]) for name in version.resource.get("name", ()) if "text" in name}
+    return found
 
 
 def _there(workspace: Workspace, patient: str) -> Working:

@@ -120,7 +120,7 @@ def _parted(workspace: Workspace, transaction: Transaction, back: Working, survi
     if rows:
         _give_back(workspace, back, line, str(rows[0][1]), json.loads(rows[0][2])["identifier"])
     heir = living(workspace, back.id)
-    for patient in _tree(transaction, back.id):
+    for patient in tree(transaction, back.id):
         for type_name, key in transaction.execute(BELONGING, (patient,)):
             working = workspace.load(type_name, key)
             if _point(working, set(line), heir) and patient == heir:
@@ -152,10 +152,10 @@ def _line(transaction: Transaction, patient: str) -> list[str]:
 
 def records(reader: Reader, patient: str) -> list[str]:
     """The ids of all Patients that are one person: the survivor first."""
-    return _tree(reader, patient)
+    return tree(reader, patient)
 
 
-def _tree(transaction: Reader, patient: str) -> list[str]:
+def tree(transaction: Reader, patient: str) -> list[str]:
     """A Patient and all that were merged into it, one through the other."""
     found = [patient]
     for each in found:

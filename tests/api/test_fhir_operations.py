@@ -239,3 +239,13 @@ async def test_what_is_no_parameter_is_the_callers_mistake(ward: httpx.AsyncClie
             body = {"resourceType": "Parameters", "parameter": parameter}
             answer = await ward.post(f"/fhir/{path}", json=body, headers={"prefer": "respond-async"})
             assert answer.status_code < 500, (path, parameter)
+
+
+async def test_an_error_about_what_xml_cannot_write_is_told_in_xml(client: httpx.AsyncClient) -> None:
+    wrong = '{"resourceType": "Patient", "na\\u0005\\u0089me": false}'
+    for address in ("/fhir/Patient", "/fhir/Patient/$validate"):
+        headers = {"content-type": "application/fhir+json"}
+        told = await client.post(f"{address}?_format=xml", content=wrong, headers=headers)
+        assert told.status_code == 400, told.text
+        assert told.headers["content-type"].startswith("application/fhir+xml")
+        assert "<OperationOutcome" in told.text
