@@ -47,8 +47,9 @@ def test_what_a_person_is_told_of(old: str, new: str, column: str, value: str) -
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        *((text, "716186003") for text in ("否认药物及食物过敏史", "未发现过敏", "无", "否认")),
+        *((text, "716186003") for text in ("未发现过敏", "无", "否认", "否认任何过敏史")),
         ("否认药物过敏史。", "409137002"),
+        ("否认药物及食物过敏史", "409137002"),
         *((text, "") for text in ("-", "/", "不详")),
     ],
 )

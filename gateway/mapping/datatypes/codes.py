@@ -17,18 +17,22 @@ from gateway.mapping.datatypes.simple import one_code
 from gateway.mapping.wording import sent
 
 LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 ICD10_CN = "urn:oid:2.16.156.10011.2.3.3.11"  # ICD-10 national clinical edition (国家临床版)
 ICD10_YB = "urn:hutong:code:ICD-10-YB"  # ICD-10 of the medical insurance (医保版); nobody gave it an OID
 EXTENDED = frozenset({ICD10_CN, ICD10_YB})  # both rival national sets extend the WHO stem: I10.x00x002, E11.900
-NEGATED_ALLERGY = {  # a denial is not an allergy to a substance of that name (china.md §3: three outcomes, never mixed)
-    "409137002": ("No known drug allergy", re.compile("(否认|无|没有|未发现).*药.*过敏")),
-    "716186003": (
-        "No known allergy",
-        re.compile("(否认|无|没有|未发现)(明确)?.{0,4}过敏|^(nka|nkda|no known allerg)", re.IGNORECASE),
-    ),
-}
+# A denial is not an allergy to a substance of that name (china.md §3: three outcomes, never mixed); 无青霉素过敏 is
+# none: it says nothing of other substances.
+NEGATED_ALLERGY = {"409137002": "No known drug allergy", "716186003": "No known allergy"}
+_DENIED = re.compile(
+    r"(?:否|(?:否认|无|没有|未发现|未见|未诉)(?:明确|明显|已知|特殊|有)?的?"
+    r"(?P<of>(?:药物|药品|食物|食品|药|及|与|和|或|、|其[他它]|任何|等)*)(?:过敏史|过敏反应|过敏|异常|史)?)[。.]?"
+    r"|(?P<drugs>nkda|no known drug allerg\w*)\.?|(?:nka|no known allerg\w*)\.?",
+    re.IGNORECASE,
+)
+_LONGEST_DENIAL = 60  # characters
 NOTHING = "-"  # a table's word for "nothing to say in this system"
 _NAME_LIMIT = 40
 _NUMBER_IN_NAME = re.compile(r"\d{5}")  # a name with a long number may be a person's
@@ -347,10 +351,21 @@ def allergy_into(raw: str, context: Context) -> dict[str, Any] | None:
     """AL1-3: a stated absence becomes its own code; everything else stays the sender's."""
     made = cwe_into(raw, context)
     if made and "coding" not in made:
-        for code, (display, pattern) in NEGATED_ALLERGY.items():
-            if pattern.search(made.get("text", "")):
-                return {"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}], **made}
+        code = denied_allergies(made.get("text", ""))
+        if code:
+            return {"coding": [{"system": SNOMED, "code": code, "display": NEGATED_ALLERGY[code]}], **made}
     return made
+
+
+def denied_allergies(text: str) -> str:
+    """The code of a text that denies all allergies, or those to drugs (and to food, which no code says: it claims no
+    more than is told); "" for anything else."""
+    denied = _DENIED.fullmatch(unicodedata.normalize("NFKC", text)) if len(text) <= _LONGEST_DENIAL else None
+    if denied is None:
+        return ""
+    what = denied["of"] or ""
+    drugs = denied["drugs"] or ("药" in what and not re.search("其|任何", what))
+    return "409137002" if drugs else "716186003"
 
 
 def allergy_back(value: dict[str, Any], context: Context) -> str:

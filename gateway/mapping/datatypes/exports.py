@@ -18,7 +18,9 @@ from gateway.mapping.datatypes.codes import (
     EXTENDED,
     ICD10,
     NEGATED_ALLERGY,
+    SNOMED,
     CodeList,
+    denied_allergies,
     icd_stem,
     local_codings,
     standard_codings,
@@ -37,14 +39,8 @@ _ROUNDED = re.compile(r"\d(?:\.\d+)?[Ee]\+\d{2}")
 _MOBILE = re.compile(r"1\d{10}", re.ASCII)
 _NONE = frozenset({"否", "无"})
 _DENIALS = ("否认", "无", "没有", "未发现", "未见", "未诉")
-_DENIED = re.compile(
-    r"(?:否|(?:否认|无|没有|未发现|未见|未诉)(?:明确|明显|已知|特殊|有)?的?(?P<of>(?:药物|药品|食物|食品|药|及|与|和|或|、|其[他它]|任何|等)*)"
-    r"(?:过敏史|过敏反应|过敏|异常|史)?)[。.]?"
-)
-_LONGEST = 60  # characters of a denial
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
 DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
-SNOMED = "http://snomed.info/sct"
 
 
 def number_into(raw: str, context: Context, system: str = "", code: str = "") -> dict[str, Any] | None:
@@ -214,15 +210,12 @@ def history_into(raw: str, context: Context) -> dict[str, Any] | None:
     text = clean(raw)
     if not text or text in _NOT_KNOWN or (says_none(text) and text not in _NONE):
         return None
-    denied = _DENIED.fullmatch(unicodedata.normalize("NFKC", text)) if len(text) <= _LONGEST else None
-    if denied is None and text.startswith(_DENIALS):
+    code = denied_allergies(text)
+    if not code and text.startswith(_DENIALS):
         context.unread.doubt("it denies something in words that only a person can read; it was left out")
         return None
-    what = (denied["of"] or "") if denied else ""
-    drug = "药" in what and not re.search("食|其|任何", what)
-    code = "" if denied is None else "409137002" if drug else "716186003"
     if code:
-        return {"coding": [{"system": SNOMED, "code": code, "display": NEGATED_ALLERGY[code][0]}], "text": text}
+        return {"coding": [{"system": SNOMED, "code": code, "display": NEGATED_ALLERGY[code]}], "text": text}
     return {"text": text}
 
 

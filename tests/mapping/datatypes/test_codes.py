@@ -212,7 +212,9 @@ def test_a_concept_through_a_table_keeps_the_senders_code_where_the_table_has_no
         ("^否认药物过敏史", "409137002"),
         ("^否认食物、药物过敏史", "409137002"),
         ("^无过敏史", "716186003"),
-        ("^NKDA", "716186003"),
+        ("^NKDA", "409137002"),
+        ("^nka.", "716186003"),
+        ("^No known allergies", "716186003"),
     ],
 )
 def test_a_denied_allergy_is_a_code_of_its_own(raw: str, code: str) -> None:
@@ -221,7 +223,7 @@ def test_a_denied_allergy_is_a_code_of_its_own(raw: str, code: str) -> None:
     assert load()["allergy"].back(made, context()) == raw
 
 
-@pytest.mark.parametrize("raw", ["^青霉素", "P1^青霉素^L", "^头孢过敏"])
+@pytest.mark.parametrize("raw", ["^青霉素", "P1^青霉素^L", "^头孢过敏", "^无青霉素过敏，头孢过敏", "^无青霉素过敏"])
 def test_an_allergy_stays_what_it_is(raw: str) -> None:
     assert load()["allergy"].into(raw, context()) == cwe(raw)
 
