@@ -23,7 +23,7 @@ def test_nobody_is_joined_with_somebody_else() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", [1, 5])
 def test_nor_in_a_larger_county(seed: int) -> None:
     found = measure.ours(list(County(1000, seed).records()))
     assert (found.wrong, found.precision) == (0, 1.0)

@@ -131,9 +131,9 @@ def test_searches_find_what_a_look_at_everything_finds(hall: Hall, seed: int) ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@settings(max_examples=60, **ALLOWED)
+@settings(max_examples=20, **ALLOWED)
 @given(seed=SEEDS)
-def test_thousands_of_searches_find_what_a_look_at_everything_finds(hall: Hall, seed: int) -> None:
+def test_hundreds_of_searches_find_what_a_look_at_everything_finds(hall: Hall, seed: int) -> None:
     check(hall, seed)
 
 

@@ -132,7 +132,7 @@ async def test_a_hard_life(topic: bool) -> None:
 
 @pytest.mark.slow
 @given(steps=LIVES, topic=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=ANYTHING)
+@settings(max_examples=20, deadline=None, suppress_health_check=ANYTHING)
 def test_any_life(steps: list[str], topic: bool) -> None:
     asyncio.run(lived(steps, topic=topic))
 
