@@ -52,22 +52,6 @@ def test_it_is_durable_wal_with_full_synchronous(engine: SqliteEngine) -> None:
         assert transaction.execute("PRAGMA foreign_keys") == [(1,)]
 
 
-def test_a_commit_is_seen_and_an_error_leaves_nothing(engine: SqliteEngine) -> None:
-    with engine.transaction() as transaction:
-        assert transaction.execute("INSERT INTO t (b) VALUES (?) RETURNING a", ("x",)) == [(1,)]
-        transaction.executemany("INSERT INTO t (b) VALUES (?)", [("y",), ("z",)])
-    assert count(engine) == 3
-
-    def fail() -> None:
-        with engine.transaction() as transaction:
-            transaction.execute("DELETE FROM t")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert count(engine) == 3
-
-
 def test_a_reader_sees_one_instant(engine: SqliteEngine) -> None:
     with engine.reading() as reader:
         assert reader.execute("SELECT count(*) FROM t") == [(0,)]
@@ -78,14 +62,6 @@ def test_a_reader_sees_one_instant(engine: SqliteEngine) -> None:
             assert later.execute("SELECT count(*) FROM t") == [(1,)]
     with engine.reading() as reader, pytest.raises(Transient, match="read-only"):
         reader.execute("INSERT INTO t (b) VALUES ('y')")
-
-
-def test_a_transaction_inside_a_transaction_is_refused(engine: SqliteEngine) -> None:
-    with engine.transaction(), pytest.raises(Permanent, match="inside"), engine.transaction():
-        pass
-    with engine.transaction() as transaction:
-        transaction.execute("INSERT INTO t (b) VALUES ('x')")
-    assert count(engine) == 1
 
 
 def test_threads_write_one_after_the_other(engine: SqliteEngine) -> None:
@@ -117,15 +93,6 @@ def test_a_second_process_writes_too(engine: SqliteEngine, path: Path) -> None:
     other.communicate()
     patient.close()
     assert count(engine) == 40
-
-
-def test_a_lock_held_elsewhere_is_transient(engine: SqliteEngine, path: Path) -> None:
-    other = SqliteEngine(path, schema="none")
-    with other.transaction(), pytest.raises(Transient, match="locked by another process"), engine.transaction():
-        pass
-    other.close()
-    with engine.transaction() as transaction:
-        transaction.execute("INSERT INTO t (b) VALUES ('x')")
 
 
 def test_opening_another_connection_writes_nothing(engine: SqliteEngine, path: Path) -> None:
