@@ -15,6 +15,7 @@ from conformance.receivers import Hospital
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 PROGRAM = [sys.executable, "-m", "gateway"]
+PAUSE = 0.03  # seconds between two messages: what is sent during a backup shall not be minutes of work on a slow machine
 
 
 def hutong(*arguments: str) -> str:
@@ -38,6 +39,7 @@ class Sending:
             number = len(self.taken)
             assert self.gateway.send(result(number)).one("MSA", 1) == "AA"
             self.taken.append(number)
+            self._stopped.wait(PAUSE)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -50,8 +52,8 @@ def test_a_backup_under_load_brings_back_all_that_was_acknowledged(tmp_path: Pat
     with Hospital() as hospital, Fault(tmp_path / "one", PROGRAM).gateway(hospital.address) as gateway:
         sending = Sending(gateway)
         try:
-            assert until(lambda: len(sending.taken) > 40) >= 0
-            promised = list(sending.taken)
+            assert until(lambda: len(hospital.received) > 40) >= 0
+            promised, delivered = list(sending.taken), {message.report for message in list(hospital.received)[:-20]}
             hutong("backup", "--data", str(gateway.data), str(tmp_path / "copy.tar"))
         finally:
             sending.stop()
@@ -72,4 +74,4 @@ def test_a_backup_under_load_brings_back_all_that_was_acknowledged(tmp_path: Pat
         doubled = {report for report, _ in again} & {report for report, _ in sent}
         strange = [report for report, key in again if report in doubled and (report, key) not in sent]
         assert len(strange) <= 2  # worked on in the instant of the snapshots: under a number of its own
-        assert len(again) <= len(sending.taken) - len(promised) + 20
+        assert not {report for report, _ in again} & delivered  # the last 20 may not have been confirmed yet
