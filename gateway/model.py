@@ -198,6 +198,7 @@ class Database(Settings, frozen=True):
 
     url: str  # postgresql://… or where that stands: env:NAME, file:PATH; a password is never written here
     views: tuple[View, ...]
+    optional: bool = False  # the channel is off, and that is no mistake, while env:NAME or file:PATH holds nothing
     every: float = 60.0  # seconds between two looks
     stored: str = ""  # charset of text in its latin1 or binary columns ("" = it knows its own)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from gateway import telemetry
 from gateway.api import Services, create
 from gateway.api.overview import Overview
 from gateway.api.security import Tokens
@@ -36,6 +37,7 @@ from gateway.transport import Listener, listener
 from gateway.transport.address import host_and_port
 from gateway.transport.mllp import MllpListener
 from gateway.transport.pickup import Pickup
+from gateway.transport.secret import is_there
 
 if TYPE_CHECKING:
     from gateway.polling import Poller
@@ -142,6 +144,9 @@ class Front:
         """The databases of members; one that is away keeps nobody waiting."""
         for member, channel in self.rooms.channels.values():
             if member is not None and channel.database is not None:
+                if channel.database.optional and not is_there(channel.database.url):
+                    telemetry.logger().info("database off", channel=channel.id, place=channel.database.url)
+                    continue
                 from gateway.polling import Poller  # half a second that only this needs
 
                 poller = Poller(

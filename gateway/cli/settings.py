@@ -59,11 +59,15 @@ def _databases(config: Path) -> bool:
     from gateway import errors
     from gateway.app.rooms import read_maps
     from gateway.polling.trial import tried
+    from gateway.transport.secret import is_there
 
     formats, channels = read_maps(config)
     well = True
     for member, channel in channels.values():
         if member is None or channel.database is None:
+            continue
+        if channel.database.optional and not is_there(channel.database.url):
+            typer.echo(f"{channel.id}: off until {channel.database.url} is set", err=True)
             continue
         try:
             for one in tried(formats, member, channel, channel.database):

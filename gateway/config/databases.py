@@ -100,6 +100,8 @@ def _database(found: Database, below: Callable[..., Note]) -> None:
     cause, remedy = url_problem(found.url)
     if found.url and cause:
         note(cause, remedy, at=("url",))
+    if found.optional and not _NAMED.fullmatch(found.url):
+        note("'optional' means nothing for an address that stands here", "write `url: env:NAME`", at=("optional",))
     if not 1 <= found.every <= 86_400:
         note("'every' must be from 1 to 86400 seconds", "60 is usual", at=("every",))
     if found.stored and not codec_of(found.stored):

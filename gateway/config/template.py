@@ -93,6 +93,7 @@ channels:
   #   format: rows
   #   database:
   #     url: env:EXAMPLE_DATABASE  # postgresql://USER:PASSWORD@HOST/NAME，mysql、mssql、oracle、sqlite 亦可
+  #     # optional: true           # 未设置地址时不读取，也不算错误 · off, and no mistake, while the address is not set
   #     every: 60                  # 秒 · seconds between two looks
   #     # stored: GB18030          # latin1 或二进制列里存的是 GBK 时 · GBK in latin1 or binary columns
   #     # 每个视图一个随修改增长的列 · each view with a column that grows with every change

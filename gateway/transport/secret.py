@@ -8,6 +8,19 @@ from pathlib import Path
 from gateway.errors import Configuration
 
 
+def is_there(reference: str) -> bool:
+    """Does the variable or the file that it names hold anything? What names none is there itself."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        return bool(os.environ.get(name, "").strip())
+    if kind != "file":
+        return True
+    try:
+        return bool(Path(name).read_text("utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def secret(reference: str, *, data: Path, place: str) -> str:
     """What the reference stands for, without the line end of a file; "" for "". Raises Configuration, which names the
     variable or the file and never what it holds."""
