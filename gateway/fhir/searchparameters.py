@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from importlib import resources
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -71,7 +71,22 @@ class _Row(msgspec.Struct, frozen=True):
     components: tuple[_Component, ...] = ()
 
 
-_Emit = Callable[[Any, Resource, tzinfo, list[IndexRow]], None]  # (value, whole resource, zone, rows so far)
+Emit = Callable[[Any, Resource, tzinfo, Any], None]  # (value, whole resource, zone, what was found so far)
+Parts = tuple[tuple[tuple[str, Row], ...], ...]  # of a composite: for each component its (kind, values)
+
+
+class Sink(Protocol):
+    """What becomes of the values that are found; asked once for each parameter, when a type is compiled."""
+
+    def one(self, name: str, kind: str, convert: Convert) -> Emit:
+        """For the values of a parameter; `convert` makes of one what `IndexRow.values` describes."""
+        ...
+
+    def several(self, name: str) -> Callable[[Parts, Any], None]:
+        """For those of a composite: (components, what was found so far)."""
+        ...
+
+
 _rows = msgspec.json.Decoder(tuple[_Row, ...])
 
 
@@ -82,52 +97,28 @@ def _file() -> dict[str, msgspec.Raw]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
-    parameters: Mapping[str, SearchParameter]
-    by_key: Mapping[str, tuple[_Emit, ...]]  # first JSON member → what to do with its value
-    always: tuple[_Emit, ...]  # from the whole resource
+class Compiled:
+    """What to do with the resources of one type."""
+
+    by_key: Mapping[str, tuple[Emit, ...]]  # first JSON member → what to do with its value
+    always: tuple[Emit, ...]  # from the whole resource
+
+    def run(self, resource: Resource, zone: tzinfo, found: Any) -> None:
+        """Put everything that a valid resource is found by into `found`. Never raises on a valid one."""
+        by_key = self.by_key
+        for key, value in resource.items():
+            if key in by_key:
+                for emit in by_key[key]:
+                    emit(value, resource, zone, found)
+        for emit in self.always:
+            emit(resource, resource, zone, found)
 
 
+@functools.cache
 def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """All parameters of a type by name, with those of every resource (_id, _lastUpdated, …)."""
-    return _compiled(resource_type, frozenset()).parameters
-
-
-def index(resource: Resource, *, zone: str = "Asia/Shanghai", without: frozenset[str] = frozenset()) -> list[IndexRow]:
-    """Every indexed value of a valid resource; dates without an offset are in `zone`. Never raises on a valid one.
-
-    `without`: names of parameters that the caller has no use for; they cost nothing then.
-    """
-    compiled = _compiled(resource["resourceType"], without)
-    place = _zone(zone)
-    rows: list[IndexRow] = []
-    for key, value in resource.items():
-        for emit in compiled.by_key.get(key, ()):
-            emit(value, resource, place, rows)
-    for emit in compiled.always:
-        emit(resource, resource, place, rows)
-    return rows
-
-
-@functools.cache
-def _zone(name: str) -> tzinfo:
-    return ZoneInfo(name)
-
-
-# ----------------------------------------------------------------------------------------- compilation
-
-
-@functools.cache
-def _compiled(resource_type: str, without: frozenset[str]) -> _Compiled:
-    if resource_type not in _file():
-        raise errors.Configuration(
-            f"FHIR R4 has no resource type {resource_type!r}", place="search", remedy="see CapabilityStatement"
-        )
     found: dict[str, SearchParameter] = {}
-    by_key: dict[str, list[_Emit]] = {}
-    always: list[_Emit] = []
-    for row in _rows.decode(_file()[resource_type]):
-        branches = expressions.branches_of(row.expression, resource_type) if row.expression else []
+    for row, branches in _branches(resource_type):
         found[row.name] = SearchParameter(
             name=row.name,
             kind=row.kind,
@@ -137,18 +128,72 @@ def _compiled(resource_type: str, without: frozenset[str]) -> _Compiled:
             components=_stated(row, branches, resource_type),
             implied=_implied(branches) if row.kind == "token" else frozenset(),
         )
+    return MappingProxyType(found)
+
+
+def index(resource: Resource, *, zone: str = "Asia/Shanghai") -> list[IndexRow]:
+    """Every indexed value of a valid resource; dates without an offset are in `zone`. Never raises on a valid one."""
+    rows: list[IndexRow] = []
+    _of_rows(resource["resourceType"]).run(resource, time_zone(zone), rows)
+    return rows
+
+
+@functools.cache
+def time_zone(name: str) -> tzinfo:
+    """The time zone of that name."""
+    return ZoneInfo(name)
+
+
+class _Rows:
+    """Values become IndexRows."""
+
+    def one(self, name: str, kind: str, convert: Convert) -> Emit:
+        nothing = IndexRow(name, "present", ())
+
+        def emit(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+            found = convert(value, zone)
+            if found:
+                rows.extend([IndexRow(name, kind, values) for values in found])
+            elif ":" not in name:
+                rows.append(nothing)
+
+        return emit
+
+    def several(self, name: str) -> Callable[[Parts, list[IndexRow]], None]:
+        return lambda parts, rows: rows.append(IndexRow(name, "composite", parts))
+
+
+@functools.cache
+def _of_rows(resource_type: str) -> Compiled:
+    return compiled(resource_type, _Rows())
+
+
+# ----------------------------------------------------------------------------------------- compilation
+
+
+def compiled(resource_type: str, sink: Sink, without: frozenset[str] = frozenset()) -> Compiled:
+    """The search parameters of a type for one sink; the caller keeps it. `without`: names of parameters that it has no
+    use for; they cost nothing then."""
+    by_key: dict[str, list[Emit]] = {}
+    always: list[Emit] = []
+    for row, branches in _branches(resource_type):
         for branch in branches if row.name not in without else ():
             if row.kind == "composite":
-                _place_composite(row, branch, resource_type, by_key, always)
+                _place_composite(row, branch, resource_type, sink, by_key, always)
                 continue
             for each in expressions.opened(branch):
                 for name, convert in _converters(row, each):
-                    _place(each, _ending(name, row.kind, convert), by_key, always)
-    return _Compiled(
-        parameters=MappingProxyType(found),
-        by_key={key: tuple(emits) for key, emits in by_key.items()},
-        always=tuple(always),
-    )
+                    _place(each, sink.one(name, row.kind, convert), by_key, always)
+    return Compiled(by_key={key: tuple(emits) for key, emits in by_key.items()}, always=tuple(always))
+
+
+def _branches(resource_type: str) -> Iterator[tuple[_Row, list[Branch]]]:
+    if resource_type not in _file():
+        raise errors.Configuration(
+            f"FHIR R4 has no resource type {resource_type!r}", place="search", remedy="see CapabilityStatement"
+        )
+    for row in _rows.decode(_file()[resource_type]):
+        yield row, expressions.branches_of(row.expression, resource_type) if row.expression else []
 
 
 def _converters(row: _Row, branch: Branch) -> list[tuple[str, Convert]]:
@@ -163,11 +208,11 @@ def _extract(branches: list[Branch]) -> Callable[[Resource], list[Any]]:
     return lambda resource: [value for branch in branches for value in branch.values(resource, resource)]
 
 
-def _place(branch: Branch, ending: _Emit, by_key: dict[str, list[_Emit]], always: list[_Emit]) -> None:
+def _place(branch: Branch, ending: Emit, by_key: dict[str, list[Emit]], always: list[Emit]) -> None:
     """Under its first JSON member, so that absent elements cost nothing."""
     if branch.compute is not None:
         compute = branch.compute
-        always.append(lambda value, resource, zone, rows: ending(compute(resource), resource, zone, rows))
+        always.append(lambda value, resource, zone, found: ending(compute(resource), resource, zone, found))
     elif not branch.steps:
         always.append(ending)
     else:
@@ -177,48 +222,40 @@ def _place(branch: Branch, ending: _Emit, by_key: dict[str, list[_Emit]], always
         by_key.setdefault(branch.steps[0].key, []).append(_through(branch.steps[0], emit))
 
 
-def _into(step: Step, emit: _Emit) -> _Emit:
+def _into(step: Step, emit: Emit) -> Emit:
     key = step.key
 
-    def into(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+    def into(value: Any, resource: Resource, zone: tzinfo, found: Any) -> None:
         inner = value.get(key)
         if inner is not None:
-            emit(inner, resource, zone, rows)
+            emit(inner, resource, zone, found)
 
     return into
 
 
-def _through(step: Step, emit: _Emit) -> _Emit:
+def _through(step: Step, emit: Emit) -> Emit:
     """The values of one JSON member: one or each of many, filtered."""
     if not step.many and not step.keeps:
         return emit
     keeps, first_only = step.keeps, step.first_only
 
-    def through(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+    def through(value: Any, resource: Resource, zone: tzinfo, found: Any) -> None:
         values = value if isinstance(value, list) else [value]
         for each in values[:1] if first_only else values:
-            if each is not None and all(keep(each, resource) for keep in keeps):
-                emit(each, resource, zone, rows)
+            if each is None:
+                continue
+            for keep in keeps:
+                if not keep(each, resource):
+                    break
+            else:
+                emit(each, resource, zone, found)
 
-    def through_all(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+    def through_all(value: Any, resource: Resource, zone: tzinfo, found: Any) -> None:
         for each in value:
             if each is not None:
-                emit(each, resource, zone, rows)
+                emit(each, resource, zone, found)
 
     return through if keeps or first_only else through_all
-
-
-def _ending(name: str, kind: str, convert: Convert) -> _Emit:
-    nothing = IndexRow(name, "present", ())
-
-    def ending(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
-        found = convert(value, zone)
-        if found:
-            rows.extend([IndexRow(name, kind, values) for values in found])
-        elif ":" not in name:
-            rows.append(nothing)
-
-    return ending
 
 
 _NAMED_OTHERWISE = {  # ValueSets whose codes are another's
@@ -246,30 +283,37 @@ def _implied(branches: list[Branch]) -> frozenset[str]:
 
 
 def _place_composite(
-    row: _Row, base: Branch, resource_type: str, by_key: dict[str, list[_Emit]], always: list[_Emit]
+    row: _Row,
+    base: Branch,
+    resource_type: str,
+    sink: Sink,
+    by_key: dict[str, list[Emit]],
+    always: list[Emit],
 ) -> None:
     """One of the whole resource is looked at where its last component is there, and costs nothing elsewhere."""
-    composite, needed = _composite(row, base, resource_type)
+    composite, needed = _composite(row, base, resource_type, sink)
     if base.steps:
         _place(base, composite, by_key, always)
         return
     for key in needed:
-        by_key.setdefault(key, []).append(lambda value, resource, zone, rows: composite(resource, resource, zone, rows))
+        by_key.setdefault(key, []).append(
+            lambda value, resource, zone, found: composite(resource, resource, zone, found)
+        )
 
 
-def _composite(row: _Row, base: Branch, resource_type: str) -> tuple[_Emit, frozenset[str]]:
+def _composite(row: _Row, base: Branch, resource_type: str, sink: Sink) -> tuple[Emit, frozenset[str]]:
     """One row for each base (the resource, or one component of it) that has all components; the first JSON members of
     the last component, one of which it needs."""
-    compiled = [_compiled_component(each, base, resource_type) for each in row.components]
-    name = row.name
-    needed = frozenset(branch.steps[0].key for branch in compiled[-1][1])
+    components = [_compiled_component(each, base, resource_type) for each in row.components]
+    put = sink.several(row.name)
+    needed = frozenset(branch.steps[0].key for branch in components[-1][1])
 
-    def composite(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
+    def composite(value: Any, resource: Resource, zone: tzinfo, found: Any) -> None:
         if needed.isdisjoint(value):
             return
-        parts = tuple(_component(kind, branches, value, resource, zone) for kind, branches in compiled)
+        parts = tuple([_component(kind, branches, value, resource, zone) for kind, branches in components])
         if all(parts):
-            rows.append(IndexRow(name, "composite", parts))
+            put(parts, found)
 
     return composite, needed
 
@@ -297,10 +341,10 @@ def _component(
     kind: str, branches: list[Branch], value: Any, resource: Resource, zone: tzinfo
 ) -> tuple[tuple[str, Row], ...]:
     converters = indexing.CONVERTERS[kind]
-    return tuple(
+    return tuple([
         (kind, values)
         for branch in branches
         if branch.type in converters
         for each in branch.values(value, resource)
         for values in converters[branch.type](each, zone)
-    )
+    ])  # fmt: skip

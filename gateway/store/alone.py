@@ -21,6 +21,7 @@ from gateway.store.clause import Chain, Clause, Criterion, Has
 from gateway.store.columns import columns
 from gateway.store.conditions import condition
 from gateway.store.criteria import token
+from gateway.store.deltas import Deltas
 from gateway.store.merging import INTO
 from gateway.store.query import Pairs, Query
 from gateway.store.stored import Stored, milliseconds
@@ -115,7 +116,7 @@ class Alone:
         if not self._trial.execute("SELECT 1 FROM resource"):
             facts = (stored.type, stored.id, stored.version, stored.transaction, milliseconds(stored.updated))
             self._trial.execute(_PUT, (*facts, *self._indexed.hot.columns, stored.body))
-            deltas = index.Deltas()
+            deltas = Deltas()
             deltas.add(_ONE, index.NOTHING, self._indexed)
             deltas.write(self._trial)
         return self._trial

@@ -1,25 +1,25 @@
 """What a resource is found by: the columns of its row and its rows in the index tables."""
 
-# ruff: noqa: S608  # SQL is put together from the names in tables here; every value is bound
-
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.codec import person_keys
-from gateway.db.engine import Transaction
 from gateway.db.record import ZONE, composite_number, parameter_number, system_number
 from gateway.fhir import searchparameters
-from gateway.fhir.searchparameters import IndexRow
+from gateway.fhir.indexing import Convert
+from gateway.fhir.searchparameters import Compiled, Emit, Parts
 from gateway.model import Resource
 from gateway.store import people
-from gateway.store.columns import NO_DATE, Columns, code_table, columns, real
+from gateway.store.columns import NO_DATE, code_table, columns, real
 from gateway.store.pointers import retired_into
 
 INFINITY: Final = float("inf")
@@ -47,27 +47,7 @@ PRESENT: Final = ":present"  # behind any name: the element is there, with nothi
 IDENTIFIER: Final = ":identifier"  # behind the name of a reference
 TYPED: Final = ":typed"  # behind the name of a parameter of people's names: other ways to type them
 _KEEPS_PRESENT: Final = "1"
-_TABLE_COLUMNS: Final = {
-    "index_token": ("parameter", "value", "system"),
-    "index_code": ("parameter", "value", "date", "system"),
-    "index_reference": ("parameter", "target"),
-    "index_string": ("parameter", "value", "exact"),
-    "index_date": ("parameter", "low", "high"),
-    "index_number": ("parameter", "low", "high"),
-    "index_quantity": ("parameter", "low", "high", "system", "code"),
-    "index_uri": ("parameter", "value"),
-}
-INSERT: Final = {
-    table: f"INSERT INTO {table} ({', '.join(names)}, rid) VALUES ({', '.join('?' * len(names))}, ?) "
-    "ON CONFLICT DO NOTHING"
-    for table, names in _TABLE_COLUMNS.items()
-}
-DELETE: Final = {
-    table: f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in names)} AND rid = ?"
-    for table, names in _TABLE_COLUMNS.items()
-}
 HALF: Final = "index_half"  # the first halves of composites that there are
-NEW_HALF: Final = "INSERT INTO index_half (parameter, value, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 UNIT: Final = -1  # instead of a system's number: the code beside it is a unit as it is written
 _MAXIMUM_TEXT: Final = 330  # characters indexed of a text: two of four bytes each fit PostgreSQL's 2704 bytes a row
 
@@ -93,13 +73,8 @@ class Indexed:
     """Everything one version of one resource is found by; table → rows without rid."""
 
     hot: Hot = field(default_factory=Hot)
-    rows: dict[str, set[tuple[Any, ...]]] = field(default_factory=dict)
-
-    def add(self, table: str, *row: Any) -> None:
-        found = self.rows.get(table)
-        if found is None:
-            found = self.rows[table] = set()
-        found.add(row)
+    rows: defaultdict[str, set[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(set))
+    codes: list[tuple[int, str, int]] = field(default_factory=list)  # parameter, code, system: until the date is known
 
 
 NOTHING: Final = Indexed()
@@ -118,16 +93,15 @@ def contained(type: str, name: str, target: str) -> str:
 def indexed(resource: Resource) -> Indexed:
     """Columns and index rows of a valid resource."""
     kind = resource["resourceType"]
-    own = columns(kind)
     result = Indexed()
     _add(result, kind, resource)
-    if result.hot.status in own.open:
+    if result.hot.status in columns(kind).open:
         result.hot.open = 1
     if kind == "Patient":
         result.hot.survivor = retired_into(resource)
         number = parameter_number(kind, person_keys.PARAMETER)
         for key in person_keys.keys(resource):
-            result.add("index_token", number, key, 0)
+            result.rows["index_token"].add((number, key, 0))
     if "contained" in resource:
         _add_contained(result, kind, resource, resource["contained"])
     return result
@@ -135,15 +109,15 @@ def indexed(resource: Resource) -> Indexed:
 
 def _add(result: Indexed, kind: str, resource: Resource) -> None:
     """The rows of one resource under the name `kind`."""
-    own = columns(kind)
-    codes: list[IndexRow] = []
-    for row in searchparameters.index(resource, zone=ZONE, without=_unkept(real(kind))):
-        if row.kind == "token" and row.name == "code":
-            codes.append(row)  # its rows carry the date, which may come later
-        elif row.name not in own.names or not _in_column(result.hot, own, row):
-            _CONVERTERS[row.kind](result, kind, row)
-    for row in codes:
-        _code(result, kind, row)
+    result.codes.clear()
+    _compiled(kind).run(resource, searchparameters.time_zone(ZONE), result)
+    for number, code, system in result.codes:  # they carry the date, which may have come later
+        result.rows["index_code"].add((number, code, result.hot.date, system))
+
+
+@functools.cache
+def _compiled(kind: str) -> Compiled:
+    return searchparameters.compiled(real(kind), Emitters(kind), _unkept(real(kind)))
 
 
 def _add_contained(result: Indexed, kind: str, resource: Resource, inside: list[Resource]) -> None:
@@ -157,7 +131,7 @@ def _add_contained(result: Indexed, kind: str, resource: Resource, inside: list[
             if found is None:
                 continue
             below = contained(kind, name, found["resourceType"])
-            result.add("index_token", parameter_number(below, PRESENT), _KEEPS_PRESENT, 0)
+            result.rows["index_token"].add((parameter_number(below, PRESENT), _KEEPS_PRESENT, 0))
             whole = {**found, "contained": inside}
             _add(result, below, whole)
             if below.count("#") < NESTED:
@@ -169,145 +143,199 @@ def _unkept(kind: str) -> frozenset[str]:
     """The parameters that no table holds: columns that every row has, unions of others, composites."""
     unions = {name for type_name, name in _UNIONS if type_name == kind}
     known = searchparameters.parameters(kind).values()
-    return frozenset({"_id", "_lastUpdated"} | unions | {each.name for each in known if each.kind not in _CONVERTERS})
+    return frozenset({"_id", "_lastUpdated"} | unions | {each.name for each in known if each.kind not in _KEPT})
 
 
-def _in_column(hot: Hot, own: Columns, row: IndexRow) -> bool:
-    """Whether the row is kept in a column of the resource."""
-    if row.kind == "present":
-        return False
-    if row.name == own.date:
-        low, high = row.values
-        # A Timing names several moments: its outer limits count.
-        hot.date = low if hot.date == NO_DATE else min(low, hot.date)
-        hot.until = max(high, hot.until)
-        return True
-    if row.name == "status":
-        hot.status = row.values[1]
-        return True
-    kind, key, url = row.values[:3]
-    if kind == "Patient" and key and not url:
-        hot.patient = key
-        return not row.values[4]  # the identifier beside the reference is indexed still
-    return False
+# ------------------------------------------------------------------------------------------------ emitters
+
+_Put = Callable[[tuple[Any, ...], Indexed], None]  # (values as of an IndexRow, what was found so far)
 
 
-def _token(result: Indexed, kind: str, row: IndexRow) -> None:
-    system, code, text = row.values
-    if code:
-        number = parameter_number(kind, row.name)
-        result.add("index_token", number, code[:_MAXIMUM_TEXT], system_number(system))
-    if text:
-        _text(result, kind, row.name, text)
+class Emitters:
+    """What becomes of the values of a type's parameters; the numbers of the parameters are looked up once."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._own = columns(kind)
+
+    def one(self, name: str, kind: str, convert: Convert) -> Emit:
+        """See searchparameters.Sink."""
+        put = self._column(name) or self._several_columns(name, kind)
+        present = (parameter_number(self._kind, name + PRESENT), _KEEPS_PRESENT, 0) if ":" not in name else None
+
+        def emit(value: Any, resource: Resource, zone: tzinfo, result: Indexed) -> None:
+            rows = convert(value, zone)
+            for row in rows:
+                put(row, result)
+            if not rows and present is not None:
+                result.rows["index_token"].add(present)
+
+        return emit
+
+    def several(self, name: str) -> Callable[[Parts, Indexed], None]:
+        """See searchparameters.Sink: the second half under a number that stands for the parameter and the first."""
+        own = parameter_number(self._kind, name)
+
+        def put(parts: Parts, result: Indexed) -> None:
+            codes, *others = parts
+            for _, (system, code, _) in codes:
+                if code:
+                    number = composite_number(self._kind, name, system, code)
+                    result.rows[HALF].add((own, code[:_MAXIMUM_TEXT], number))
+                    _halves(result, number, others)
+
+        return put
+
+    def _several_columns(self, name: str, kind: str) -> _Put:
+        put = _KINDS[kind](self._kind, name)
+        return self._patient(put) if name in self._own.patient else put
+
+    def _column(self, name: str) -> _Put | None:
+        """For what is kept in a column of the resource alone."""
+        if name == "status" and name in self._own.names:
+            return _status
+        return _main_date if name == self._own.date else None
+
+    def _patient(self, put: _Put) -> _Put:
+        """A reference to the patient is a column; what else stands there is indexed, and the identifier beside it."""
+
+        def put_patient(values: tuple[Any, ...], result: Indexed) -> None:
+            kind, key, url, _, number = values
+            if kind == "Patient" and key and not url:
+                result.hot.patient = key
+                if not number:
+                    return
+            put(values, result)
+
+        return put_patient
 
 
-def _code(result: Indexed, kind: str, row: IndexRow) -> None:
-    system, code, text = row.values
-    if code:
-        number = parameter_number(kind, row.name)
-        if code_table(kind, row.name) == "index_token":
-            result.add("index_token", number, code[:_MAXIMUM_TEXT], system_number(system))
-        else:
-            result.add("index_code", number, code[:_MAXIMUM_TEXT], result.hot.date, system_number(system))
-    if text:
-        _text(result, kind, row.name, text)
+def _status(values: tuple[Any, ...], result: Indexed) -> None:
+    result.hot.status = values[1]
 
 
-def _text(result: Indexed, kind: str, name: str, text: str) -> None:
-    result.add("index_string", parameter_number(kind, name + TEXT), text[:_MAXIMUM_TEXT], "")
+def _main_date(values: tuple[Any, ...], result: Indexed) -> None:
+    """A Timing names several moments: its outer limits count."""
+    low, high = values
+    hot = result.hot
+    hot.date = low if hot.date == NO_DATE else min(low, hot.date)
+    hot.until = max(high, hot.until)
 
 
-def _present(result: Indexed, kind: str, row: IndexRow) -> None:
-    result.add("index_token", parameter_number(kind, row.name + PRESENT), _KEEPS_PRESENT, 0)
+def _token(kind: str, name: str) -> _Put:
+    number, words = parameter_number(kind, name), parameter_number(kind, name + TEXT)
+    dated = code_table(kind, name) == "index_code"
+
+    def put(values: tuple[Any, ...], result: Indexed) -> None:
+        system, code, text = values
+        if code and dated:
+            result.codes.append((number, code[:_MAXIMUM_TEXT], system_number(system)))
+        elif code:
+            result.rows["index_token"].add((number, code[:_MAXIMUM_TEXT], system_number(system)))
+        if text:
+            result.rows["index_string"].add((words, text[:_MAXIMUM_TEXT], ""))
+
+    return put
 
 
-def _reference(result: Indexed, kind: str, row: IndexRow) -> None:
-    target_type, key, url, system, value = row.values
-    if value:
-        number = parameter_number(kind, row.name + IDENTIFIER)
-        result.add("index_token", number, value[:_MAXIMUM_TEXT], system_number(system))
-    patient = result.hot.patient
-    if key and not url and target_type == "Patient" and key == patient and row.name in columns(kind).patient:
-        return
-    if key or url:
-        target = url or f"{target_type}/{key}"
-        result.add("index_reference", parameter_number(kind, row.name), target[:_MAXIMUM_TEXT])
+def _reference(kind: str, name: str) -> _Put:
+    number, numbered = parameter_number(kind, name), parameter_number(kind, name + IDENTIFIER)
+    is_patient = name in columns(kind).patient
+
+    def put(values: tuple[Any, ...], result: Indexed) -> None:
+        target_type, key, url, system, value = values
+        if value:
+            result.rows["index_token"].add((numbered, value[:_MAXIMUM_TEXT], system_number(system)))
+        if is_patient and key and not url and target_type == "Patient" and key == result.hot.patient:
+            return
+        if key or url:
+            result.rows["index_reference"].add((number, (url or f"{target_type}/{key}")[:_MAXIMUM_TEXT]))
+
+    return put
 
 
-def _string(result: Indexed, kind: str, row: IndexRow) -> None:
-    written, normal = row.values
-    exact = "" if written == normal else written
-    result.add("index_string", parameter_number(kind, row.name), normal[:_MAXIMUM_TEXT], exact[:_MAXIMUM_TEXT])
-    if people.is_name(kind, row.name) and not normal.isascii():
-        number = parameter_number(kind, row.name + TYPED)
-        for form in people.typed_forms(row.name, normal):
-            result.add("index_string", number, form[:_MAXIMUM_TEXT], "")
+def _string(kind: str, name: str) -> _Put:
+    number, typed = parameter_number(kind, name), parameter_number(kind, name + TYPED)
+    is_name = people.is_name(kind, name)
+
+    def put(values: tuple[Any, ...], result: Indexed) -> None:
+        written, normal = values
+        exact = "" if written == normal else written
+        rows = result.rows["index_string"]
+        rows.add((number, normal[:_MAXIMUM_TEXT], exact[:_MAXIMUM_TEXT]))
+        if is_name and not normal.isascii():
+            for form in people.typed_forms(name, normal):
+                rows.add((typed, form[:_MAXIMUM_TEXT], ""))
+
+    return put
 
 
-def _date(result: Indexed, kind: str, row: IndexRow) -> None:
-    result.add("index_date", parameter_number(kind, row.name), *row.values)
+def _date(kind: str, name: str) -> _Put:
+    number = parameter_number(kind, name)
+    return lambda values, result: result.rows["index_date"].add((number, *values))
+
+
+def _number(kind: str, name: str) -> _Put:
+    number = parameter_number(kind, name)
+    return lambda values, result: result.rows["index_number"].add((number, *_bounds(*values)))
+
+
+def _quantity(kind: str, name: str) -> _Put:
+    number = parameter_number(kind, name)
+    return lambda values, result: _measure(result, number, values)
+
+
+def _uri(kind: str, name: str) -> _Put:
+    number = parameter_number(kind, name)
+    return lambda values, result: result.rows["index_uri"].add((number, values[0][:_MAXIMUM_TEXT]))
 
 
 def _bounds(low: Decimal | None, high: Decimal | None) -> tuple[float, float]:
     return -INFINITY if low is None else float(low), INFINITY if high is None else float(high)
 
 
-def _number(result: Indexed, kind: str, row: IndexRow) -> None:
-    result.add("index_number", parameter_number(kind, row.name), *_bounds(*row.values))
-
-
-def _quantity(result: Indexed, kind: str, row: IndexRow) -> None:
-    _measure(result, parameter_number(kind, row.name), row.values)
-
-
 def _measure(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     low, high, system, code, unit = values
     bounds = _bounds(low, high)
-    result.add("index_quantity", number, *bounds, system_number(system), (code or unit)[:_MAXIMUM_TEXT])
+    rows = result.rows["index_quantity"]
+    rows.add((number, *bounds, system_number(system), (code or unit)[:_MAXIMUM_TEXT]))
     if code and unit and unit != code:  # who names no system may mean the unit as it is written
-        result.add("index_quantity", number, *bounds, UNIT, unit[:_MAXIMUM_TEXT])
+        rows.add((number, *bounds, UNIT, unit[:_MAXIMUM_TEXT]))
 
 
-def _uri(result: Indexed, kind: str, row: IndexRow) -> None:
-    result.add("index_uri", parameter_number(kind, row.name), row.values[0][:_MAXIMUM_TEXT])
+# ------------------------------------------------------------------------------------------------ composites
 
 
-def _composite(result: Indexed, kind: str, row: IndexRow) -> None:
-    """The second half under a number that stands for the parameter and the first half."""
-    codes, *others = row.values
-    for _, (system, code, _) in codes:
-        if not code:
-            continue
-        number = composite_number(kind, row.name, system, code)
-        result.add(HALF, parameter_number(kind, row.name), code[:_MAXIMUM_TEXT], number)
-        if len(others) == 2:  # two numbers of one element: where it begins and ends
-            for (_, begins), (_, ends) in itertools.product(*others):
-                result.add("index_number", number, float(begins[0]), float(ends[0]))
-            continue
-        for of, values in others[0]:
-            _HALVES[of](result, number, values)
+def _halves(result: Indexed, number: int, others: Sequence[Sequence[tuple[str, tuple[Any, ...]]]]) -> None:
+    """What stands beside the first half, under the number of both."""
+    if len(others) == 2:  # two numbers of one element: where it begins and ends
+        for (_, begins), (_, ends) in itertools.product(*others):
+            result.rows["index_number"].add((number, float(begins[0]), float(ends[0])))
+        return
+    for of, values in others[0]:
+        _HALVES[of](result, number, values)
 
 
 def _half_token(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     system, code, _ = values
     if code:
-        result.add("index_token", number, code[:_MAXIMUM_TEXT], system_number(system))
+        result.rows["index_token"].add((number, code[:_MAXIMUM_TEXT], system_number(system)))
 
 
 def _half_reference(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     target_type, key, url = values[:3]
     if key or url:
-        result.add("index_reference", number, (url or f"{target_type}/{key}")[:_MAXIMUM_TEXT])
+        result.rows["index_reference"].add((number, (url or f"{target_type}/{key}")[:_MAXIMUM_TEXT]))
 
 
 def _half_string(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     written, normal = values
     exact = "" if written == normal else written
-    result.add("index_string", number, normal[:_MAXIMUM_TEXT], exact[:_MAXIMUM_TEXT])
+    result.rows["index_string"].add((number, normal[:_MAXIMUM_TEXT], exact[:_MAXIMUM_TEXT]))
 
 
 def _half_date(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
-    result.add("index_date", number, *values)
+    result.rows["index_date"].add((number, *values))
 
 
 _HALVES: Final[Mapping[str, Callable[[Indexed, int, tuple[Any, ...]], None]]] = {
@@ -317,7 +345,7 @@ _HALVES: Final[Mapping[str, Callable[[Indexed, int, tuple[Any, ...]], None]]] = 
     "date": _half_date,
     "quantity": _measure,
 }
-_CONVERTERS: Final[Mapping[str, Callable[[Indexed, str, IndexRow], None]]] = {
+_KINDS: Final[Mapping[str, Callable[[str, str], _Put]]] = {
     "token": _token,
     "reference": _reference,
     "string": _string,
@@ -325,36 +353,5 @@ _CONVERTERS: Final[Mapping[str, Callable[[Indexed, str, IndexRow], None]]] = {
     "number": _number,
     "quantity": _quantity,
     "uri": _uri,
-    "composite": _composite,
-    "present": _present,
 }
-
-
-class Deltas:
-    """The index rows that a transaction takes away and adds, written together."""
-
-    def __init__(self) -> None:
-        self._removed: dict[str, list[tuple[Any, ...]]] = {}
-        self._added: dict[str, list[tuple[Any, ...]]] = {}
-        self._halves: set[tuple[Any, ...]] = set()  # without rid, and never taken away
-
-    def add(self, rid: int, before: Indexed, after: Indexed) -> None:
-        """One resource's rows change from those of one version to those of the next."""
-        for table in before.rows.keys() | after.rows.keys():
-            old, new = before.rows.get(table, set()), after.rows.get(table, set())
-            if table == HALF:
-                self._halves |= new
-                continue
-            if gone := old - new:
-                self._removed.setdefault(table, []).extend((*row, rid) for row in gone)
-            if fresh := new - old:
-                self._added.setdefault(table, []).extend((*row, rid) for row in fresh)
-
-    def write(self, transaction: Transaction) -> None:
-        """Sorted, so that neighbours in an index are written one after the other."""
-        for table, rows in self._removed.items():
-            transaction.executemany(DELETE[table], sorted(rows))
-        if self._halves:
-            transaction.executemany(NEW_HALF, sorted(self._halves))
-        for table, rows in self._added.items():
-            transaction.executemany(INSERT[table], sorted(rows))
+_KEPT: Final = frozenset({*_KINDS, "composite"})

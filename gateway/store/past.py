@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gateway.db import scratch
 from gateway.store import index, search
+from gateway.store.deltas import Deltas
 from gateway.store.query import Query
 from gateway.store.stored import Stored, milliseconds
 
@@ -24,7 +25,7 @@ def fulfilling(versions: Sequence[Stored], queries: Sequence[Query]) -> set[str]
     if not versions:
         return set()
     with scratch.in_memory("record") as transaction:
-        deltas = index.Deltas()
+        deltas = Deltas()
         for rid, each in enumerate(versions, 1):
             indexed = index.indexed(each.resource)
             row = (each.type, each.id, each.version, each.transaction, milliseconds(each.updated))

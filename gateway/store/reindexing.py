@@ -12,7 +12,8 @@ from gateway.db.engine import Engine, Reader, Transaction
 from gateway.errors import Transient
 from gateway.fhir import json
 from gateway.fhir.normal import normal
-from gateway.store.index import EDITION, NOTHING, TABLES, Deltas, indexed
+from gateway.store.deltas import Deltas
+from gateway.store.index import EDITION, NOTHING, TABLES, indexed
 
 CURRENT_BODIES: Final = "SELECT rid, body FROM resource WHERE rid > ? AND deleted = 0 ORDER BY rid LIMIT 500"
 NEW_COLUMNS: Final = (

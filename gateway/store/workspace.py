@@ -14,6 +14,7 @@ from gateway.db.record import parameter_number, survivor, system_number
 from gateway.fhir import json
 from gateway.model import Change, Resource
 from gateway.store import index, merging, read, update
+from gateway.store.deltas import Deltas
 from gateway.store.request import Pair
 from gateway.store.stored import Stored, instant, moment
 
@@ -149,7 +150,7 @@ class Workspace:
             return ()
         self.number += 1
         self._transaction.execute(NEW_TRANSACTION, (self.number, self.now, entry_id))
-        deltas = index.Deltas()
+        deltas = Deltas()
         fresh: list[tuple[Working, index.Indexed, Row]] = []
         changes = tuple(self._write(working, deltas, fresh) for working in changed)
         for start in range(0, len(fresh), TOGETHER):
@@ -163,7 +164,7 @@ class Workspace:
         """What this transaction changes, as far as it is known."""
         return [working for working in self._working.values() if working.changed]
 
-    def _write(self, working: Working, deltas: index.Deltas, fresh: list[tuple[Working, index.Indexed, Row]]) -> Change:
+    def _write(self, working: Working, deltas: Deltas, fresh: list[tuple[Working, index.Indexed, Row]]) -> Change:
         existed = working.version > 0 and working.stored is not None
         working.version += 1
         before = index.indexed(working.stored) if working.stored is not None else index.NOTHING
@@ -202,7 +203,7 @@ class Workspace:
             deleted=not working.body, body=working.body, transaction=self.number,
         )  # fmt: skip
 
-    def _insert(self, fresh: Sequence[tuple[Working, index.Indexed, Row]], deltas: index.Deltas) -> None:
+    def _insert(self, fresh: Sequence[tuple[Working, index.Indexed, Row]], deltas: Deltas) -> None:
         """New resources, in one statement; the database numbers them."""
         statement = f"{NEW_RESOURCES}{_rows(len(fresh))} RETURNING rid, type, id"
         rows = self._transaction.execute(statement, [value for _, _, row in fresh for value in row])

@@ -64,7 +64,7 @@ def test_deceased_is_false_until_something_else_is_said() -> None:
     for said, found in (({}, "false"), ({"deceasedBoolean": False}, "false"), ({"deceasedBoolean": True}, "true")):
         assert rows({**patient, **said}, "deceased") == [("", found, "")]
     assert rows({**patient, "deceasedDateTime": "2026"}, "deceased") == [("", "true", "")]
-    shanghai = searchparameters._zone("Asia/Shanghai")
+    shanghai = searchparameters.time_zone("Asia/Shanghai")
     assert rows({**patient, "deceasedDateTime": "2026"}, "death-date") == [dates.interval("2026", shanghai)]
 
 
@@ -80,7 +80,7 @@ def test_string() -> None:
 
 def test_date_in_the_zone_that_is_asked_for() -> None:
     patient = laboratory.patient()
-    shanghai = searchparameters._zone("Asia/Shanghai")
+    shanghai = searchparameters.time_zone("Asia/Shanghai")
     assert rows(patient, "birthdate") == [dates.interval("1985-03", shanghai)]
     utc = [row.values for row in searchparameters.index(patient, zone="UTC") if row.name == "birthdate"]
     assert utc[0][0] - rows(patient, "birthdate")[0][0] == 8 * 3600 * 10**6
