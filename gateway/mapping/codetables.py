@@ -11,11 +11,11 @@ from gateway.fhir import definitions
 from gateway.mapping import paths
 from gateway.mapping.context import CODE, Context
 from gateway.mapping.datatypes import Pair, codes, exports, load, simple
-from gateway.mapping.datatypes.signals import signals
+from gateway.mapping.datatypes.signals import WORDS
 from gateway.mapping.syntax import CodeTable, Line
 
 BUILT = frozenset(
-    {"code", "coding", "concept", "CWE", "listed", "signal"}
+    {"code", "coding", "concept", "CWE", "listed", "signal", "said"}
 )  # their arguments go into the pair when it is built
 _BY_TYPE = {  # what a line without ': TYPE' means, by the FHIR type of its element
     "string": "text", "markdown": "text", "uri": "text", "url": "text", "id": "text", "code": "text",
@@ -44,10 +44,10 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         case "" | "code" if table:
             check_codes(line, path, table)
             return codes.code_pair(line.codes, into, back)
-        case "signal" if table:
+        case "signal" | "said" if table:
             check_codes(line, path, table)
-            return signals(codes.code_pair(line.codes, into, back))
-        case "code" | "signal":
+            return WORDS[line.datatype](codes.code_pair(line.codes, into, back))
+        case "code" | "signal" | "said":
             raise Configuration(
                 f"{line.place}: {line.datatype} reads through a table", remedy=f"': {line.datatype} | TABLE'"
             )
@@ -117,7 +117,7 @@ def check_codes(line: Line, path: paths.Path, table: CodeTable) -> None:
     element = definitions.resolve(path.text)
     if element.codes is None:
         return
-    wrong = sorted(set(table.into.values()) - element.codes - {codes.NOTHING})
+    wrong = sorted(set(table.into.values()) - element.codes - {codes.NOTHING, codes.ASIDE})
     if wrong:
         raise Configuration(
             f"{line.place}: table {table.name} makes {', '.join(wrong)}, which {path.text} does not allow"

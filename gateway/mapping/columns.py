@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from gateway.mapping import withdrawals
 from gateway.mapping.syntax import Block, Condition, Export, Field, KeyPart, KeyValue, KeyWord, Line
 
 _REMARK: Final = re.compile(r"[(\[【][^()\[\]【】]*[)\]】]$")
@@ -87,6 +88,8 @@ def spelling(columns: Sequence[str], known: frozenset[str]) -> dict[str, str]:
             key = form(each)
             if each not in found and wanted[key] == 1 and key in names and key not in held:
                 found[each] = names[key]
+    left = [each for each in columns if each not in found]
+    found.update(withdrawals.spelling(left, known - set(found.values())))
     return {each: found.get(each, each) for each in columns}
 
 

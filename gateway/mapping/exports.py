@@ -80,7 +80,7 @@ class ExportMap:
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
         self.only = only_there(self.blocks)
-        self.recurring = Recurring(export, functions.library.codes, self.cell)
+        self.recurring = Recurring(export, functions.library.codes, self.cell, columns_of.names(export))
 
     def run(
         self, part: Part, context: Context, *, watch: Watch | None = None, people: People | None = None
@@ -128,7 +128,10 @@ class ExportMap:
         try:
             self._entries(record, context, scope, known, made)
         except HutongError as error:
+            context.unread.refused()
             return error.cause, ""
+        if refused := context.unread.refused():
+            return refused
         if self.finest and all(each.block is not self.finest for each, _ in made):
             return f"no {self.finest.type} can be made of it: what it must tell is empty", ""
         for compiled, entry in made:
@@ -261,14 +264,14 @@ class Exports:
         found = self._fitting(trees or (self.library.exports[name] for name in rows), wanted)
         if not trees:
             path, records = rows[found.name]
-            return Part(name=found.name, records=records, place=path)
+            return Part(name=found.name, records=tree_rows.named(found, records), place=path)
         return Part(name=found.name, records=tree_rows.records(found, root), place=found.each, root=root)
 
     def of_records(self, records: Sequence[Any], *, wanted: Iterable[str] = ()) -> Part:
         """The same of records that came without a tree around them, each by itself."""
         first = records[0] if records and isinstance(records[0], dict) else {}
         found = self._fitting((each for each in self._of(TREE) if set(each.columns) <= first.keys()), wanted)
-        return Part(name=found.name, records=records)
+        return Part(name=found.name, records=tree_rows.named(found, records))
 
     def _rows(self, root: Any) -> dict[str, tuple[str, list[dict[str, str]]]]:
         """The exports of tables whose columns the rows in a tree have, each with path and rows."""

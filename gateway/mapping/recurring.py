@@ -24,6 +24,7 @@ from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.papers import narrow
 from gateway.mapping.standing import further
 from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
+from gateway.mapping.withdrawals import Marks
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
 _DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
@@ -101,7 +102,9 @@ class _Known(dict[tuple[str, ...], _Person]):
 class Recurring:
     """How the records of one export are told apart."""
 
-    def __init__(self, export: Export, codes: Mapping[str, CodeTable], cell: Cell) -> None:
+    def __init__(
+        self, export: Export, codes: Mapping[str, CodeTable], cell: Cell, known: frozenset[str] = frozenset()
+    ) -> None:
         self.cell = cell
         self.latest = export.latest
         self.of_nodes = export.format == _TREE
@@ -114,6 +117,8 @@ class Recurring:
             for line in block.lines
             if line.path == "status" and line.codes
         ]
+        tables = {name: table for names, table in self.statuses for name in names}
+        self.marks = Marks(known, cell, tables)
         patient = next((each for each in blocks if each.type == "Patient"), None)
         self.number = _number(patient, export) if patient else ()
         self.cards = _sources(patient, lambda line: line.datatype in ("card", "paper"))
@@ -128,6 +133,9 @@ class Recurring:
         if self.number:
             self._strangers(records, numbers, found)
             self._people(records, numbers, found, people)
+        for index, column, cause in self.marks.of(records):
+            if index not in found or found[index].apart:
+                found[index] = Verdict(cause=cause, column=column)
         return found
 
     # ------------------------------------------------------------------------------------------ the same again

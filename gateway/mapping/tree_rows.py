@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from gateway.mapping import columns, withdrawals
 from gateway.mapping.runtime import nodes, scalar
 from gateway.mapping.syntax import Export
 
@@ -52,5 +53,10 @@ def is_of(root: Any, export: Export) -> bool:
 def records(export: Export, root: Any) -> list[Any]:
     """The nodes of an export in a tree."""
     if export.each:
-        return nodes(root, export.each)
-    return root if isinstance(root, list) else [root]
+        return named(export, nodes(root, export.each))
+    return named(export, root if isinstance(root, list) else [root])
+
+
+def named(export: Export, found: Sequence[Any]) -> list[Any]:
+    """Records with the names that the map has for what takes them back."""
+    return withdrawals.named(found, columns.names(export))

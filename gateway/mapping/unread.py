@@ -12,14 +12,28 @@ class Unread:
     def __init__(self) -> None:
         self.doubts: list[str] = []  # of the cell that is being read
         self._found: dict[tuple[str, str, str], None] = {}
+        self._grave = ""  # the doubt for which nothing may be made of the record
+        self._refused: tuple[str, str] | None = None
 
     def doubt(self, cause: str) -> None:
         """What a person should know of the cell that is being read."""
         self.doubts.append(cause)
 
+    def refuse(self, cause: str) -> None:
+        """For what the cell that is being read says, its record waits for a person."""
+        self._grave = cause
+        self.doubts.append(cause)
+
+    def refused(self) -> tuple[str, str] | None:
+        """(cause, column) for which the record is set aside; it is forgotten."""
+        found, self._refused, self._grave = self._refused, None, ""
+        return found
+
     def doubted(self, column: str, cell: str) -> None:
         """The cell that was being read stands in this column."""
         self._found.update(((column, cell, cause), None) for cause in self.doubts)
+        if self._grave and self._grave in self.doubts and self._refused is None:
+            self._refused = self._grave, column
         self.doubts.clear()
 
     def tell(self, column: str, cell: str, cause: str) -> None:

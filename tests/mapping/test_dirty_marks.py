@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import stateless
 from gateway.model import Resource
 from tests.mapping import dirty
 from tests.mapping.dirty import IMAGING, VISITS, Facts, Row, facts, rows, table
@@ -48,6 +49,21 @@ def statuses(made: Facts, type_: str = "Observation") -> list[str]:
         ("结果状态", "已取消", "cancelled"),
         ("结果状态", "更正", "corrected"),
         ("状态", "未审核", "preliminary"),
+        *(("作废标志", text, "entered-in-error") for text in ("退费", "D", "9", "-1", "√", "已退费", "Y")),
+        *(
+            (column, "1", "entered-in-error")
+            for column in ("是否取消", "退费标志", "cancel_flag", "IS_DELETED", "冲销标识")
+        ),
+        *((column, "录入错误", "entered-in-error") for column in ("作废原因", "撤销人")),
+        ("作废时间", "2026-03-13 10:00:00", "entered-in-error"),
+        *(("作废时间", text, "final") for text in ("1900-01-01", "0000-00-00 00:00:00", "-")),
+        *((column, "N", "entered-in-error") for column in ("valid_flag", "是否有效")),
+        *((column, "1", "corrected") for column in ("更正标志", "修改标识")),
+        *(("状态", text, "cancelled") for text in ("退费", "X")),
+        *(
+            ("操作类型", text, status)
+            for text, status in (("D", "entered-in-error"), ("U", "final"), ("DELETE", "entered-in-error"))
+        ),
     ],
 )
 def test_a_row_that_is_taken_back_or_corrected(column: str, text: str, status: str) -> None:
@@ -97,6 +113,32 @@ def test_a_report_and_its_order_are_what_all_their_rows_say(remarks: tuple[str, 
     listed = [{**row, "备注": text} for row, text in zip(rows(4), remarks, strict=True)]
     made = facts(table(listed))
     assert (statuses(made, "DiagnosticReport"), statuses(made, "ServiceRequest")) == ([report], [order])
+
+
+@pytest.mark.parametrize(("column", "text"), [("作废标志", "2"), ("退费标志", "部分"), ("是否有效", "待定")])
+def test_a_flag_that_only_a_person_can_read_holds_its_row_back(column: str, text: str) -> None:
+    made = with_cells(**{column: text})
+    assert [(each.row, each.value, each.cell) for each in made.rejects] == [(2, text, False)]
+    assert statuses(made) == ["final"] * 3
+
+
+@pytest.mark.parametrize("column", ["jlzt", "ZT", "记录状态"])
+def test_a_state_that_few_rows_have_is_not_taken_for_the_usual_one(column: str) -> None:
+    listed = [{**row, column: "7" if at == 2 else "0"} for at, row in enumerate(rows(6))]
+    made = facts(table(listed, [*HEADER, column]))
+    assert [(each.row, each.column) for each in made.rejects if not each.cell] == [(4, column)]
+    assert statuses(made) == ["final"] * 5
+
+
+def test_a_flag_that_no_line_reads_is_never_passed_over() -> None:
+    """A list of visits whose map has no line for it."""
+    header = "就诊日期,门诊号,姓名,性别,身份证号,就诊科室,诊断,作废标志"
+    text = header + "\n2026-03-01,{},张伟,男,529901197506180318,内科,感冒,{}\n"
+    held, kept = (
+        stateless.translate(text.format(*each).encode(), name="a.csv", member="liuhe", to="fhir", config=None).rejects
+        for each in (("M1", "1"), ("M2", "0"))
+    )
+    assert ([(each.row, each.column) for each in held], kept) == ([(2, "作废标志")], [])
 
 
 def test_what_one_flag_denies_another_may_say() -> None:

@@ -10,7 +10,7 @@ from gateway.mapping.charts.published import Published
 from gateway.mapping.charts.tables import MAP, PUBLISHER, code_system, group, key, named, target_of
 from gateway.mapping.charts.uses import Use
 from gateway.mapping.context import CODE, Context
-from gateway.mapping.datatypes.codes import NOTHING
+from gateway.mapping.datatypes.codes import ASIDE, NOTHING
 from gateway.mapping.library import Library
 from gateway.model import Concept, Member, Resource
 
@@ -33,7 +33,7 @@ def charted(member: Member, uses: Mapping[str, Use], published: Published, libra
         by_target: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for local, standard in codes.items():
             made = table.into.get(standard, table.into.get(standard.upper(), NOTHING))
-            where, told = ("", {}) if made == NOTHING else target_of(made, uses[name], published)
+            where, told = ("", {}) if made in (NOTHING, ASIDE) else target_of(made, uses[name], published)
             equivalence = "equivalent" if told else "unmatched"
             by_target.setdefault(where, []).append((local, {**told, "equivalence": equivalence}))
         groups = [group(system, target, pairs, other=f"{MAP}{name}") for target, pairs in by_target.items()]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gateway.mapping.charts.published import Published
 from gateway.mapping.charts.uses import Use
-from gateway.mapping.datatypes.codes import NOTHING
+from gateway.mapping.datatypes.codes import ASIDE, NOTHING
 from gateway.mapping.syntax import CodeTable
 from gateway.model import Resource
 
@@ -67,7 +67,7 @@ def charted(table: CodeTable, use: Use, published: Published, others: Mapping[st
 
 def _own_system(table: CodeTable) -> Resource:
     words = {**dict.fromkeys(table.into), **dict.fromkeys(table.back.values())}
-    codes = [each for each in words if each not in (_DEFAULT, NOTHING)]
+    codes = [each for each in words if each not in (_DEFAULT, NOTHING, ASIDE)]
     folded = {each.casefold() for each in codes}
     return code_system(
         id=key("table", table.name),
@@ -132,14 +132,14 @@ def _into(table: CodeTable, use: Use, published: Published, sources: Iterable[st
     for code, made in table.into.items():
         if code == _DEFAULT:
             continue
-        if made == NOTHING:
+        if made in (NOTHING, ASIDE):
             nothing.append((code, {"equivalence": "unmatched"}))
             continue
         target = target_of(made, use, published)
         same = "equivalent" if table.back.get(made) == code else "relatedto"
         by_target.setdefault(target[0], []).append((code, {**target[1], "equivalence": same}))
     default = table.into.get(_DEFAULT, NOTHING)
-    where, fixed = ("", {}) if default == NOTHING else target_of(default, use, published)
+    where, fixed = ("", {}) if default in (NOTHING, ASIDE) else target_of(default, use, published)
     if fixed:
         by_target.setdefault(where, [])
     first = next(iter(by_target), use.targets[0] if use.targets else "")

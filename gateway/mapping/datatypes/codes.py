@@ -34,6 +34,7 @@ _DENIED = re.compile(
 )
 _LONGEST_DENIAL = 60  # characters
 NOTHING = "-"  # a table's word for "nothing to say in this system"
+ASIDE = "!"  # and for "only a person can say": the record is set aside
 _NAME_LIMIT = 40
 _NUMBER_IN_NAME = re.compile(r"\d{5}")  # a name with a long number may be a person's
 _IDEOGRAPH = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -213,7 +214,9 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
 
     def code_into(raw: str, context: Context) -> str | None:
         code = mapped_code(raw, context, name, into)
-        return None if code == NOTHING else code
+        if code == ASIDE:
+            context.unread.refuse(f"a mark that the table {name} does not know: only a person can say whether it holds")
+        return None if code in (NOTHING, ASIDE) else code
 
     def code_back(value: str, context: Context) -> str:
         standard = back.get(value) or back.get("*", "")  # a code that the table does not know is not written

@@ -10,10 +10,12 @@ import re
 import unicodedata
 from typing import Any, Final
 
-from gateway.errors import Permanent
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.clocks import says_none
 
+UNCLEAR: Final = "?"
+_SAID: Final = "是"
 _LONGEST: Final = 60  # characters of a remark that is one word, dressed
 _TAKEN_BACK: Final = "作废|废弃|撤销|撤回|删除|召回"
 _CHANGED: Final = "取消|更正|修改|修正|修订"
@@ -26,12 +28,10 @@ _SPOKEN_OF: Final = re.compile(rf"(?<![未不非无])(?:{_TAKEN_BACK})")
 
 
 def signal_of(raw: str) -> str:
-    """The word alone; "" for a remark that says nothing of it. Raises Permanent where only a person can tell."""
+    """The word alone; "" for a remark that says nothing of it, UNCLEAR where only a person can tell."""
     if len(raw) <= _LONGEST and (found := _DRESSED.fullmatch(unicodedata.normalize("NFKC", raw).replace(" ", ""))):
         return found["word"]
-    if _SPOKEN_OF.search(raw):
-        raise Permanent("its remark speaks of something that was taken back: only a person can tell what", place="row")
-    return ""
+    return UNCLEAR if _SPOKEN_OF.search(raw) else ""
 
 
 def signals(pair: Pair) -> Pair:
@@ -39,6 +39,21 @@ def signals(pair: Pair) -> Pair:
 
     def into(raw: str, context: Context) -> Any:
         word = signal_of(raw)
-        return pair.into(word, context) if word else None
+        if word == UNCLEAR:
+            cause = "its remark speaks of something that was taken back: only a person can tell what"
+            context.unread.refuse(cause)
+        return pair.into(word, context) if word not in ("", UNCLEAR) else None
 
     return Pair(into, pair.back, fits=pair.fits)
+
+
+def said(pair: Pair) -> Pair:
+    """A cell that is empty as long as all is well (作废时间, 撤销人): that anything stands there is told to the table."""
+
+    def into(raw: str, context: Context) -> Any:
+        return None if says_none(raw) else pair.into(_SAID, context)
+
+    return Pair(into, pair.back, fits=pair.fits)
+
+
+WORDS: Final = {"signal": signals, "said": said}
