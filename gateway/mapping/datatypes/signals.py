@@ -48,7 +48,7 @@ def signals(pair: Pair) -> Pair:
 
 
 def said(pair: Pair) -> Pair:
-    """A cell that is empty as long as all is well (作废时间, 撤销人): that anything stands there is told to the table."""
+    """A cell that is empty as long as all is well (作废时间, 撤销人): the table is told that anything stands there."""
 
     def into(raw: str, context: Context) -> Any:
         return None if says_none(raw) else pair.into(_SAID, context)
