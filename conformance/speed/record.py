@@ -130,8 +130,8 @@ async def _measure(found: list[Size], options: argparse.Namespace, server: datab
     for part in range(SLICES + 1):  # the first is not counted: what is compiled and cached once
         for size in found:
             size.loop.append(_loop())
-            await _transactions(size, options.transactions // SLICES, server)
-            await _searches(size, options.searches // SLICES, chance)
+            await _transactions(size, max(1, options.transactions // SLICES), server)
+            await _searches(size, max(1, options.searches // SLICES), chance)
             if not part:
                 for times in (size.loop, size.wall, size.cpu, size.server, *size.searches.values()):
                     times.clear()

@@ -124,6 +124,7 @@ class PostgresqlTransaction(PostgresqlReader):
             with self._connection.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
                 for row in rows:
                     copy.write_row(row)
+            self.execute(f'ANALYZE "{table}"')  # else its plans are those of an empty table for a minute
         except psycopg.Error as error:
             raise translated(error, self._place) from error
 

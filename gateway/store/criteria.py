@@ -18,7 +18,7 @@ from gateway.fhir.searchparameters import SearchParameter, parameters
 from gateway.store import index, local, people, ranges
 from gateway.store.clause import Criterion, refused
 from gateway.store.columns import NO_DATE, code_table, columns, real
-from gateway.store.condition import Condition, either, every, of_key, of_range, opposite
+from gateway.store.condition import APART, Condition, either, every, of_key, of_range, opposite
 from gateway.store.escapes import plain, split
 
 TABLES: Final = {
@@ -169,7 +169,7 @@ def token_condition(table: str, rows: Rows, system: str | None, value: str, rank
     if table == "index_code":  # its rows carry the date in front of the rid
         return replace(
             condition,
-            probe=f"EXISTS (SELECT 1 FROM {table} WHERE {where} AND date = r.date AND rid = r.rid)",
+            probe=f"EXISTS (SELECT 1 FROM {table} WHERE {where} AND date = r.date AND rid = r.rid{APART})",
             lead=_LEAD_ANY if system is None else _LEAD,
         )
     return condition
