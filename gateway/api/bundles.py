@@ -7,6 +7,7 @@ refused says so in its answer. Both are one transaction of the database.
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -143,10 +144,10 @@ class Bundles:
 
     def _done(self, done: Done) -> bytes:
         stored = done.stored
-        response: dict[str, Any] = {"status": _status(done.status)}
         if stored is None or done.status == 204:
-            return _answer(response)
-        response |= {"location": f"{stored.reference}/_history/{stored.version}", **_version(stored)}
+            return _answer({"status": _status(done.status)})
+        location = f"{stored.reference}/_history/{stored.version}"
+        response = {"status": _status(done.status), "location": location, **_version(stored)}
         return self._with_body(response, stored) if self._whole else _answer(response)
 
     def _with_body(self, response: dict[str, Any], stored: Stored) -> bytes:
@@ -199,6 +200,7 @@ def _version(stored: Stored) -> dict[str, str]:
     return {"etag": f'W/"{stored.version}"', "lastModified": listing.instant(stored.updated)}
 
 
+@functools.cache
 def _status(code: int) -> str:
     return f"{code} {HTTPStatus(code).phrase}"
 
@@ -236,12 +238,12 @@ def _entry(raw: Any, position: int, base: str) -> _Entry:
     if method not in (*ORDER, *_READS) or not isinstance(url, str):
         raise Permanent("no method and url", place=place, remedy="GET, HEAD, POST, PUT, PATCH or DELETE")
     path, _, query = url.removeprefix(f"{base}/").removeprefix("/").partition("?")
-    parts = tuple(part for part in path.split("/") if part)
+    parts = tuple([part for part in path.split("/") if part])
     resource = raw.get("resource")
     if not parts or parts[0] not in definitions.resource_types():
         raise Permanent("not the URL of a resource or a type", place=f"{place}.url")
     return _Entry(
-        position=position, method=method, path=parts, query=asking.pairs(query),
+        position=position, method=method, path=parts, query=asking.pairs(query) if query else (),
         headers={name: str(value) for name, value in request.items() if name.startswith("if")},
         resource=resource if isinstance(resource, dict) else None, full_url=str(raw.get("fullUrl", "")),
     )  # fmt: skip
@@ -259,10 +261,11 @@ def _asked(entry: _Entry) -> Asked:
         raise Permanent(f"not a URL for {entry.method}", place=f"{entry.place}.request.url")
     if entry.method != "POST" and not key and not entry.query:
         raise Permanent("neither an id nor a condition", place=f"{entry.place}.request.url")
-    condition = asking.pairs(entry.headers.get("ifNoneExist", "")) if entry.method == "POST" else entry.query
+    condition = entry.query if entry.method != "POST" else asking.pairs(entry.headers.get("ifNoneExist", ""))
+    version = asking.read_etag(entry.headers["ifMatch"]) if "ifMatch" in entry.headers else None
     asked = Asked(
-        method=entry.method, type=entry.type, id=key, condition=() if key else condition,
-        version=asking.read_etag(entry.headers.get("ifMatch", "")), full_url=entry.full_url, place=entry.place,
+        method=entry.method, type=entry.type, id=key, condition=() if key else condition, version=version,
+        full_url=entry.full_url, place=entry.place,
     )  # fmt: skip
     if entry.method == "PATCH":
         asked.patch = _patch(entry)

@@ -42,6 +42,7 @@ def create(services: Services) -> FastAPI:
         exception_handlers={HTTPException: http_error},
     )
     writing = Writing(services)
+    app.router.routes.extend(writing.root())
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
     app.router.routes.extend(Matching(services, writing.waiting).routes())
     app.router.routes.extend(Documents(services, writing.waiting).routes())

@@ -42,11 +42,13 @@ class Writing:
     def __post_init__(self) -> None:
         self.waiting = Waiting(self.services.waiting_limit)
 
+    def root(self) -> list[Route]:
+        """Where Bundles come to. They are looked for before all others: most of what is written comes by them."""
+        return [Route("/fhir", self.bundle, methods=["POST"]), Route("/fhir/", self.bundle, methods=["POST"])]
+
     def routes(self) -> list[Route]:
         """At the addresses of the reading half, with other methods."""
         return [
-            Route("/fhir", self.bundle, methods=["POST"]),
-            Route("/fhir/", self.bundle, methods=["POST"]),
             Route("/fhir/{type}", self.create, methods=["POST"]),
             Route("/fhir/{type}", self.change, methods=["PUT", "PATCH", "DELETE"]),
             Route("/fhir/{type}/{id}", self.change, methods=["PUT", "PATCH", "DELETE"]),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, Final
 
 from gateway.db.engine import Transaction
@@ -29,27 +30,27 @@ DELETE: Final = {
     for table, names in _TABLE_COLUMNS.items()
 }
 NEW_HALF: Final = "INSERT INTO index_half (parameter, value, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_NONE: Final[frozenset[Any]] = frozenset()
 
 
 class Deltas:
     """The index rows that a transaction takes away and adds, written together."""
 
     def __init__(self) -> None:
-        self._removed: dict[str, list[tuple[Any, ...]]] = {}
-        self._added: dict[str, list[tuple[Any, ...]]] = {}
+        self._removed: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        self._added: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         self._halves: set[tuple[Any, ...]] = set()  # without rid, and never taken away
 
     def add(self, rid: int, before: Indexed, after: Indexed) -> None:
         """One resource's rows change from those of one version to those of the next."""
-        for table in before.rows.keys() | after.rows.keys():
-            old, new = before.rows.get(table, set()), after.rows.get(table, set())
+        for table, old in before.rows.items():
+            if table != HALF and (gone := old - after.rows.get(table, _NONE)):
+                self._removed[table] += [(*row, rid) for row in gone]
+        for table, new in after.rows.items():
             if table == HALF:
                 self._halves |= new
-                continue
-            if gone := old - new:
-                self._removed.setdefault(table, []).extend((*row, rid) for row in gone)
-            if fresh := new - old:
-                self._added.setdefault(table, []).extend((*row, rid) for row in fresh)
+            elif fresh := new - before.rows.get(table, _NONE):
+                self._added[table] += [(*row, rid) for row in fresh]
 
     def write(self, transaction: Transaction) -> None:
         """Sorted, so that neighbours in an index are written one after the other."""

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from gateway.db.engine import Transaction
 from gateway.errors import Permanent
-from gateway.fhir import definitions
+from gateway.fhir import definitions, searchparameters
 from gateway.model import Change, Resource
-from gateway.store import pointers, request, update
+from gateway.store import index, pointers, request, update
 from gateway.store.criteria import token
 from gateway.store.escapes import split
 from gateway.store.query import Pairs
@@ -167,11 +167,13 @@ class _Exchange:
     def _fulfilling(self, type: str, condition: tuple[tuple[str, str], ...]) -> set[str]:
         """Of what is stored, and of what this transaction makes where an identifier is all that is asked for."""
         pairs = [(name, self._urls.get(value, value)) for name, value in condition]
-        found = set(self._search(self._transaction, type, pairs))
-        if len(pairs) == 1 and pairs[0][0] == "identifier":
-            numbers = [token(each) for each in split(pairs[0][1], ",")]
-            found |= {working.id for working in self._workspace.with_identifiers(type, numbers)}
-        return found
+        if len(pairs) != 1 or pairs[0][0] != "identifier" or "identifier" not in searchparameters.parameters(type):
+            return set(self._search(self._transaction, type, pairs))
+        numbers = [token(each) for each in split(pairs[0][1], ",")]
+        found = {working.id for working in self._workspace.with_identifiers(type, numbers)}
+        if all(0 < len(value) <= index.MAXIMUM_TEXT for _, value in numbers):
+            return found  # with what they carry, in one statement
+        return found | set(self._search(self._transaction, type, pairs))
 
     # ------------------------------------------------------------------------------------------ what it becomes
 

@@ -49,7 +49,7 @@ TYPED: Final = ":typed"  # behind the name of a parameter of people's names: oth
 _KEEPS_PRESENT: Final = "1"
 HALF: Final = "index_half"  # the first halves of composites that there are
 UNIT: Final = -1  # instead of a system's number: the code beside it is a unit as it is written
-_MAXIMUM_TEXT: Final = 330  # characters indexed of a text: two of four bytes each fit PostgreSQL's 2704 bytes a row
+MAXIMUM_TEXT: Final = 330  # characters indexed of a text: two of four bytes each fit PostgreSQL's 2704 bytes a row
 
 
 @dataclass(slots=True)
@@ -181,7 +181,7 @@ class Emitters:
             for _, (system, code, _) in codes:
                 if code:
                     number = composite_number(self._kind, name, system, code)
-                    result.rows[HALF].add((own, code[:_MAXIMUM_TEXT], number))
+                    result.rows[HALF].add((own, code[:MAXIMUM_TEXT], number))
                     _halves(result, number, others)
 
         return put
@@ -229,11 +229,11 @@ def _token(kind: str, name: str) -> _Put:
     def put(values: tuple[Any, ...], result: Indexed) -> None:
         system, code, text = values
         if code and dated:
-            result.codes.append((number, code[:_MAXIMUM_TEXT], system_number(system)))
+            result.codes.append((number, code[:MAXIMUM_TEXT], system_number(system)))
         elif code:
-            result.rows["index_token"].add((number, code[:_MAXIMUM_TEXT], system_number(system)))
+            result.rows["index_token"].add((number, code[:MAXIMUM_TEXT], system_number(system)))
         if text:
-            result.rows["index_string"].add((words, text[:_MAXIMUM_TEXT], ""))
+            result.rows["index_string"].add((words, text[:MAXIMUM_TEXT], ""))
 
     return put
 
@@ -245,11 +245,11 @@ def _reference(kind: str, name: str) -> _Put:
     def put(values: tuple[Any, ...], result: Indexed) -> None:
         target_type, key, url, system, value = values
         if value:
-            result.rows["index_token"].add((numbered, value[:_MAXIMUM_TEXT], system_number(system)))
+            result.rows["index_token"].add((numbered, value[:MAXIMUM_TEXT], system_number(system)))
         if is_patient and key and not url and target_type == "Patient" and key == result.hot.patient:
             return
         if key or url:
-            result.rows["index_reference"].add((number, (url or f"{target_type}/{key}")[:_MAXIMUM_TEXT]))
+            result.rows["index_reference"].add((number, (url or f"{target_type}/{key}")[:MAXIMUM_TEXT]))
 
     return put
 
@@ -262,10 +262,10 @@ def _string(kind: str, name: str) -> _Put:
         written, normal = values
         exact = "" if written == normal else written
         rows = result.rows["index_string"]
-        rows.add((number, normal[:_MAXIMUM_TEXT], exact[:_MAXIMUM_TEXT]))
+        rows.add((number, normal[:MAXIMUM_TEXT], exact[:MAXIMUM_TEXT]))
         if is_name and not normal.isascii():
             for form in people.typed_forms(name, normal):
-                rows.add((typed, form[:_MAXIMUM_TEXT], ""))
+                rows.add((typed, form[:MAXIMUM_TEXT], ""))
 
     return put
 
@@ -287,7 +287,7 @@ def _quantity(kind: str, name: str) -> _Put:
 
 def _uri(kind: str, name: str) -> _Put:
     number = parameter_number(kind, name)
-    return lambda values, result: result.rows["index_uri"].add((number, values[0][:_MAXIMUM_TEXT]))
+    return lambda values, result: result.rows["index_uri"].add((number, values[0][:MAXIMUM_TEXT]))
 
 
 def _bounds(low: Decimal | None, high: Decimal | None) -> tuple[float, float]:
@@ -298,9 +298,9 @@ def _measure(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     low, high, system, code, unit = values
     bounds = _bounds(low, high)
     rows = result.rows["index_quantity"]
-    rows.add((number, *bounds, system_number(system), (code or unit)[:_MAXIMUM_TEXT]))
+    rows.add((number, *bounds, system_number(system), (code or unit)[:MAXIMUM_TEXT]))
     if code and unit and unit != code:  # who names no system may mean the unit as it is written
-        rows.add((number, *bounds, UNIT, unit[:_MAXIMUM_TEXT]))
+        rows.add((number, *bounds, UNIT, unit[:MAXIMUM_TEXT]))
 
 
 # ------------------------------------------------------------------------------------------------ composites
@@ -319,19 +319,19 @@ def _halves(result: Indexed, number: int, others: Sequence[Sequence[tuple[str, t
 def _half_token(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     system, code, _ = values
     if code:
-        result.rows["index_token"].add((number, code[:_MAXIMUM_TEXT], system_number(system)))
+        result.rows["index_token"].add((number, code[:MAXIMUM_TEXT], system_number(system)))
 
 
 def _half_reference(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     target_type, key, url = values[:3]
     if key or url:
-        result.rows["index_reference"].add((number, (url or f"{target_type}/{key}")[:_MAXIMUM_TEXT]))
+        result.rows["index_reference"].add((number, (url or f"{target_type}/{key}")[:MAXIMUM_TEXT]))
 
 
 def _half_string(result: Indexed, number: int, values: tuple[Any, ...]) -> None:
     written, normal = values
     exact = "" if written == normal else written
-    result.rows["index_string"].add((number, normal[:_MAXIMUM_TEXT], exact[:_MAXIMUM_TEXT]))
+    result.rows["index_string"].add((number, normal[:MAXIMUM_TEXT], exact[:MAXIMUM_TEXT]))
 
 
 def _half_date(result: Indexed, number: int, values: tuple[Any, ...]) -> None:

@@ -19,14 +19,16 @@ def rewritten(value: Resource, target: Target) -> Any:
     changed: dict[str, Any] | None = None
     for name, inner in value.items():
         kind = type(inner)
-        if kind is dict:
+        if kind is str:  # most are
+            if name not in URLS:
+                continue
+            made: Any = target(name, inner)
+            if made == GONE:
+                return None
+        elif kind is dict:
             made = rewritten(inner, target)
         elif kind is list:
             made = _list(inner, target)
-        elif kind is str and name in URLS:
-            made = target(name, inner)
-            if made == GONE:
-                return None
         else:
             continue
         if made is not inner:

@@ -79,7 +79,7 @@ class Workspace:
         rows = transaction.execute(LAST)
         self.number, last = rows[0] if rows else (0, 0)
         self.now = max(now, last + 1)
-        self._instant = instant(self.now)
+        self._instant, self._moment = instant(self.now), moment(self.now)
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -199,7 +199,7 @@ class Workspace:
         if working.body is None:
             return read.read(self._transaction, working.type, working.id)
         return Stored(
-            type=working.type, id=working.id, version=working.version, updated=moment(self.now),
+            type=working.type, id=working.id, version=working.version, updated=self._moment,
             deleted=not working.body, body=working.body, transaction=self.number,
         )  # fmt: skip
 
