@@ -19,6 +19,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import Configuration, HutongError, Permanent
@@ -92,6 +93,7 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=256)
 def codec_of(name: str) -> str:
     """The Python codec for an HL7 table 0211 name, a Python name or a common misspelling; "" when unknown."""
     return _NAMES.get(_NOT_ALPHANUMERIC.sub("", name.upper()), "")

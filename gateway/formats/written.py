@@ -15,6 +15,7 @@ from gateway.mapping.origins import may_tell
 from gateway.model import Resource
 
 NEVER = datetime.fromtimestamp(0, UTC)  # nothing was received: no clock enters a translation
+_TIMES = ("recorded", "issued", "authoredOn")
 _NEVER = NEVER.isoformat(timespec="milliseconds")
 
 
@@ -68,6 +69,8 @@ def by_reference(bundle: Resource) -> dict[str, Resource]:
             found[url] = resource
             if "id" in resource and not url.startswith("urn:"):
                 found.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
+    if len(set(map(id, found.values()))) == len(found):  # nearly always
+        return found
     unique: dict[int, str] = {}
     for url, resource in list(found.items()):
         if id(resource) in unique and "://" in unique[id(resource)]:
@@ -91,8 +94,7 @@ def address_of(formats: Formats, member: str | None, bundle: Resource, body: byt
 
 def moment_of(bundle: Resource) -> datetime:
     resources = [entry.get("resource") or {} for entry in bundle.get("entry", ())]
-    times = [each[name] for each in resources for name in ("recorded", "issued", "authoredOn") if name in each]
-    times.append(bundle.get("timestamp"))
-    told = dict.fromkeys(each for each in times if isinstance(each, str) and len(each) >= 20)
+    times = [bundle.get("timestamp"), *[each[name] for each in resources for name in _TIMES if name in each]]
+    told = dict.fromkeys([each for each in times if isinstance(each, str) and len(each) >= 20])
     found = [datetime.fromisoformat(each) for each in told]
     return max(found) if found else NEVER

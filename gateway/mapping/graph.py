@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from gateway.fhir import json
@@ -18,13 +20,18 @@ class Graph:
     def __init__(self, resources: Mapping[str, Resource], *, tells: bool = True) -> None:
         self.resources = resources
         self.tells = tells  # may elements tell the fields that they stood in (origins.py)?
-        self.of_type: dict[str, list[Resource]] = {}
-        for each in resources.values():
-            self.of_type.setdefault(each["resourceType"], []).append(each)
         self.said: dict[tuple[int, bytes], tuple[tuple[str, ...], str]] = {}  # of each line: what a reference became
         self._pointing: dict[int, dict[int, list[Resource]]] = {}  # of each path asked for: by what it leads to
         self._contents: dict[int, bytes] = {}
         self._followed: dict[tuple[int, int, str], list[Resource]] = {}
+
+    @cached_property
+    def of_type(self) -> dict[str, list[Resource]]:
+        """The resources of each type."""
+        found: dict[str, list[Resource]] = defaultdict(list)
+        for each in self.resources.values():
+            found[each["resourceType"]].append(each)
+        return dict(found)
 
     def resolve(self, reference: Mapping[str, Any]) -> Resource | None:
         """What a Reference points at, or the Binary of an Attachment."""
@@ -44,7 +51,7 @@ class Graph:
         key = id(resource), id(path), type_
         found = self._followed.get(key)
         if found is None:
-            linked = [self.resolve(each) for each in values_at(resource, path.elements) if isinstance(each, dict)]
+            linked = map(self.resolve, [each for each in values_at(resource, path.elements) if each.__class__ is dict])
             found = [each for each in linked if each is not None and each["resourceType"] == type_]
             self._followed[key] = found
         return found
@@ -58,12 +65,18 @@ class Graph:
 
     def _pointers(self, path: paths.Path) -> dict[int, list[Resource]]:
         found: dict[int, list[Resource]] = {}
-        name = path.elements[0].name
+        name, single = path.elements[0].name, len(path.elements) == 1 and not path.elements[0].slice
         for each in self.of_type.get(path.resource, ()):
-            if name in each:
-                linked = [self.resolve(value) for value in values_at(each, path.elements) if isinstance(value, dict)]
-                for target in {id(resource) for resource in linked if resource is not None}:
-                    found.setdefault(target, []).append(each)
+            if name not in each:
+                continue
+            if single and each[name].__class__ is dict:  # nearly always
+                only = self.resolve(each[name])
+                if only is not None:
+                    found.setdefault(id(only), []).append(each)
+                continue
+            linked = [self.resolve(value) for value in values_at(each, path.elements) if isinstance(value, dict)]
+            for target in {id(resource) for resource in linked if resource is not None}:
+                found.setdefault(target, []).append(each)
         return found
 
 

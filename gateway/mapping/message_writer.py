@@ -90,6 +90,7 @@ class MessageWriter:
         self.choosing = frozenset(id(target) for target in others if self._chooses(target))
         lists = ((target.block.type, target.list.name) for target in others if target.list)
         self.listing = _gathered(lists)  # type → its lists whose elements blocks write
+        self.shared = frozenset(each.about for each in others if each.beside)  # segments of resources and of elements
         self._there: dict[frozenset[str], There] = {}
         self._ways: dict[tuple[str, ...], Ways] = {}
 
@@ -100,7 +101,8 @@ class MessageWriter:
 
     def there(self, graph: Graph) -> There:
         """The blocks that write in each group, and those that open it, for these resources: for their types, and for
-        lists that one of them has; and the groups in each group that may be opened."""
+        lists that one of them has; the groups in each group that may be opened; and whether all that is in a group is
+        the resource that opens it."""
         lists = {
             f"{type_}.{name}" for type_, found in graph.of_type.items() if type_ in self.listing
             for name in self.listing[type_] if any([name in each for each in found])  # noqa: C419 - faster
@@ -114,7 +116,14 @@ class MessageWriter:
             inside = [[each for each in targets if self._writes(each, group)] for group, targets in enumerate(found)]
             opening = [[each for each in targets if each.opens] for targets in found]
             below = [[number for number in groups if opening[number]] for groups in self.layout.below]
-            there = self._there[key] = inside, opening, below
+            lone = [
+                len(opened) == len(inside[number]) == 1
+                and inside[number][0] is opened[0]
+                and not below[number]
+                and _plain(opened[0])
+                for number, opened in enumerate(opening)
+            ]
+            there = self._there[key] = inside, opening, below, lone
         return there
 
     def _writes(self, target: Target, group: int) -> bool:
@@ -193,6 +202,10 @@ def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
     for name, each in pairs:
         found[name] = found.get(name, frozenset()) | {each}
     return found
+
+
+def _plain(target: Target) -> bool:
+    return target.list is None and target.block.into and not (target.repeated or target.apart)
 
 
 def _marks(target: Target) -> bool:

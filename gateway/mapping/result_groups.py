@@ -130,7 +130,7 @@ def numbered(report: Resource, resources: Mapping[str, Resource]) -> tuple[Resou
     """A report that lists the members of its results too, each with a number that tells where it belongs; what has
     such numbers already stays as it is, and so does a report that lists all of them."""
     tops = [str(each.get("reference", "")) for each in report.get("result", ())]
-    below = {url for top in tops for url in _members(top, resources)}
+    below = {url for top in tops if "hasMember" in resources.get(top, ()) for url in _members(top, resources)}
     if below.issubset(tops):
         return report, {}
     listed: dict[str, str] = {}

@@ -146,7 +146,6 @@ NUMBERED = frozenset(
 def counted(instance: Instance, seen: dict[str, int] | None = None) -> None:
     """Set ids: counted within the enclosing group (OBX restarts with each OBR). Empty fields at the end go."""
     counts: dict[str, int] = seen if seen is not None else {}
-    below: dict[str, int] = {}
     for name, segments in instance.segments.items():
         for segment in segments:
             if not segment[-1]:
@@ -157,6 +156,8 @@ def counted(instance: Instance, seen: dict[str, int] | None = None) -> None:
             if name in NUMBERED and len(segment) > 1:
                 counts[name] = counts.get(name, 0) + 1
                 segment[1] = str(counts[name])
-    for children in instance.children.values():
-        for child in children:
-            counted(child, below)
+    if instance.children:
+        below: dict[str, int] = {}
+        for children in instance.children.values():
+            for child in children:
+                counted(child, below)

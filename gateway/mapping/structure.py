@@ -327,6 +327,9 @@ class Layout:
 
     def write(self, instance: Instance) -> Iterator[Segment]:
         """The segments of a tree in the order of the structure; what it does not name follows its group."""
+        if not instance.children and len(instance.segments) == 1:
+            yield from next(iter(instance.segments.values()))
+            return
         written: set[str] = set()  # a name may stand twice in a structure: NTE before and behind PID
         slots = self.slots[instance.group]
         for place, item in enumerate(self.order[instance.group]):

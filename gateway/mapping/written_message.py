@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
 Known = dict[str, Resource]  # what the groups around are about, by type
 Placed = tuple[Instance, Target, list[Any], dict[str, Any], Segment]  # a list, and where an element of it stands
-There = tuple[list[list[Target]], list[list[Target]], list[list[int]]]
-NO_GROUPS: There = ([], [], [])  # of what is only the head of a message
+There = tuple[list[list[Target]], list[list[Target]], list[list[int]], list[bool]]
+NO_GROUPS: There = ([], [], [], [])  # of what is only the head of a message
 
 
 class Writing:
@@ -33,7 +33,7 @@ class Writing:
         self.writer = writer
         self.graph = graph
         self.context = context
-        self.groups, self.opening, self.inside = NO_GROUPS if head else writer.there(graph)
+        self.groups, self.opening, self.inside, self.lone = NO_GROUPS if head else writer.there(graph)
         self.choosing = writer.choosing
         self.ways = {} if head else writer.ways(context)
         self.done: dict[int, Resource] = {}  # by identity
@@ -94,8 +94,13 @@ class Writing:
             elif not target.block.into:
                 self._extra(instance, number, target, known)
             else:
+                lone = self.lone[number]
                 for resource in self._candidates(target, known, without):
-                    if id(resource) not in self.done:
+                    if id(resource) in self.done:
+                        continue
+                    if lone:
+                        self._write(instance.open(number), target, resource)
+                    else:
                         self.fill(instance.open(number), {**known, target.block.type: resource})
 
     def write(self, instance: Instance, target: Target, known: Known, bound: Known) -> None:
@@ -110,15 +115,21 @@ class Writing:
         for resource in self._found(target, known):
             if not target.apart:
                 bound.setdefault(target.block.type, resource)
-            self.done[id(resource)] = resource
-            fresh = new(instance, target.repeated) if target.repeated else None
-            pen = Pen(instance, fresh, self)
-            pen.block(target, resource)
-            became = fresh or next(iter(instance.segments.get(target.about, ())), None)
-            if became is not None:
-                self.segments[(id(resource), target.about)] = became
-                self.stood.add(target.about)
-            self.claims[id(resource)] = pen.claims
+            self._write(instance, target, resource)
+
+    def _write(self, instance: Instance, target: Target, resource: Resource) -> None:
+        """A resource by a block, in a segment of its own where that repeats."""
+        self.done[id(resource)] = resource
+        fresh = new(instance, target.repeated) if target.repeated else None
+        pen = Pen(instance, fresh, self)
+        pen.block(target, resource)
+        self.claims[id(resource)] = pen.claims
+        if target.about not in self.writer.shared:
+            return
+        became = fresh or next(iter(instance.segments.get(target.about, ())), None)
+        if became is not None:
+            self.segments[(id(resource), target.about)] = became
+            self.stood.add(target.about)
 
     def _found(self, target: Target, known: Known) -> list[Resource]:
         """What a block writes in its group: what the group is about, or what belongs to that."""
@@ -216,39 +227,57 @@ class Writing:
         """Where two blocks make one type, a resource goes back to the kind that it came from: a specimen that is only
         known by its report to OBR-15, others to SPM; to the field that it says itself; and to the group that
         its links tell."""
-        marks = self.writer.marks.get(target.block.type)
-        if marks and origins.field_of(resource, marks, self.context) != target.mark:
+        type_ = target.block.type
+        if not self.graph.tells:
+            if target.mark:
+                return False
+        elif (marks := self.writer.marks.get(type_)) and origins.field_of(resource, marks, self.context) != target.mark:
             return False
-        if target.here and not all(self.graph.follow(resource, each.path, each.type) for each in target.here):
-            return False
-        if target.elsewhere and any(self.graph.follow(resource, each.path, each.type) for each in target.elsewhere):
-            return False
-        if target.block.type not in self.writer.keyed:
+        for link in target.here:
+            if not self.graph.follow(resource, link.path, link.type):
+                return False
+        for link in target.elsewhere:
+            if link.path.elements[0].name in resource and self.graph.follow(resource, link.path, link.type):
+                return False
+        if type_ not in self.writer.keyed:
             return True
         numbers = resource.get("identifier", ())
-        named = any(each.get("system") != KEY or passing(str(each.get("value")), target.block.type) for each in numbers)
+        named = any([each.get("system") != KEY or passing(str(each.get("value")), type_) for each in numbers])  # noqa: C419 - faster
         return bool(target.block.key) != named
 
     def _candidates(self, target: Target, known: Known, without: Container[int] = ()) -> list[Resource]:
         """The resources for a block that are not written yet: those that known ones link to, else those that link to
         known ones. `without`: others that are not meant."""
-        left = self._left(self.graph.of_type.get(target.block.type, ()), without)
-        if not left:
+        type_ = target.block.type
+        if (target.mark and not self.graph.tells) or not self._any_left(type_, without):
             return []
-        if not target.links and (target.block.type in ALONE or target.mark):
-            return [each for each in left if self._fits(target, each)]
-        linked, listed = self._linked(target.block.type, known)
+        if not target.links and (type_ in ALONE or target.mark):
+            return [each for each in self._left(self.graph.of_type[type_], without) if self._fits(target, each)]
+        linked, listed = self._linked(type_, known)
         found = self._left(linked, without)
         if (not linked and not listed) or target.apart or target.mark:
             for link in target.links:
                 if (not link.every or target.mark) and link.type in known:
                     pointing = self._left(self.graph.pointing(known[link.type], link.path), without)
                     found.extend(each for each in pointing if self._holds(each, target, known) and not _envelope(each))
-        unique = {id(each): each for each in found}
-        return [each for each in unique.values() if self._fits(target, each) and self._stands(each, target, known)]
+        if not found:
+            return found
+        found = list({id(each): each for each in found}.values())
+        if id(target) in self.choosing:
+            found = [each for each in found if self._fits(target, each)]
+        return [each for each in found if self._stands(each, target, known)] if target.here else found
+
+    def _any_left(self, type_: str, without: Container[int]) -> bool:
+        """Is anything of a type not written yet?"""
+        done = self.done
+        for each in self.graph.of_type.get(type_, ()):  # noqa: SIM110 - asked for each block of each group
+            if id(each) not in done and id(each) not in without:
+                return True
+        return False
 
     def _left(self, resources: Iterable[Resource], without: Container[int]) -> list[Resource]:
-        return [each for each in resources if id(each) not in self.done and id(each) not in without]
+        done = self.done
+        return [each for each in resources if id(each) not in done and id(each) not in without]
 
     def _linked(self, type_: str, known: Known) -> tuple[list[Resource], bool]:
         """(what known resources link to, whether one of them lists this type). The lead's own list is the whole truth:
