@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gzip
 import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from gateway import errors
 from gateway.fhir import json, problems, shapes, validate
 from tests.fhir import laboratory
 
+MAPPINGS = Path(__file__).parents[2] / "mappings"
 EXAMPLES = laboratory.SHARED / "reference" / "r4" / "examples.ndjson.gz"
 FAULTS = laboratory.SHARED / "tools" / "speed" / "bundle12.json"
 
@@ -307,6 +310,83 @@ def test_the_examples_of_the_specification_are_valid_but_one() -> None:
 @pytest.mark.skipif(not FAULTS.exists(), reason="the speed samples are not beside the repository")
 def test_a_message_bundle_is_valid_by_the_fast_way() -> None:
     assert validate._plainly_valid(FAULTS.read_bytes())
+
+
+@functools.cache
+def made_by_maps() -> list[bytes]:
+    """Bundles and resources of many types: the examples of the maps, as JSON."""
+    found = []
+    for path in sorted(MAPPINGS.glob("*/examples/*.json"))[::7]:
+        bundle = json.loads(path.read_bytes())
+        found += [bundle, *(each["resource"] for each in bundle.get("entry", ()) if "resource" in each)]
+    return sorted({json.dumps(each) for each in found})
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_shapes_and_the_full_reader_agree_on_what_maps_make(chance: random.Random) -> None:
+    body = chance.choice(made_by_maps())
+    resource = json.loads(body)
+    assert shapes.valid(resource) is (problems.find(resource) == [])
+    spoil(resource, chance)
+    if shapes.valid(resource):
+        assert problems.find(resource) == []
+        assert json.loads(json.dumps(resource)) == resource
+
+
+ODD_TEXTS = [
+    "",
+    " ",
+    "\u3000",
+    "a\u3000b",
+    "a\tb",
+    "\ud800",
+    "x y",
+    " x",
+    5,
+    None,
+    True,
+    ["a"],
+    {"a": "b"},
+    Decimal("NaN"),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_TEXTS)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "subject.reference",
+        "subject.display",
+        "valueQuantity.unit",
+        "valueQuantity.code",
+        "valueQuantity.system",
+        "note",
+    ],
+)
+def test_texts_judged_together_are_judged_each(place: str, odd: Any) -> None:
+    """Among others that are right, in the same shape as one that was met before."""
+    bundle = laboratory.transaction()
+    observation = bundle["entry"][2]["resource"]
+    observation["subject"]["display"] = "张三"
+    observation["note"] = [{"text": "x"}]
+    assert shapes.valid(bundle)
+    if place == "note":
+        observation["note"][0]["text"] = odd
+    else:
+        outer, inner = place.split(".")
+        observation[outer][inner] = odd
+    if shapes.valid(bundle):
+        assert problems.find(bundle) == []
+        assert json.loads(json.dumps(bundle)) == bundle
+
+
+def test_an_object_of_another_shape_than_the_first_is_read_too() -> None:
+    for subject in ({"reference": "Patient/1"}, {"reference": "Patient/1", "display": "x"}, {"display": "x"}):
+        for category in ([{"text": "x"}], [{"coding": [{"code": "x"}]}, {"text": "x"}]):
+            assert shapes.valid(laboratory.observation(subject=subject, category=category))
+            assert not shapes.valid(laboratory.observation(subject={**subject, "foo": "x"}, category=category))
+            assert not shapes.valid(laboratory.observation(subject=subject, category=[*category, {}]))
+            assert not shapes.valid(laboratory.observation(subject=subject, category=category[0]))
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from(["transaction", "corners", "patient", "observation"]))
