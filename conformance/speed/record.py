@@ -29,6 +29,7 @@ from conformance.speed.door import Door
 from conformance.speed.visits import LOINC, PATIENTS, visit
 from gateway import telemetry
 from gateway.api.bundles import asked_of
+from gateway.app.processes import settle_down
 from gateway.db import copying, opening
 from gateway.db.engine import Engine
 from gateway.db.sqlite import SqliteEngine
@@ -59,6 +60,7 @@ def main(arguments: list[str]) -> int:
         if options.engine == "postgresql":
             server = stack.enter_context(databases.postgresql(durable=True))
         found = [stack.enter_context(_opened(size, folder, server)) for size in sizes]
+        settle_down()
         asyncio.run(_measure(found, options, server))
     _tell(found)
     return 0

@@ -41,6 +41,10 @@ class Transaction(Reader, Protocol):
         """Run one writing statement for every row."""
         ...
 
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
+        """Add rows to a table, in one statement where that is cheaper; those that it has already stay as they are."""
+        ...
+
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Add rows to a table in the fastest way there is."""
         ...

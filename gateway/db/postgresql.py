@@ -11,6 +11,7 @@ only where it crashed in that very moment does Transient mean that nobody knows.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import select
 import threading
@@ -26,7 +27,7 @@ from gateway.db import migrations
 from gateway.db.address import Address
 from gateway.db.dialect import postgresql
 from gateway.db.engine import Row
-from gateway.db.postgresql_types import TYPES, place_of, translated
+from gateway.db.postgresql_types import TYPES, place_of, rows_of, translated
 from gateway.errors import HutongError, Permanent, Transient
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another before it gives up with Transient
@@ -118,6 +119,10 @@ class PostgresqlTransaction(PostgresqlReader):
         except psycopg.Error as error:
             raise translated(error, self._place) from error
 
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
+        """As one JSON: a parameter for each value costs six times as much here."""
+        self.execute(_addition(table, columns), (rows_of(columns, rows),))
+
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         names = ", ".join(f'"{name}"' for name in columns)
         try:
@@ -135,6 +140,13 @@ class PostgresqlTransaction(PostgresqlReader):
             highest = self.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{name}"')[0][0]  # noqa: S608  as above
             if (number := max(counters.get(name, 0), known.get(name, 0), highest)) > 0:
                 self.execute("SELECT setval(?::regclass, ?)", (place, number))
+
+
+@functools.cache
+def _addition(table: str, columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    source = f"json_populate_recordset(NULL::{table}, ?::json)"
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {source} ON CONFLICT DO NOTHING"  # noqa: S608  names of our own tables
 
 
 class PostgresqlEngine:

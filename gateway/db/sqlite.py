@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import threading
 import time
@@ -105,6 +106,9 @@ class SqliteTransaction(SqliteReader):
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
 
+    def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
+        self.executemany(_addition(table, columns), rows)
+
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608  names of our own tables
 
@@ -114,6 +118,12 @@ class SqliteTransaction(SqliteReader):
             if (number := max(counters.get(name[0], 0), known.get(name[0], 0))) > 0:
                 self.execute("DELETE FROM sqlite_sequence WHERE name = ?", name)
                 self.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (*name, number))
+
+
+@functools.cache
+def _addition(table: str, columns: Sequence[str]) -> str:
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608  names of our own tables
 
 
 class SqliteEngine:

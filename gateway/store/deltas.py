@@ -10,26 +10,21 @@ from typing import Any, Final
 from gateway.db.engine import Transaction
 from gateway.store.index import HALF, Indexed
 
-_TABLE_COLUMNS: Final = {
-    "index_token": ("parameter", "value", "system"),
-    "index_code": ("parameter", "value", "date", "system"),
-    "index_reference": ("parameter", "target"),
-    "index_string": ("parameter", "value", "exact"),
-    "index_date": ("parameter", "low", "high"),
-    "index_number": ("parameter", "low", "high"),
-    "index_quantity": ("parameter", "low", "high", "system", "code"),
-    "index_uri": ("parameter", "value"),
-}
-INSERT: Final = {
-    table: f"INSERT INTO {table} ({', '.join(names)}, rid) VALUES ({', '.join('?' * len(names))}, ?) "
-    "ON CONFLICT DO NOTHING"
-    for table, names in _TABLE_COLUMNS.items()
+COLUMNS: Final = {
+    "index_token": ("parameter", "value", "system", "rid"),
+    "index_code": ("parameter", "value", "date", "system", "rid"),
+    "index_reference": ("parameter", "target", "rid"),
+    "index_string": ("parameter", "value", "exact", "rid"),
+    "index_date": ("parameter", "low", "high", "rid"),
+    "index_number": ("parameter", "low", "high", "rid"),
+    "index_quantity": ("parameter", "low", "high", "system", "code", "rid"),
+    "index_uri": ("parameter", "value", "rid"),
+    HALF: ("parameter", "value", "number"),
 }
 DELETE: Final = {
-    table: f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in names)} AND rid = ?"
-    for table, names in _TABLE_COLUMNS.items()
+    table: f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in names)}"
+    for table, names in COLUMNS.items()
 }
-NEW_HALF: Final = "INSERT INTO index_half (parameter, value, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _NONE: Final[frozenset[Any]] = frozenset()
 
 
@@ -57,6 +52,6 @@ class Deltas:
         for table, rows in self._removed.items():
             transaction.executemany(DELETE[table], sorted(rows))
         if self._halves:
-            transaction.executemany(NEW_HALF, sorted(self._halves))
+            transaction.add(HALF, COLUMNS[HALF], sorted(self._halves))
         for table, rows in self._added.items():
-            transaction.executemany(INSERT[table], sorted(rows))
+            transaction.add(table, COLUMNS[table], sorted(rows))
