@@ -83,12 +83,12 @@ def waived() -> None:
 @app.command("normal-forms")
 def normal_forms() -> None:
     """Fields, and columns of exports, that come back otherwise than their data type alone would have it: field or
-    export/column, tab, what is written."""
-    from gateway.mapping.accounting import files
+    export/column, when (of columns), what is written; between tabs."""
+    from gateway.mapping.accounting import file_forms
     from gateway.mapping.accounting.normal_forms import declared
 
     _print(f"{field}\t{form}" for field, form in declared().items())
-    _print(f"{export}/{column}\t{form}" for (export, column), form in files.declared().items())
+    _print(file_forms.lines())
 
 
 def _library(config: Path | None) -> Library:

@@ -36,7 +36,8 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
         case "concept":
             system = _system(line, table, systems)
             found = codes.concept_pair(line.codes, system, into, back) if table else codes.system_pair(system)
-            return _of_cell(found, system) if any(each.name for each in line.sources) else found
+            cell = any(each.name for each in line.sources)
+            return _of_cell(found, system, back, bound=_is_bound(path)) if cell else found
         case "CWE" if line.arguments:
             return codes.listed_pair(_listed(line, tables))
         case "listed":
@@ -66,16 +67,33 @@ def pair(line: Line, path: paths.Path, tables: Mapping[str, CodeTable], systems:
     )
 
 
-def _of_cell(pair: Pair, system: str) -> Pair:
-    """A cell holds a code alone, of the line's own system or of the sender's."""
+def _of_cell(pair: Pair, system: str, known: Mapping[str, str], *, bound: bool) -> Pair:
+    """A cell holds a code alone, of the line's own system or of the sender's; of its own one that the table knows.
+    `bound`: R4 allows no words in its place, and an unknown one is left out (it is told as one)."""
+
+    def into(raw: str, context: Context) -> dict[str, Any] | None:
+        made = pair.into(raw, context)
+        return made if not bound or _has(made, system) else None
+
+    def is_known(coding: Mapping[str, Any]) -> bool:
+        return not known or "*" in known or coding.get("system") != system or coding.get("code", "") in known
 
     def back(value: dict[str, Any], context: Context) -> str:
-        codings = [each for each in value.get("coding", ()) if _is_own(str(each.get("system", "")), system)]
+        own = [each for each in value.get("coding", ()) if _is_own(str(each.get("system", "")), system)]
+        codings = [each for each in own if is_known(each)]
         if not codings and "coding" in value:
             return ""
         return str(pair.back({**value, "coding": codings} if codings else value, context)).partition("^")[0]
 
-    return Pair(pair.into, back, fits=pair.fits, coded=pair.coded)
+    return Pair(into, back, fits=pair.fits, coded=pair.coded)
+
+
+def _is_bound(path: paths.Path) -> bool:
+    return definitions.resolve(path.text).codes is not None
+
+
+def _has(value: dict[str, Any] | None, system: str) -> bool:
+    return value is not None and any(each.get("system") == system for each in value.get("coding", ()))
 
 
 def _is_own(system: str, wanted: str) -> bool:

@@ -32,7 +32,8 @@ class ExportWriter:
         self.export = export
         self.parts = Parts(export, library)
         targets = self.parts.targets
-        self.row = next((index for index in self.parts.making if targets[index].block.rows_by == ()), None)
+        over_rows = [index for index in self.parts.making if targets[index].block.rows_by == ()]
+        self.row = self.parts.lead if self.parts.lead in over_rows else next(iter(over_rows), None)
         numbered = list(enumerate(targets))
         self.steps = [
             (path, [index for index, _ in found]) for path, found in groupby(numbered, lambda each: each[1].block.each)
@@ -48,8 +49,15 @@ class ExportWriter:
             items = [self.parts.around(lead, graph, (index, item)) for item in found.get(index, ())]
             for around in items or [found]:  # a report without results is a row too
                 row: Record = {}
-                page.write(row, [(self.parts.targets[each], around[each][0]) for each in sorted(around)])
+                blocks = [*((each, around[each][0]) for each in sorted(around)), *self._beside(around)]
+                page.write(row, [(self.parts.targets[each], resource) for each, resource in blocks])
                 yield row
+
+    def _beside(self, around: Found) -> Iterator[tuple[int, Resource]]:
+        """The elements that a row holds of what it is about: the first of each list, since one row has one."""
+        for index, target in enumerate(self.parts.targets):
+            if target.list is not None and target.block.rows_by == ():
+                yield from ((index, each) for each in self.parts.elements(index, around)[:1])
 
     def tree(self, leads: Sequence[Resource], graph: Graph, context: Context) -> Record:
         """Of a tree: its root, with a node for each lead."""

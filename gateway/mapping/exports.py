@@ -180,7 +180,11 @@ class ExportMap:
         key = (id(compiled), cells)
         if key not in known:
             known[key] = self._run(compiled, record, record, context, scope)
-        if known[key] is None and compiled.block.found and not self.personal:
+        if known[key] is None and compiled.block.found:
+            if self.personal:
+                told = f"no {compiled.block.type} of this number is shown; it was left out"
+                context.unread.tell(columns[0], cells[0], told)
+                return None
             raise Permanent(f"no {compiled.block.type} of this number is shown: nothing tells whose it is", place="row")
         return known[key]
 

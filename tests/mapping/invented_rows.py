@@ -10,7 +10,7 @@ from gateway.mapping import paths
 from gateway.mapping.accounting.files import Reading
 from gateway.mapping.codetables import BUILT
 from gateway.mapping.library import Library
-from gateway.mapping.syntax import Export
+from gateway.mapping.syntax import Block, Export
 from gateway.mapping.tree_paths import placed, put
 
 TIMES = (
@@ -27,13 +27,17 @@ DIRT = (
     "19900000001",
     "+86 139-0000-0000", "1", "2", "9", "是", "否", "3.5-9.5", "<5.2", "男:3-5 女:2-4", "阴性", "↑", "★", "mmol/L",
 )  # fmt: skip
-NAMES = ("A12345", "张伟", "内科", "李娜")
+NAMES = ("A12345", "张伟", "内科", "李娜", "欧阳·买买提", "𬭎陂镇卫生院", "心电图，常规；加做", "Ⅱ级护理")
+CARDED = ("card", "paper", "birth")
+CARDS = ("529901195804120111", "52990119790101002X", "H12345678", "E12345678", "", "身份证遗失", "529901198503120023")
 NUMBERED = ("own", "given")  # what tells one record from another
 PEOPLE = ("staff", "institution")  # known by the number in a cell beside
 
 
 def cell(name: str, readings: list[Reading], library: Library, random: Random) -> str:
     """What may stand in a column: mostly what its lines read, sometimes anything."""
+    if any(each.line.datatype in CARDED for each in readings):
+        return random.choice(CARDS)
     beside = all(each.line.datatype in PEOPLE and each.line.sources[0].name != name for each in readings)
     if beside or any(each.line.datatype in NUMBERED for each in readings):
         return f"K{random.randrange(10**6)}"
@@ -52,13 +56,61 @@ def _pool(reading: Reading, library: Library) -> list[str]:
     return list(RESULTS if kind in ("", "Quantity") else NAMES)
 
 
-def row(
-    export: Export, mapped: dict[str, dict[str, list[Reading]]], library: Library, random: Random
-) -> dict[str, str]:
-    """One row of a table."""
-    made = {name: cell(name, readings, library, random) for name, readings in mapped[""].items()}
-    keys = [name for block in export.blocks for name in block.rows_by or ()]
-    return dict.fromkeys(export.columns, "") | made | {name: f"K{random.randrange(10**6)}" for name in keys}
+def rows(
+    export: Export,
+    mapped: dict[str, dict[str, list[Reading]]],
+    library: Library,
+    random: Random,
+    earlier: list[dict[str, str]],
+) -> list[dict[str, str]]:
+    """The rows of a table: of a few orders, visits and people, of which each row says the same, here and in the tables
+    before."""
+    keys = {name for block in export.blocks for name in block.rows_by or ()}
+    made: list[dict[str, str]] = []
+    for _ in range(random.randint(1, 4)):
+        one = {name: cell(name, readings, library, random) for name, readings in mapped[""].items()}
+        for name in sorted(keys):
+            if not any(each.line.datatype in CARDED for each in mapped[""].get(name, ())):
+                one[name] = f"K{random.choice(ones(name))}"
+        for block in [*reversed(export.blocks)] * 3:  # what is said of an order says whose it is
+            alike = (
+                each for each in [*earlier, *made] if all(each.get(key) == one.get(key) for key in block.rows_by or ())
+            )
+            if block.rows_by and (other := next(alike, None)):
+                about = [name for each in _about(export, block) for name in _read(mapped[""], each)]
+                one |= {name: other[name] for name in about if name in other}
+        made.append(dict.fromkeys(export.columns, "") | one)
+    earlier.extend(made)
+    return made
+
+
+def _about(export: Export, block: Block) -> list[Block]:
+    """A block, and what it refers to: the visit of an order, the person of the visit."""
+    types, found = {block.type}, [block]
+    while more := [
+        each
+        for each in export.blocks
+        if each not in found
+        and any(line.link and line.link.type == each.type for one in found for line in one.lines)
+        and each.rows_by
+        and not types & {each.type}
+    ]:
+        found += more
+        types |= {each.type for each in more}
+    return found
+
+
+def ones(name: str) -> tuple[int, ...]:
+    """The numbers that stand in a column: the same in every table that has it."""
+    start = sum(map(ord, name)) * 7
+    return start, start + 1, start + 2
+
+
+def _read(columns: dict[str, list[Reading]], block: Block) -> list[str]:
+    """The columns that a block reads or is named by."""
+    return [name for name, readings in columns.items() if any(each.block is block for each in readings)] + list(
+        block.rows_by or ()
+    )
 
 
 def tree(export: Export, mapped: dict[str, dict[str, list[Reading]]], library: Library, random: Random) -> Any:

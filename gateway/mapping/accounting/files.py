@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from gateway.mapping import paths, runtime
-from gateway.mapping.accounting.normal_forms import rows_of
+from gateway.mapping.accounting.file_forms import declared, is_nothing
 from gateway.mapping.accounting.roundtrip import Came, Value
 from gateway.mapping.codetables import BUILT
 from gateway.mapping.context import Context
@@ -47,7 +46,9 @@ class Files:
     def compare(self, sent: Part, written: Sequence[Any], root: Any, rejects: Sequence[Reject]) -> Iterator[Value]:
         """Every mapped cell of the records that were not set aside. `root`: of the tree that was written."""
         aside = {each.row for each in rejects if not each.cell and each.place == sent.place}
-        left = {(each.row, each.column) for each in rejects if each.cell and each.place == sent.place}
+        told = [each for each in rejects if each.cell and each.place == sent.place]
+        left: set[tuple[int | str, str]] = {(each.row, each.column) for each in told}
+        left |= {(each.value, each.column) for each in told}
         numbers = sent.numbers or range(1, len(sent.records) + 1)
         records = [(number, each) for number, each in zip(numbers, sent.records, strict=True) if number not in aside]
         partners = _partners([each for _, each in records], written, self._keyed)
@@ -59,7 +60,7 @@ class Files:
             )
             for value in self._record(record, other, place):
                 column = value.place.removeprefix(place)
-                if value.came is Came.LOST and (number, column) in left:
+                if value.came is Came.LOST and self._told(record, number, column, left):
                     yield Value(value.place, Came.LOST, "it could not be read, which was told")
                 elif again and value.came is Came.LOST:
                     yield Value(value.place, Came.LOST, "another record said it otherwise")
@@ -67,6 +68,14 @@ class Files:
                     yield value
         for name in (each for each in self.mapped.get("", ()) if each.startswith("/")):
             yield from self._cell("", name, sent.root, root, name)
+
+    def _told(self, record: Any, number: int, column: str, left: set[tuple[int | str, str]]) -> bool:
+        """Was something told of the cell, or of the one that it is read with? Of what several records say it is told
+        once."""
+        around, _, name = column.rpartition("/")
+        readings = self.mapped.get(around, {}).get(name, ())
+        beside = {f"{around}/{each.name}" if around else each.name for one in readings for each in one.line.sources}
+        return any((number, each) in left or (self._read(record, each), each) in left for each in {column, *beside})
 
     def _keyed(self, record: Any) -> Any:
         return tuple(self._read(record, name) for name in self._key)
@@ -91,20 +100,35 @@ class Files:
         """One cell of a record, or of a node `around` it."""
         before = self._read(sent, name.lstrip("/"))
         after = self._read(written, name.lstrip("/")) if written is not None else ""
-        form = declared().get((self.export.name, f"{around}/{name}" if around else name), "")
         if before == after:
             if before:
                 yield Value(place, Came.IDENTICAL)
-        elif not before:
+        elif not before or (is_nothing(before) and not self._says(self.mapped[around][name], sent)):
             yield Value(place, Came.NORMALISED, "filled in: the record says it")
         elif self._alike(self.mapped[around][name], sent, written or {}):
             yield Value(
                 place, Came.NORMALISED, _form(self.mapped[around][name]) if after else "it says that there is none"
             )
-        elif form:
+        elif form := self._form(around, name, sent, written):
             yield Value(place, Came.NORMALISED, form)
         else:
             yield Value(place, Came.LOST)
+
+    def _form(self, around: str, name: str, sent: Any, written: Any) -> str:
+        """What is written here by a normal form that is declared, where one holds."""
+
+        def before(other: str) -> str:
+            return self._read(sent, other)
+
+        def after(other: str) -> str:
+            return self._read(written, other) if written is not None else ""
+
+        forms = declared().get((self.export.name, f"{around}/{name}" if around else name), ())
+        return next((each.said for each in forms if each.holds(name, before, after)), "")
+
+    def _says(self, readings: list[Reading], sent: Any) -> bool:
+        """Is anything made of the cell?"""
+        return any(made not in (None, []) for made, _ in (self._made(each, sent) for each in readings))
 
     def _alike(self, readings: list[Reading], one: Any, other: Any) -> bool:
         """Does every line make the same of both?"""
@@ -124,12 +148,6 @@ class Files:
         return unworded(made), [unworded(each.resource) for each in context.entries.values()]
 
 
-@cache
-def declared() -> dict[tuple[str, str], str]:
-    """(export, column) → what is written there."""
-    return {(export, column): form for export, column, form in rows_of("exports")}
-
-
 def _mapped(export: Export, library: Library) -> dict[str, dict[str, list[Reading]]]:
     """Path of a node ("" for the record) → the columns that are read and written there → the lines that read them."""
     found: dict[str, dict[str, list[Reading]]] = {}
@@ -140,7 +158,8 @@ def _mapped(export: Export, library: Library) -> dict[str, dict[str, list[Readin
             others = [each.name for each in line.arguments[:count]]
             if line.back:
                 written.update((block.each, name) for name in (line.sources[0].name, *others))
-            for name in (*(each.name for each in line.sources), *others) if line.into and not line.constant else ():
+            names = (*(each.name for each in line.sources), *others) if line.into and not line.constant else ()
+            for name in filter(None, names):
                 found.setdefault(block.each, {}).setdefault(name, []).append(Reading(block, line))
     return {
         around: {name: lines for name, lines in names.items() if (around, name) in written and name[:3] != "../"}

@@ -214,15 +214,20 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
 
     def code_into(raw: str, context: Context) -> str | None:
         code = mapped_code(raw, context, name, into)
-        if code == ASIDE:
-            context.unread.refuse(f"a mark that the table {name} does not know: only a person can say whether it holds")
-        return None if code in (NOTHING, ASIDE) else code
+        return code if _says(code, name, context) else None
 
     def code_back(value: str, context: Context) -> str:
         standard = back.get(value) or back.get("*", "")  # a code that the table does not know is not written
         return escape(context.own_code(name, standard))
 
     return Pair(code_into, code_back, fits=("code", "string", "uri"), coded=True)
+
+
+def _says(code: str | None, name: str, context: Context) -> bool:
+    """Does a table make something of a cell? What only a person can read sets the record aside."""
+    if code == ASIDE:
+        context.unread.refuse(f"a mark that the table {name} does not know: only a person can say whether it holds")
+    return code not in (NOTHING, ASIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +340,7 @@ def concept_pair(name: str, system: str, into: dict[str, str], back: dict[str, s
 
     def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
         code = mapped_code(raw, context, name, into) or into.get("*", "")
-        if code == NOTHING:  # the table says: nothing to say in this system
+        if not _says(code, name, context):
             return None
         return {"coding": [{"system": system, "code": code}]} if code else cwe_into(raw, context)
 
@@ -344,7 +349,7 @@ def concept_pair(name: str, system: str, into: dict[str, str], back: dict[str, s
             own = each.get("system", "").startswith(CODE) and each["system"].endswith(f":{system.rpartition('/')[2]}")
             if (each.get("system") == system or own) and each.get("code"):
                 # a table with a default does not know every code; one without lets the others through
-                return escape(back.get(each["code"], "" if "*" in into else each["code"]))
+                return escape(back.get(each["code"], back.get("*", "" if "*" in into else each["code"])))
         return cwe_back(value, context)
 
     return Pair(concept_into, concept_back, fits=("CodeableConcept",), coded=True)

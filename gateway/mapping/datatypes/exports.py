@@ -173,7 +173,7 @@ def institution_into(raw: str, name: str, context: Context) -> dict[str, Any] | 
 
 def institution_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
     code = next((each.get("value", "") for each in value.get("identifier", ())), "")
-    return str(code), str(value.get("name") or value.get("display", ""))
+    return str(code), str(value.get("display") or value.get("name", ""))
 
 
 def birth_into(raw: str, context: Context) -> str | None:
@@ -312,6 +312,16 @@ def followed_back(value: str, context: Context, sign: str = " ") -> tuple[str, s
     return first.replace(sign * 2, sign), "".join(second)
 
 
+def behind_into(raw: str, context: Context, sign: str = " ") -> str | None:
+    """The second of two such cells, where the first is empty; `followed` writes it."""
+    text = clean(raw)
+    return f"{sign}{text}" if text else None
+
+
+def behind_back(value: str, context: Context, sign: str = " ") -> str:
+    return ""
+
+
 def base64_into(raw: str, context: Context) -> str | None:
     """A document in a cell; what is none is told and left out."""
     text = "".join(raw.split())
@@ -340,6 +350,7 @@ PAIRS = {
     "others": Pair(others_into, cell_back, fits=("string", "markdown"), adds=";"),
     "base64": Pair(base64_into, cell_back, fits=("base64Binary",)),
     "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
+    "behind": Pair(behind_into, behind_back, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
     "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",)),
     "phone": Pair(phone_into, cell_back, fits=("string",)),

@@ -190,6 +190,25 @@ def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
             return str(content), ""
 
 
+def counted_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
+    """Of an export that has a column of its own for words: the numbers."""
+    return result_back(value, context) if value[0] == "Quantity" else ("", "")
+
+
+def described_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
+    return ("", "") if value[0] == "Quantity" else result_back(value, context)
+
+
+def noted_into(raw: str, context: Context) -> str | None:
+    """Words beside a value; a sign of nothing is none."""
+    text = clean(raw)
+    return None if not text or no_value(text, "-", "") else text
+
+
+def noted_back(value: str, context: Context) -> str:
+    return str(value)
+
+
 # ------------------------------------------------------------------------------------------------ marks
 
 
@@ -200,7 +219,11 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     qualitative result says so itself, a number is N unless its range says otherwise."""
     *others, context = more
     limits, unit, *_ = (*others, "", "")
-    found = Reading("") if no_value(value, unit, limits) else read(value.strip(), unit)
+    if no_value(value, unit, limits):
+        if mark.strip() or critical.strip().upper() not in _NO:
+            context.unread.doubt("there is no result that its marks could be of; they were left out")
+        return None
+    found = read(value.strip(), unit)
     own = _strongest(found.marks)
     told = unicodedata.normalize("NFKC", mark).strip()
     code = _marked(told) if len(told) <= _LONGEST else ""
@@ -211,13 +234,14 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
         context.unread.doubt("the mark in the result is another one than in its own column, which was taken")
     elif code and _contradicts(code, found, limits):
         context.unread.doubt("its abnormal mark says otherwise than its range; the mark was taken")
+    words = {"text": told} if code == "NEG" != qualitative(found.content) else {}  # no mark of ours: that of the sender
     code = code or own or qualitative(found.content) or _unmarked(found, limits)
     told = unicodedata.normalize("NFKC", critical).strip().upper()
     if told in _YES:
         code = {"H": "HH", "L": "LL"}.get(code, code if code in ("HH", "LL") else "AA")
     elif told not in _NO:
         context.unread.doubt("its critical mark is none that is known; it was left out")
-    return {"coding": [{"system": INTERPRETATION, "code": code}]} if code else None
+    return {"coding": [{"system": INTERPRETATION, "code": code}], **words} if code else None
 
 
 @lru_cache(maxsize=256)
@@ -269,7 +293,7 @@ def _ends(limits: str) -> tuple[Any, Any]:
 
 def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
     code = next((each.get("code", "") for each in value.get("coding", ())), "")
-    mark = _WRITTEN.get(code, value.get("text", "") if not code else "")
+    mark = _WRITTEN.get(code, value.get("text", "") if code in ("", "NEG") else "")
     return "", mark, "是" if code in ("HH", "LL", "AA") else "", "", ""
 
 
@@ -333,6 +357,9 @@ def ranges_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 PAIRS = {
     "result": Pair(result_into, result_back, fields=2, optional=1),
+    "counted": Pair(result_into, counted_back, fields=2, optional=1),
+    "described": Pair(result_into, described_back, fields=2, optional=1),
+    "noted": Pair(noted_into, noted_back, fits=("string", "markdown"), adds=";"),
     "flag": Pair(flag_into, flag_back, fields=4, optional=2, fits=("CodeableConcept",)),
     "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",), coded=True),
     "ranges": Pair(ranges_into, ranges_back, fields=1, fits=("BackboneElement",), several=True),

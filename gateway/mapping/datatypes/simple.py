@@ -93,7 +93,7 @@ def positive_into(raw: str, context: Context) -> int | None:
     return integer_into(raw, context) or None
 
 
-def yes_into(raw: str, context: Context) -> bool | None:
+def yes_into(raw: str, context: Context, yes: str = "", no: str = "") -> bool | None:
     return {
         "Y": True,
         "N": False,
@@ -108,8 +108,9 @@ def yes_into(raw: str, context: Context) -> bool | None:
     }.get(raw.strip().upper())
 
 
-def yes_back(value: object, context: Context) -> str:
-    return "Y" if value else "N"
+def yes_back(value: object, context: Context, yes: str = "Y", no: str = "N") -> str:
+    """`yn("1", "0")` writes other words."""
+    return yes if value else no
 
 
 # ------------------------------------------------------------------------------------------------- times

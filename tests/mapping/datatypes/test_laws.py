@@ -159,6 +159,9 @@ ONE_WAY = {
     "starred",
     "later",
     "recognition",
+    "behind",
+    "counted",
+    "described",
 }  # nothing goes back, or by another line
 
 
