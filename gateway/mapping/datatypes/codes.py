@@ -340,9 +340,8 @@ def concept_pair(name: str, system: str, into: dict[str, str], back: dict[str, s
 
     def concept_into(raw: str, context: Context) -> dict[str, Any] | None:
         code = mapped_code(raw, context, name, into) or into.get("*", "")
-        if not _says(code, name, context):
-            return None
-        return {"coding": [{"system": system, "code": code}]} if code else cwe_into(raw, context)
+        made = {"coding": [{"system": system, "code": code}]} if code else cwe_into(raw, context)
+        return made if _says(code, name, context) else None
 
     def concept_back(value: dict[str, Any], context: Context) -> str:
         for each in value.get("coding", ()):
