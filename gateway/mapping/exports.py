@@ -161,14 +161,12 @@ class ExportMap:
         self, compiled: CompiledBlock, record: Any, child: Any, context: Context, scope: dict[str, Entry],
         known: _Known,
     ) -> Entry | None:  # fmt: skip
-        columns = compiled.block.rows_by
-        apart = type(record) is Apart
+        columns, apart = compiled.block.rows_by, type(record) is Apart
         if not columns:
             if apart and compiled.block.type == "Patient":
                 child = record.nameless(child)
             return self._run(compiled, record, child, context, scope)
-        cell = self.cell
-        cells = (cell(record, columns[0]),) if len(columns) == 1 else tuple([cell(record, name) for name in columns])
+        cells = tuple([self.cell(record, name) for name in columns])
         if apart and not set(columns).isdisjoint(self.recurring.number):
             cells = (*cells, record.card)
             if compiled.block.type == "Patient":
@@ -181,11 +179,10 @@ class ExportMap:
         if key not in known:
             known[key] = self._run(compiled, record, record, context, scope)
         if known[key] is None and compiled.block.found:
-            if self.personal:
-                told = f"no {compiled.block.type} of this number is shown; it was left out"
-                context.unread.tell(columns[0], cells[0], told)
-                return None
-            raise Permanent(f"no {compiled.block.type} of this number is shown: nothing tells whose it is", place="row")
+            told = f"no {compiled.block.type} of this number is shown"
+            if not self.personal:
+                raise Permanent(f"{told}: nothing tells whose it is", place="row")
+            context.unread.tell(columns[0], cells[0], f"{told}; it was left out")
         return known[key]
 
     def _run(
