@@ -22,6 +22,9 @@ SAMPLE: Final = 40  # rows looked at to find the header
 PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # full-width signs work in Chinese programs
 _BLANKS: Final = " \t\u3000\xa0\ufeff\x00"
+UNSEEN: Final = re.compile(  # zero widths and directions; the joiners of other scripts at the ends alone
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|^[\u200c\u200d]+|[\u200c\u200d]+$"
+)
 _KEPT: Final = 8192  # cells
 _REPEATED: Final = 100  # characters: longer ones hardly come again
 _QUOTED_TEXT: Final = re.compile(r'="([^"]*)"')
@@ -90,7 +93,9 @@ class Shape:
 
 
 def clean(cell: str) -> str:
-    """A cell without what surrounds it."""
+    """A cell without what surrounds it, and without signs that nobody sees: they tell texts apart that are the same."""
+    if not cell.isascii() and UNSEEN.search(cell):
+        cell = UNSEEN.sub("", cell)
     cell = cell.strip(_BLANKS)
     if cell[:1] == "'" and FORMULA.match(cell, 1):
         return cell[1:]

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from gateway.codec.table import UNSEEN
 from gateway.mapping import withdrawals
 from gateway.mapping.syntax import Block, Condition, Export, Field, KeyPart, KeyValue, KeyWord, Line
 
@@ -63,7 +64,7 @@ def folded(columns: Iterable[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A name in half-width characters, without case, blanks and the signs around it: `* 姓 名：` is 姓名."""
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name)).strip("*#:※★").casefold()
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", UNSEEN.sub("", name))).strip("*#:※★").casefold()
 
 
 @lru_cache(maxsize=4096)

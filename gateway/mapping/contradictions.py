@@ -1,26 +1,45 @@
 """What the cells of a person say otherwise than the person's identity card, which carries birth date and
-sex (GB 11643).
+sex (GB 11643), or than each other.
 
 Both stay as they were written: which of them is wrong only a person can tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from gateway.codec.chinese_numbers import birth_date_of, sex_of
 from gateway.mapping.context import CHINESE_ID
 from gateway.mapping.syntax import Block
 from gateway.model import Resource
 
+Cell = Callable[[Any, str], str]
 _SEXES = frozenset({"male", "female"})
 
 
-def of_person(patient: Resource, block: Block) -> Iterator[tuple[str, str]]:
-    """(column of the block that makes the person, what the card says otherwise)."""
+def of_person(
+    patient: Resource, block: Block, table_of: Callable[[str], Mapping[str, str]], node: Any, cell: Cell
+) -> Iterator[tuple[str, str]]:
+    """(column of the block that makes the person, what the card, or another column, says otherwise)."""
+    yield from _of_columns(block, table_of, node, cell)
     for element, cause in _of_card(patient):
         lines = (line for line in block.lines if line.into and line.path == element and line.datatype != "birth")
         yield from ((each.name, cause) for line in lines for each in line.sources)
+
+
+def _of_columns(
+    block: Block, table_of: Callable[[str], Mapping[str, str]], node: Any, cell: Cell
+) -> Iterator[tuple[str, str]]:
+    """Columns of which the first that is valued is taken (性别, 性别代码), where another one says something else."""
+    lines = [line for line in block.lines if line.path == "gender" and line.codes and line.into]
+    if sum(len(line.sources) for line in lines) < 2:
+        return
+    named = [(each.name, table_of(line.codes)) for line in lines for each in line.sources]
+    said = [(name, table.get(text.upper(), "")) for name, table in named if (text := cell(node, name))]
+    for name, code in said[1:]:
+        if code in _SEXES and said[0][1] in _SEXES and code != said[0][1]:
+            yield name, f"{said[0][0]} says another sex, and was taken"
 
 
 def _of_card(patient: Resource) -> Iterator[tuple[str, str]]:

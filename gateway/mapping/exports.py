@@ -16,7 +16,7 @@ from gateway.mapping import columns as columns_of
 from gateway.mapping import contradictions, envelope, runtime, tree_rows
 from gateway.mapping.batches import Batching, batching
 from gateway.mapping.context import Context, Entry, transaction
-from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
 from gateway.mapping.export_columns import needed, only_there
 from gateway.mapping.export_parts import leads
 from gateway.mapping.export_writer import ExportWriter
@@ -26,7 +26,7 @@ from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
-from gateway.mapping.recurring import Apart, People, Recurring, finest
+from gateway.mapping.recurring import BORROWED, Apart, People, Recurring, finest
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.translation import Address, Translation
 from gateway.mapping.written_file import WrittenFile
@@ -80,6 +80,7 @@ class ExportMap:
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
         self.only = only_there(self.blocks)
+        self.table_of = lambda name: functions.library.codes[name].into
         self.recurring = Recurring(export, functions.library.codes, self.cell, columns_of.names(export))
 
     def run(
@@ -91,8 +92,9 @@ class ExportMap:
         linked: _Linked = {}
         context.root = part.root
         numbers = part.numbers or range(1, len(part.records) + 1)
-        verdicts = self.recurring.judge(part.records, numbers, people)
-        for index, (number, record) in enumerate(zip(numbers, part.records, strict=True)):
+        records, borrowed = self.recurring.own(part.records)
+        verdicts = self.recurring.judge(records, numbers, people)
+        for index, (number, record) in enumerate(zip(numbers, records, strict=True)):
             before = len(context.entries), len(known)
             verdict = verdicts.get(index)
             if verdict is None:
@@ -106,10 +108,12 @@ class ExportMap:
                 cause, column = verdict.cause, verdict.column
             if watch is not None:
                 watch(index, cause)
+            for name, text in borrowed.get(index, ()):
+                context.unread.tell(name, text, BORROWED)
             if cause:
                 _forget(context.entries, before[0])  # all of it or nothing
                 _forget(known, before[1])
-                value = self.cell(record, column) if column else _shown(record)
+                value = self.cell(record, column) if column else tree_rows.shown(record)
                 yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
             for name, value, told in context.unread.taken():
                 if not cause and not says_none(value):
@@ -121,7 +125,7 @@ class ExportMap:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""
         cell = self.cell
         for names in self.needed:
-            if not any(cell(record, name) for name in names):  # such a row belongs to nobody
+            if all(no_number(cell(record, name)) for name in names):  # such a row belongs to nobody
                 return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} empty", names[0]
         scope: dict[str, Entry] = {}
         made: list[tuple[CompiledBlock, Entry]] = []
@@ -171,7 +175,7 @@ class ExportMap:
             cells = (*cells, record.card)
             if compiled.block.type == "Patient":
                 record = record.nameless(record)
-        if not any(cells):
+        if not any(cells) or (len(cells) == 1 and len(cells[0]) < NO_NUMBER and no_number(cells[0])):
             if id(compiled) in self.only:
                 self._unused(compiled, record, context)
             return None
@@ -194,7 +198,7 @@ class ExportMap:
         if entry is None and compiled.block.condition and id(compiled) in self.only:
             self._unused(compiled, node, context)
         if entry is not None and compiled.block.type == "Patient" and len(context.entries) > known:
-            for name, cause in contradictions.of_person(entry.resource, compiled.block):
+            for name, cause in contradictions.of_person(entry.resource, compiled.block, self.table_of, node, self.cell):
                 if text := self.cell(node, name):
                     context.unread.tell(name, text, cause)
         return entry
@@ -206,11 +210,6 @@ class ExportMap:
         for name in self.only[id(compiled)]:
             if text := self.cell(node, name):
                 context.unread.tell(name, text, cause or f"no {compiled.block.type} is made: what names it is empty")
-
-
-def _shown(record: Any) -> str:
-    """A row that was set aside as a whole, as misfits of the table are shown; of a node its texts."""
-    return "|".join(map(runtime.scalar, record.values())) if isinstance(record, dict) else ""
 
 
 def _forget(made: dict[Any, Any], count: int) -> None:

@@ -4,6 +4,7 @@ late corrections, numbers given to another person), judged before anything is ma
 - The same again is taken once. Of several that differ the latest stands (`latest` of the export; at the same time the
   one whose status goes furthest: a correction, a cancellation). Where nothing tells which is right, the first stands.
 - A record of which rows name several patients keeps those of the one that most of them name.
+- The identity card beside a newborn's name is the mother's.
 - A person's number that stands with two valid identity cards is that of the first; the other person is kept apart,
   without it. With two names and nothing to tell the people apart, the later rows wait for a person.
 """
@@ -19,7 +20,8 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from gateway.codec.chinese_numbers import national_id
+from gateway.codec.chinese_numbers import birth_date_of, national_id
+from gateway.codec.person_names import is_newborn
 from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.papers import narrow
 from gateway.mapping.standing import further
@@ -31,6 +33,8 @@ _DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
 _TREE: Final = "tree"
 _APART: Final = "\x1f"
 _LONGEST: Final = 100  # characters of a name or a number
+
+BORROWED: Final = "a newborn has no identity card: the mother's, by the name; it was left out"
 
 Cell = Callable[[Any, str], str]
 
@@ -122,6 +126,7 @@ class Recurring:
         patient = next((each for each in blocks if each.type == "Patient"), None)
         self.number = _number(patient, export) if patient else ()
         self.cards = _sources(patient, lambda line: line.datatype in ("card", "paper"))
+        self.births = _sources(patient, lambda line: line.path == "birthDate" and line.datatype != "birth")
         self.names = _sources(patient, lambda line: line.path == "name.text")
         self.owned = [(block.rows_by or (), block.type) for block in blocks if block.rows_by and _of_patient(block)]
 
@@ -137,6 +142,25 @@ class Recurring:
             if index not in found or found[index].apart:
                 found[index] = Verdict(cause=cause, column=column)
         return found
+
+    def own(self, records: Sequence[Any]) -> tuple[Sequence[Any], dict[int, list[tuple[str, str]]]]:
+        """The records without the identity card of somebody else: a newborn (张三之女) has none yet, and what stands
+        there is the mother's. Also the (column, cell) of each, by the record's place."""
+        born: dict[int, list[tuple[str, str]]] = {}
+        for index, record in enumerate(records) if self.cards and self.names else ():
+            name = next(filter(None, (self.cell(record, each) for each in self.names)), "")
+            if len(name) <= _LONGEST and name and _is_newborn(name):
+                found = [(each, text) for each in self.cards if (text := self.cell(record, each)) and _card(text[:99])]
+                if found and not self._agrees(record, found[0][1]):
+                    born[index] = found
+        if not born:
+            return records, born
+        return [_without(record, born[at]) if at in born else record for at, record in enumerate(records)], born
+
+    def _agrees(self, record: Any, card: str) -> bool:
+        """Is it the day of birth that stands in a column of its own?"""
+        days = (cell_time(self.cell(record, name), _ANY_ZONE) or "" for name in self.births)
+        return birth_date_of(_card(card)) in [each[:10] for each in days]
 
     # ------------------------------------------------------------------------------------------ the same again
 
@@ -221,6 +245,18 @@ class Recurring:
         card = next(filter(None, (_card(self.cell(record, name)[:_LONGEST]) for name in self.cards)), "")
         name = next(filter(None, (self.cell(record, name) for name in self.names)), "")
         return _Person(card, _plain(name[:_LONGEST]), number)
+
+
+_is_newborn = lru_cache(maxsize=8192)(is_newborn)
+
+
+def _without(record: Any, cells: Sequence[tuple[str, str]]) -> Any:
+    """A record, a node too, without these cells."""
+    for path, _ in cells:
+        head, _, rest = path.partition("/")
+        inside = _without(record[head], [(rest, "")]) if rest else ""
+        record = {**record, head: inside}
+    return record
 
 
 @lru_cache(maxsize=8192)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from gateway.codec.table import UNSEEN
 from gateway.fhir.bundle import remember
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.structure import Instance, Segment, all_of
@@ -175,7 +176,8 @@ def scalar(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value).strip()
+    text = str(value)
+    return text.strip() if text.isascii() else UNSEEN.sub("", text).strip()
 
 
 def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: list[Entry]) -> None:

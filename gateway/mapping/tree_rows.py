@@ -60,3 +60,8 @@ def records(export: Export, root: Any) -> list[Any]:
 def named(export: Export, found: Sequence[Any]) -> list[Any]:
     """Records with the names that the map has for what takes them back."""
     return withdrawals.named(found, columns.names(export))
+
+
+def shown(record: Any) -> str:
+    """A row that was set aside as a whole, as misfits of the table are shown; of a node its texts."""
+    return "|".join(map(scalar, record.values())) if isinstance(record, dict) else ""

@@ -93,7 +93,9 @@ def amended(stored: Resource, before: Resource, after: Resource) -> Resource | N
 
 def of_some(stored: Resource, arriving: Resource) -> Resource:
     """A report that is taken back because all results that came with it are: where it has others, it is corrected, and
-    keeps them."""
+    keeps them. An order that is known already stands: nothing tells that these are all of its results."""
+    if "result" not in arriving:
+        return {**arriving, "status": stored["status"]}
     came = {each.get("reference") for each in arriving.get("result", ())}
     others = [each for each in stored.get("result", ()) if each.get("reference") not in came]
     if not others:

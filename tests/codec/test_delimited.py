@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.codec import delimited, table
-from gateway.codec.table import Reject
+from gateway.codec.table import UNSEEN, Reject, clean
 from gateway.codec.text_stream import opened
 from gateway.errors import HutongError, Permanent
 
@@ -152,7 +152,7 @@ def test_a_charset_that_lacks_a_character() -> None:
 
 
 CELL = st.text(st.characters(codec="utf-8"), max_size=20).map(
-    lambda text: "".join(c for c in text if c in "\n" or (c >= " " and c != "\x7f")).strip(" \t\u3000\xa0\ufeff")
+    lambda text: clean("".join(c for c in UNSEEN.sub("", text) if c in "\n" or (c >= " " and c != "\x7f")))
 )
 
 

@@ -101,7 +101,7 @@ def test_a_remark_that_may_mean_another_row_waits_for_a_person(text: str) -> Non
 @pytest.mark.parametrize(
     ("remarks", "report", "order"),
     [
-        (("作废",) * 4, "entered-in-error", "revoked"),
+        (("作废",) * 4, "entered-in-error", "completed"),  # results in error; what was ordered was ordered
         (("取消",) * 4, "cancelled", "revoked"),
         (("更正",) * 4, "corrected", "completed"),
         (("作废", "取消", "作废", "作废"), "corrected", "completed"),

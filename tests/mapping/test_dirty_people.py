@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway import stateless
+from tests.mapping import dirty
 from tests.mapping.dirty import FORMS, VISITS, Facts, facts, rows, table
 from tests.mapping.house import FIXTURES
 
@@ -134,3 +135,68 @@ def test_an_order_of_a_visit_that_nobody_shows_waits() -> None:
     made = stateless.translate(body, name="orders.csv", member="county", to="fhir", config=None)
     assert [(each.row, "nothing tells whose it is" in each.cause) for each in made.rejects] == [(2, True)]
     assert json.loads(made.output).get("entry", []) == []
+
+
+NEWBORN = [row for row in dirty.rows(118) if row["姓名"].endswith("之女")]
+MOTHER = next(row for row in dirty.rows(118) if row["姓名"] == NEWBORN[0]["姓名"].removesuffix("之女"))
+
+
+def patients_of(made: Facts) -> list[tuple[str, str, list[str]]]:
+    found = (each for each in made.resources.values() if each["resourceType"] == "Patient")
+    return [
+        (each["name"][0]["text"], each.get("birthDate", ""), [one["value"] for one in each["identifier"]])
+        for each in found
+    ]
+
+
+def test_a_newborn_has_no_identity_card_and_not_the_day_of_birth_of_the_mother() -> None:
+    made = facts(dirty.table([{**NEWBORN[0], "身份证号": MOTHER["身份证号"]}]))
+    assert patients_of(made) == [("刘桂花之女", "", [NEWBORN[0]["病人ID"]])]
+    assert [(each.column, each.cell) for each in made.rejects] == [("身份证号", True)]
+
+
+@pytest.mark.parametrize("card", ["", MOTHER["身份证号"]])
+def test_results_of_a_newborn_under_the_number_of_the_mother_are_not_hers(card: str) -> None:
+    baby = {**NEWBORN[0], "病人ID": MOTHER["病人ID"], "身份证号": card}
+    made = facts(dirty.table([MOTHER, baby]))
+    assert [name for name, *_ in patients_of(made)] == ["刘桂花"]
+    assert [(each.row, each.column) for each in made.rejects if not each.cell] == [(3, "姓名")]
+
+
+@pytest.mark.parametrize("text", ["NULL", "-", "/", "0", "00000000", "无", "N/A", "儿童"])
+def test_no_number_is_nobodys_number(text: str) -> None:
+    row = dirty.rows(1)[0]
+    nobody = facts(dirty.table([{**row, "病人ID": text}]))
+    assert ([each.column for each in nobody.rejects], nobody.resources) == (["病人ID"], {})
+    made = facts(dirty.table([{**row, "身份证号": text}]))
+    assert patients_of(made) == [("欧阳建国", "", ["SQ000101"])]
+
+
+@pytest.mark.parametrize(
+    "text", ["529901****0111", "111111111111111111", "未办理", "529901195804120111,529901196311020221"]
+)
+def test_what_is_no_number_of_a_document_is_told_and_left_out(text: str) -> None:
+    made = facts(dirty.table([{**dirty.rows(1)[0], "身份证号": text}]))
+    assert (patients_of(made), made.told) == ([("欧阳建国", "", ["SQ000101"])], ["身份证号"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "sex", "told"),
+    [
+        ({"性别": "", "性别代码": "1"}, "male", []),
+        ({"性别代码": "1"}, "male", []),
+        ({"性别代码": "2"}, "male", ["性别代码"]),
+        ({"性别": "男\u200b"}, "male", []),
+        ({"性别": "1-男"}, "male", []),
+    ],
+)
+def test_two_columns_of_a_sex(cells: dict[str, str], sex: str, told: list[str]) -> None:
+    made = facts(dirty.table([{**dirty.rows(1)[0], **cells}], dict.fromkeys((*dirty.laboratory()[0], *cells))))
+    (patient,) = (each for each in made.resources.values() if each["resourceType"] == "Patient")
+    assert (patient["gender"], made.told) == (sex, told)
+
+
+def test_signs_that_nobody_sees_change_nothing() -> None:
+    row = dirty.rows(1)[0]
+    seen = {f"{name}\u200b": f"\u202a{cell}\u200b" for name, cell in row.items()}
+    assert facts(dirty.table([seen], seen)).resources == facts(dirty.table([row])).resources

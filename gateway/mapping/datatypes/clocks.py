@@ -29,7 +29,49 @@ _MORNING: Final = frozenset({"上午", "早上", "凌晨", "AM"})
 _NOTHING: Final = frozenset(
     {"-", "--", "—", "——", "/", "\\", "无", "空", "不详", "未知", "null", "none", "n/a", "nan", "nat"}
 )
+NO_NUMBER: Final = 9  # characters from which on a number is one
+_NO_NUMBERS: Final = frozenset(
+    {"没有", "未提供", "未带", "无号", "待补", "不明", "无身份证", "无证件", "本人未提供", "儿童"}
+)
 _NO_DAYS: Final = frozenset({"19000101", "19000100", "18991230", "18991231", "00010101", "17530101", "99991231"})
+
+
+_BLANK: Final = frozenset(
+    {
+        "-",
+        "--",
+        "---",
+        "—",
+        "——",
+        "/",
+        "//",
+        "\\",
+        "_",
+        "__",
+        "null",
+        "(null)",
+        "<null>",
+        "none",
+        "n/a",
+        "#n/a",
+        "nan",
+        "\\n",
+    }
+)
+
+
+def no_words(raw: str) -> bool:
+    """Does a cell of words hold none: a dash, NULL? 无 and 不详 say something."""
+    return len(raw) <= 6 and unicodedata.normalize("NFKC", raw).strip().casefold() in _BLANK
+
+
+@lru_cache(maxsize=8192)
+def no_number(raw: str) -> bool:
+    """Does a cell of somebody's or something's number hold none: a dash, 无, 0, 00000000?"""
+    if len(raw) > _LONGEST:
+        return False
+    text = unicodedata.normalize("NFKC", raw).strip().casefold()
+    return not text.strip("0.-") or text in _BLANK or text in _NOTHING or text in _NO_NUMBERS
 
 
 def says_none(raw: str) -> bool:

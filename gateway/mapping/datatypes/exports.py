@@ -13,7 +13,7 @@ from gateway.codec.chinese_numbers import birth_date_of, phone
 from gateway.errors import Permanent
 from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
-from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.datatypes.clocks import no_number, no_words, says_none
 from gateway.mapping.datatypes.codes import (
     EXTENDED,
     ICD10,
@@ -46,7 +46,7 @@ DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
 def number_into(raw: str, context: Context, system: str = "", code: str = "") -> dict[str, Any] | None:
     """A number of the sending member: `number(kind)`. A system with a colon is taken as it is."""
     value = raw if raw.isascii() and raw.isalnum() else narrow(raw)
-    if not value:
+    if not value or no_number(value):
         return None
     if "+" in value and _ROUNDED.fullmatch(value):
         raise Permanent("a spreadsheet has rounded the number: it names nothing", place="row")
@@ -111,7 +111,7 @@ def coded_back(value: dict[str, Any], context: Context, system: str = "") -> tup
 
 
 def concept_text_into(raw: str, context: Context) -> dict[str, Any] | None:
-    text = clean(raw)
+    text = cell_into(raw, context)
     return {"text": text} if text else None
 
 
@@ -121,7 +121,7 @@ def concept_text_back(value: dict[str, Any], context: Context) -> str:
 
 def person_into(raw: str, context: Context) -> dict[str, Any] | None:
     """A staff member known only by name: a Reference with the name as display."""
-    text = clean(raw)
+    text = cell_into(raw, context)
     return {"display": text} if text else None
 
 
@@ -197,7 +197,8 @@ def titled_back(value: str, context: Context, title: str = "") -> str:
 
 
 def cell_into(raw: str, context: Context) -> str | None:
-    return clean(raw)
+    """The text; a dash or NULL is none."""
+    return None if len(raw) < 7 and no_words(raw) else clean(raw)
 
 
 def cell_back(value: str, context: Context) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.codec.chinese_numbers import national_id
 from gateway.mapping.context import CHINESE_ID, Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.clocks import no_number
 from gateway.mapping.datatypes.identifiers import type_of
 from gateway.mapping.datatypes.simple import clean
 
@@ -31,8 +32,8 @@ _PERSONAL = frozenset({"03", "04", "05", "06", "07"})  # the number of a 户口�
 _DIGITS = 18
 _FORMS = {"06": re.compile(r"[HM]\d{8}(\d{2})?"), "03": re.compile(r"[A-Z]{1,2}\d{7,8}")}
 _SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
-_NONE = frozenset({"无", "没有", "不详", "未知", "未提供", "-", "/", "0"})
 _ROUNDED = re.compile(r"\d(?:\.\d+)?E\+?\d{2}|[1-9]\d{14}000(?:\.0+)?")
+_LIKELY = re.compile(r"(?=(?:.*\d){4})[^*?,;，；、\s\u2e80-\u9fff]+")  # four digits at least, none masked
 _LONGEST = 100  # characters of a number
 _UNVERIFIED = "证件号码（未核实）"
 
@@ -41,7 +42,7 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     """The number of a document with the cell of its kind. Only what passes GB 11643 is a 居民身份证, whatever the
     column is called; a number of which nothing says what it is belongs to the member that wrote it."""
     value, kind = narrow(raw).upper(), narrow(kind)
-    if not value or value in _NONE:
+    if not value or no_number(value):
         return None
     if rounded(value):
         context.unread.doubt("a spreadsheet has rounded the number; it was left out")
@@ -54,6 +55,9 @@ def paper_into(raw: str, kind: str, context: Context) -> dict[str, Any] | None:
     elif kind != _IDENTITY_CARD and kind in _KINDS:
         code, name = _KINDS[kind]
         return {"type": type_of(code) if code else {"text": name}, "system": f"{_SYSTEM}{kind}", "value": value}
+    if not _LIKELY.fullmatch(value) or len(set(value)) == 1:
+        context.unread.doubt("no number of a document; it was left out")
+        return None
     if kind == _IDENTITY_CARD:
         context.unread.doubt("no valid identity card number (GB 11643); it was kept as one that nobody has verified")
     return {"type": {"text": _UNVERIFIED}, "system": _own(context), "value": value}

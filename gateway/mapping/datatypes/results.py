@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.clocks import no_words
 from gateway.mapping.datatypes.simple import clean, number
 from gateway.mapping.datatypes.units import ucum
 from gateway.mapping.datatypes.values import (
@@ -65,6 +66,10 @@ _NOTHING: Final = _DASHES | {"--", "---", "——", "/", "//", "\\", "_", "__", 
 _LONGEST: Final = 100  # characters of a number with its marks and unit
 _PLAIN: Final = re.compile(r"\d{1,15}(?:\.\d{1,6})?", re.ASCII)
 _SUPERSCRIPT: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_SIGNS_ALIKE: Final = str.maketrans({
+    **dict.fromkeys("⩽≦", "≤"), **dict.fromkeys("⩾≧", "≥"),
+    "〈": "<", "〉": ">", "−": "-", "‐": "-", "\ufe0e": "", "\ufe0f": "",
+})  # fmt: skip
 _POWERS: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _BROKEN: Final = re.compile(r"#(?:VALUE|REF|N/A|NAME|DIV/0|NUM|NULL|GETTING_DATA)[!?]?|#+", re.IGNORECASE)
 _SERIES: Final = re.compile(r"[<>≤≥]?\s*\d+(?:\.\d+)?\s*(?:[-:/~]\s*\d+(?:\.\d+)?)+")  # 0-1 in a field, 1:80, 120/80
@@ -115,7 +120,7 @@ def _read(raw: str, unit: str) -> Reading:
 def _narrow(raw: str) -> str:
     """Half-width, with 10⁹ as 10^9."""
     text = _POWERS.sub(lambda found: f"^{found[0].translate(_SUPERSCRIPT)}", raw)
-    return unicodedata.normalize("NFKC", text).replace("⩽", "≤").replace("⩾", "≥").strip()
+    return unicodedata.normalize("NFKC", text).translate(_SIGNS_ALIKE).strip()
 
 
 def _amount(text: str, unit: str) -> tuple[dict[str, Any] | None, str]:
@@ -154,7 +159,7 @@ def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
     """A result cell with the cell of its unit and, where the line names it, of its range → value[x]. `1+`, `±`,
     `阴性(-)` are never numbers; a dash where a number belongs is no value, and no 阴性."""
     limits, context = more if len(more) > 1 else ("", *more)
-    text = clean(raw)
+    text, unit = clean(raw), "" if no_unit(unit) else unit
     if not text or no_value(text, unit, limits):
         return None
     if _BROKEN.fullmatch(text):
@@ -166,6 +171,11 @@ def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
     if found.cause:
         context.unread.doubt(f"{found.cause}; it was kept as text")
     return worded(found.content)
+
+
+def no_unit(unit: str) -> bool:
+    """A dash, NULL or 无 in the column of units."""
+    return no_words(unit) or unit.strip() in ("无", "0")
 
 
 def no_value(text: str, unit: str, limits: str) -> bool:
@@ -302,6 +312,9 @@ def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
 
 def cell_range_into(raw: str, unit: str, context: Context) -> dict[str, Any] | None:
     """The range with its text, always; its ends where the text is one range, its own unit behind it or not."""
+    if no_words(raw) and raw.strip() not in _DASHES:  # a dash alone may mean 阴性
+        return None
+    unit = "" if no_unit(unit) else unit
     made = reference_range(raw, unit.strip())
     if made is None or len(made) > 1 or len(raw) > _LONGEST:
         return made

@@ -40,7 +40,7 @@ _COMPARED = re.compile(r"(<=|>=|[<>≤≥＜＞⩽⩾])?\s*(.+)", re.DOTALL)
 _QUALITATIVE = (
     (
         re.compile(
-            r"(弱阳性|阳性|检出|positive|pos)(\s*[（(]?\s*\+*\s*[)）]?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", re.IGNORECASE
+            r"([弱强]?阳性|检出|positive|pos)(\s*[（(]?\s*\+*\s*[)）]?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", re.IGNORECASE
         ),
         "POS",
     ),
