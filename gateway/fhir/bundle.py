@@ -21,24 +21,33 @@ PART = "urn:hutong:part"  # extension of an entry: {element, from}: what of that
 TOGETHER = "urn:hutong:together"  # extension of an entry, valueBoolean: its results alone say that it is taken back
 REOPEN = "urn:hutong:reopen"  # extension of an entry, valueBoolean: the status may move back (a cancelled discharge)
 _NAMESPACE = uuid.UUID("6f1b3d1e-6a0c-5a53-9f3e-4a7c1c1f0b6e")
-_HASH = hashlib.sha1(_NAMESPACE.bytes, usedforsecurity=False)
+_PREFIX = _NAMESPACE.bytes
 _VARIANT = {digit: f"{int(digit, 16) & 0x3 | 0x8:x}" for digit in "0123456789abcdef"}  # of RFC 4122
 _UNSAFE = re.compile(r"[^A-Za-z0-9:/.\-_~]+")
 
 
 def full_url(type: str, key: str) -> str:
     """'urn:uuid:…', always the same for the same type and key (RFC 4122 version 5, without the cost of uuid.UUID)."""
-    hashed = _HASH.copy()
-    hashed.update(f"{type}/{key}".encode())
-    digest = hashed.hexdigest()
+    digest = hashlib.sha1(_PREFIX + f"{type}/{key}".encode(), usedforsecurity=False).hexdigest()
     return (
         f"urn:uuid:{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
     )
 
 
-def condition(system: str, value: str) -> str:
-    """`identifier=system|value`, both percent-encoded; without a system `identifier=|value`."""
-    return f"{_of_system(system)}{value if value.isascii() and value.isalnum() else _UNSAFE.sub(_percent, value)}"
+def condition(system: str, value: str, quoted: dict[str, str] | None = None) -> str:
+    """`identifier=system|value`, both percent-encoded; without a system `identifier=|value`. `quoted`: parts, between
+    slashes, that many numbers of one Bundle have in common: they are encoded once."""
+    if value.isascii() and value.isalnum():
+        return f"{_of_system(system)}{value}"
+    if quoted is None or "/" not in value:
+        return f"{_of_system(system)}{_quoted(value)}"
+    found = [_codes.get(part) or quoted.get(part) or _met(part, quoted) for part in value.split("/")]
+    return f"{_of_system(system)}{'/'.join(found)}"
+
+
+def _met(part: str, quoted: dict[str, str]) -> str:
+    quoted[part] = made = _quoted(part)
+    return made
 
 
 @lru_cache(maxsize=1024)  # systems are few
@@ -52,7 +61,7 @@ def _quoted(text: str) -> str:
 
 
 def _percent(found: re.Match[str]) -> str:
-    return _codes.get(found[0]) or "%" + found[0].encode().hex("%").upper()
+    return "%" + found[0].encode().hex("%").upper()
 
 
 _codes: dict[str, str] = {}  # words of codes, percent-encoded
@@ -63,8 +72,8 @@ def remember(code: str) -> None:
     """The words of a code will be asked for again in conditions. Never those of persons."""
     if len(_codes) >= _CODES:
         _codes.clear()
-    for found in _UNSAFE.finditer(code):
-        _codes[found[0]] = _percent(found)
+    for part in code.split("/"):
+        _codes[part] = _quoted(part)
 
 
 def update_url(type: str, system: str, value: str) -> str:

@@ -39,34 +39,20 @@ def _percent(name: str) -> str:
 class Entry:
     """One resource of the Bundle while it is being made."""
 
-    __slots__ = (
-        "condition",
-        "deletes",
-        "full_url",
-        "key",
-        "keyed",
-        "once",
-        "origins",
-        "parts",
-        "reopen",
-        "resource",
-        "shown",
-        "together",
-    )
+    condition = ""  # the same as `keyed` as a condition of the request, where that is known already
+    origins: Sequence[Any] = ()  # the remembered ones that went into it (memory.py)
+    deletes: Sequence[str] = ()
+    parts: Sequence[tuple[str, str]] = ()  # (list, fullUrl): what it no longer has to do with
+    reopen = False  # its status may move back
+    together = False  # what was made of the same rows alone says that it is taken back
+    shown: str | None = None  # the name that references to it show, once it has one
 
     def __init__(self, *, full_url: str, resource: Resource, once: bool, keyed: tuple[str, str] | None) -> None:
         self.full_url = full_url
         self.resource = resource
         self.once = once
         self.keyed = keyed  # the identifier by which it is found again; None: by its own id
-        self.condition = ""  # the same as a condition of the request, where that is known already
-        self.key = "|".join(keyed) if keyed else ""
-        self.origins: list[Any] = []  # the remembered ones that went into it (memory.py)
-        self.deletes: list[str] = []
-        self.parts: list[tuple[str, str]] = []  # (list, fullUrl): what it no longer has to do with
-        self.reopen = False  # its status may move back
-        self.together = False  # what was made of the same rows alone says that it is taken back
-        self.shown: str | None = None  # the name that references to it show, once it has one
+        self.key = f"{keyed[0]}|{keyed[1]}" if keyed else ""
 
 
 class Context:
@@ -265,31 +251,44 @@ class Context:
         something that this parts it from, it is another one (same_number.py)."""
         type_ = resource["resourceType"]
         keyed = None if key and not spare else _identity(resource)
-        if parting and keyed is not None and bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}") in self.entries:
-            keyed = self._another(resource, keyed, parting)
-        if keyed is None and type_ in IDENTIFIED:
-            keyed = (KEY, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
-            derived = {"system": KEY, "value": keyed[1]}
-            resource["identifier"] = [*resource["identifier"], derived] if "identifier" in resource else [derived]
-        name = f"{keyed[0]}|{keyed[1]}" if keyed else f"{self.facility}/{self.control_id}/{key or self._next(type_)}"
-        full_url = bundles.full_url(type_, name)
+        if keyed is not None:
+            full_url = bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}")
+            if parting and full_url in self.entries:
+                keyed = self._another(resource, keyed, parting)
+                full_url = bundles.full_url(type_, f"{keyed[0]}|{keyed[1]}")
+        elif type_ in IDENTIFIED:
+            keyed = _derived(resource, key or f"{self.facility}/{self.control_id}/{type_}/{self._next(type_)}")
+            full_url = bundles.full_url(type_, f"{KEY}|{keyed[1]}")
+        else:
+            full_url = bundles.full_url(type_, f"{self.facility}/{self.control_id}/{key or self._next(type_)}")
+        entry = self._registered(type_, resource, full_url, keyed, once=once)
+        if deletes:
+            entry.deletes = [*entry.deletes, *deletes]
+        if reopen:
+            entry.reopen = True
+        if spare and key in self._passing and keyed == (KEY, key):
+            entry.key = ""  # it belongs to this message alone: nothing is named by it
+        return entry
+
+    def keyed(self, resource: Resource, type_: str, key: str) -> Entry:
+        """The same of a resource with an identifier element that its key alone names."""
+        keyed = _derived(resource, key)
+        return self._registered(type_, resource, bundles.full_url(type_, f"{KEY}|{key}"), keyed, once=False)
+
+    def _registered(
+        self, type_: str, resource: Resource, full_url: str, keyed: tuple[str, str] | None, *, once: bool
+    ) -> Entry:
         entry = self.entries.get(full_url)
         shared = None if self.made is None else dict(frozen(resource, type_))
         if entry is None:
             if keyed is None:
                 resource["id"] = full_url.rpartition(":")[2]
-            entry = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
-            self.entries[full_url] = entry
+            entry = self.entries[full_url] = Entry(full_url=full_url, resource=resource, once=once, keyed=keyed)
         else:
             same_number.unite(entry.resource, resource)
             if self.lineage is not None:
                 self.united.append((resource, entry))
             entry.once = entry.once and once
-        if deletes:
-            entry.deletes.extend(deletes)
-        entry.reopen = entry.reopen or reopen
-        if spare and key in self._passing and keyed == (KEY, key):
-            entry.key = ""  # it belongs to this message alone: nothing is named by it
         if self.made is not None and shared is not None:
             self.made.append((shared, entry, once))
         return entry
@@ -358,6 +357,13 @@ IDENTIFIED = frozenset({  # resource types with an identifier element that repea
 })  # fmt: skip
 
 
+def _derived(resource: Resource, key: str) -> tuple[str, str]:
+    """Gives a resource the number that the gateway derives for it."""
+    number = {"system": KEY, "value": key}
+    resource["identifier"] = [*resource["identifier"], number] if "identifier" in resource else [number]
+    return KEY, key
+
+
 def _identity(resource: Resource) -> tuple[str, str] | None:
     identifiers = resource.get("identifier") or ()
     if isinstance(identifiers, dict):
@@ -372,26 +378,3 @@ def passing(key: str, type_: str) -> bool:
     """Is it the key of a resource that belongs to its message alone: counted there, named by nothing?"""
     around, _, number = key.rpartition("/")
     return number.isdecimal() and around.endswith(f"/{type_}")
-
-
-def transaction(context: Context) -> Resource:
-    """The transaction Bundle of everything that was made; conditional on business identifiers throughout."""
-    listed = [_entry(entry) for entry in context.entries.values()]
-    return {"resourceType": "Bundle", "type": "transaction", **({"entry": listed} if listed else {})}
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    resource = entry.resource
-    type_ = resource["resourceType"]
-    if entry.keyed is None:  # no identifier element, such as MessageHeader: found again by its deterministic id
-        request = {"method": "PUT", "url": f"{type_}/{resource['id']}"}
-    elif entry.once:
-        request = {"method": "POST", "url": type_, "ifNoneExist": entry.condition or bundles.condition(*entry.keyed)}
-    else:
-        request = {"method": "PUT", "url": f"{type_}?{bundles.condition(*entry.keyed)}"}
-    if entry.deletes or entry.reopen or entry.parts or entry.together:
-        return bundles.entry(
-            resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen, parts=entry.parts,
-            together=entry.together,
-        )  # fmt: skip
-    return {"fullUrl": entry.full_url, "resource": resource, "request": request}

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from gateway.fhir import definitions
 from gateway.mapping import origins, paths, runtime, same_number, sent_fields
+from gateway.mapping.context import IDENTIFIED
 from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.library import Library
 from gateway.mapping.line_code import LineCode
@@ -116,7 +117,8 @@ class BlockEmitter:
         else:
             write.add(f"r = {{'resourceType': {self.block.type!r}}}")
         write.add("deletes = []")
-        if any(self.library.pair(line, self._path(line)).coded for line in self.sourced):
+        pairs = [self.library.pair(line, self._path(line)) for line in self.sourced]
+        if any(each.coded or each.alone for each in pairs):
             write.add("memory = context.memory")
         self.target.begin()
 
@@ -168,9 +170,15 @@ class BlockEmitter:
         }
         if any("deletes.append" in line for line in write.lines):
             options["deletes"] = "deletes"
-        told = "".join(f", {name}={value}" for name, value in options.items() if value not in ("False", "''"))
-        write.add(f"{'context.whole = ' if whole else ''}made = context.make(r{told})")
+        given = {name: value for name, value in options.items() if value not in ("False", "''")}
+        write.add(f"{'context.whole = ' if whole else ''}made = {self._made(given)}")
         write.add("return made")
+
+    def _made(self, given: dict[str, str]) -> str:
+        """The call that registers the resource."""
+        if given.keys() == {"key"} and self.block.type in IDENTIFIED:  # nearly all results
+            return f"context.keyed(r, {self.block.type!r}, {given['key']})"
+        return f"context.make(r{''.join(f', {name}={value}' for name, value in given.items())})"
 
     def _later(self) -> set[str]:
         """Elements that are filled when all is made: by links to everything, by blocks that make elements."""

@@ -15,7 +15,7 @@ from gateway.errors import Configuration, HutongError, Permanent
 from gateway.mapping import columns as columns_of
 from gateway.mapping import contradictions, envelope, runtime, tree_rows
 from gateway.mapping.batches import Batching, batching
-from gateway.mapping.context import Context, Entry, transaction
+from gateway.mapping.context import Context, Entry
 from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
 from gateway.mapping.export_columns import needed, only_there
 from gateway.mapping.export_parts import leads
@@ -28,7 +28,7 @@ from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
 from gateway.mapping.recurring import BORROWED, Apart, People, Recurring, finest
 from gateway.mapping.syntax import Block, Export
-from gateway.mapping.translation import Address, Translation
+from gateway.mapping.translation import Address, Translation, transaction
 from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Reject, Resource
 

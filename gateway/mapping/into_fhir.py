@@ -49,7 +49,7 @@ class ListLink:
         """Links an entry to what was made."""
         found = [each for each in dict.fromkeys(made.get(self.type, ())) if each is not entry]
         if self.parted:
-            entry.parts.extend((self.parted, each.full_url) for each in found)
+            entry.parts = [*entry.parts, *((self.parted, each.full_url) for each in found)]
             return
         if not found:
             if self.demanded and self.demanded not in entry.resource:
@@ -162,7 +162,7 @@ class StructureMap:
         said: list[str] = []
         found = patients.parts(wide, self.structure, said)
         head: Head | None = {} if len(found) > 1 else None
-        outlines = self.plans.outlines(wide, large=large)
+        outlines = self.plans.outlines(segments, wide, large=large)
         for part in found:
             over: list[str] = []
             root = self.layout.place(part, astray, over)
@@ -186,10 +186,7 @@ class StructureMap:
         linked: list[tuple[tuple[ListLink, ...], Entry]] = []
         self._blocks(instance, plan, near, walk, scope, made, linked)
         for children in instance.children.values():
-            for child in children:
-                below = self.plans.below(plan, child, walk.outlines)
-                for type_, entries in self._group(child, below, walk, scope, near).items():
-                    made.setdefault(type_, []).extend(entries)
+            self._below(children, plan, near, walk, scope, made)
         for links, entry in linked:
             for link in links:
                 if link.everywhere:
@@ -197,6 +194,21 @@ class StructureMap:
                 elif link.type in made or link.demanded:
                     link.apply(entry, made, context)
         return made
+
+    def _below(
+        self, children: list[Instance], plan: Plan, near: Near, walk: _Walk, scope: dict[str, Entry], made: Made
+    ) -> None:
+        """Adds what the groups inside a group have become. Most are results, each of one block."""
+        for child in children:
+            below = self.plans.below(plan, child, walk.outlines)
+            if child.children or not (below.idle or below.single):
+                for type_, entries in self._group(child, below, walk, scope, near).items():
+                    made.setdefault(type_, []).extend(entries)
+            elif below.single:
+                function, name, index, compiled, _ = below.single
+                entry = function(child, near, walk.context, scope, child.segments[name][index] if name else None)
+                if entry is not None:
+                    made.setdefault(compiled.block.type, []).append(entry)
 
     def _blocks(
         self, instance: Instance, plan: Plan, near: Near, walk: _Walk, scope: dict[str, Entry], made: Made,

@@ -6,6 +6,7 @@ from gateway.fhir import definitions
 from gateway.mapping import origins, paths, wording
 from gateway.mapping.codetables import BUILT
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes import load as datatypes
 from gateway.mapping.forms import Form
 from gateway.mapping.library import Library
 from gateway.mapping.outline import State
@@ -169,11 +170,13 @@ class LineCode:
         a text becomes a further line of what stands there."""
         write = self.writer
         made = write.name("v")
+        fields, constants = line.arguments[: pair.fields], line.arguments[pair.fields :]
+        if pair.alone and all(self.source.state(each) is State.EMPTY for each in fields):
+            pair, fields = datatypes()[pair.alone], ()
         given = [
-            field_of("s", each.number) if own and each.segment == own else self.source.raw(each)
-            for each in line.arguments[: pair.fields]
+            field_of("s", each.number) if own and each.segment == own else self.source.raw(each) for each in fields
         ]
-        words = [] if line.datatype in BUILT else [write.object(each.name) for each in line.arguments[pair.fields :]]
+        words = [] if line.datatype in BUILT else [write.object(each.name) for each in constants]
         keeps = wording.applies(line, path, pair, self.block)
         plain = pair
         if keeps and path.leaf.type in wording.COMPLEX:

@@ -11,7 +11,7 @@ from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import envelope, kept_head, patients, result_groups
-from gateway.mapping.context import Context, transaction
+from gateway.mapping.context import Context
 from gateway.mapping.exports import Exports
 from gateway.mapping.functions import Functions
 from gateway.mapping.graph import Graph
@@ -24,7 +24,7 @@ from gateway.mapping.moves import Move, at_home, moved, moves_of, origin
 from gateway.mapping.plans import LARGE
 from gateway.mapping.provenance import occasion, provenance
 from gateway.mapping.syntax import Block, Structure
-from gateway.mapping.translation import Address, Lineage, Translation
+from gateway.mapping.translation import Address, Lineage, Translation, transaction
 from gateway.model import Profile, Resource
 
 

@@ -112,11 +112,11 @@ def _again(known: Known, context: Context) -> None:
     entry = context.entries.get(known.full_url)
     if entry is None:
         entry = Entry(full_url=known.full_url, resource=known.copied(), once=True, keyed=known.keyed)
-        entry.origins.append(known)
+        entry.origins = [known]
         entry.condition = known.condition
         context.entries[known.full_url] = entry
     elif known not in entry.origins:
-        entry.origins.append(known)
+        entry.origins = [*entry.origins, known]
         resource = known.copied()
         unite(entry.resource, resource)
         if context.lineage is not None:

@@ -38,6 +38,8 @@ class Known:
     near: Mapping[str, Outline]
     names: frozenset[str]
     facts: Mapping[str, str]
+    own: frozenset[str] = frozenset()  # segments of the group itself, not of those around it
+    item: str = ""  # the segment for each of which the block runs
 
     def state(self, found: Field) -> State:
         """Of a field of the segment that a block reads."""

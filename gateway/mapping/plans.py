@@ -8,6 +8,7 @@ functions for everything make. Plans are bounded: when there are too many, they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -19,7 +20,8 @@ from gateway.mapping.syntax import Block, Condition
 
 Function = Callable[..., Any]
 Special = Callable[[Block, Known], "Function | None"]  # the function of a block for an outline; None: it would be idle
-Key = tuple[int, tuple[Outline, ...]]  # a group and its own segments
+Key = tuple[int | Outline, ...]  # a group and its own segments
+Step = tuple[Function, str, int, Any, tuple[Any, ...]]
 
 _OFTEN = 8  # times that a group is met before functions are compiled for it
 _PLANS = 4096
@@ -42,15 +44,18 @@ class Compiled(Protocol):
 
 class Plan:
     """What is done for one group. A step: the function, the segment that it is for and which of them, its block, its
-    links that these messages may have."""
+    links that these messages may have. `single`: the only step, where it needs nothing around it; nothing is done in a
+    group with `idle`."""
 
-    __slots__ = ("below", "group", "known", "met", "own", "steps")
+    __slots__ = ("below", "group", "idle", "known", "met", "own", "single", "steps")
 
     def __init__(self, group: int, own: Mapping[str, list[Outline]], known: Known) -> None:
         self.group = group
         self.own = own
         self.known = known
-        self.steps: list[tuple[Function, str, int, Any, tuple[Any, ...]]] = []
+        self.steps: list[Step] = []
+        self.single: Step | None = None
+        self.idle = False
         self.below: dict[Key, Plan] = {}
         self.met = 0
 
@@ -65,28 +70,38 @@ class Plans:
         self.widths = widths
         self.special = special  # None: nothing is compiled for what is met often
         self._roots: dict[tuple[Any, ...], Plan] = {}
-        self._outlines: dict[tuple[str, bytes, bool], Outline] = {}
+        self._outlines: dict[
+            tuple[str, bytes, bool], Outline
+        ] = {}  # by which fields are valued, however many there are
+        self._shapes: dict[tuple[str, bytes, bool], Outline] = {}  # by those that are read
         self._functions: dict[tuple[Any, ...], Function | None] = {}
         self._reads: dict[int, tuple[Block, list[str], frozenset[str], list[str]]] = {}
         self._held = 0
 
-    def outlines(self, segments: list[Segment], *, large: bool) -> dict[int, Outline]:
-        """The outline of each segment, by the identity of the segment. `large`: one may hold a document."""
+    def outlines(self, segments: list[Segment], wide: list[Segment], *, large: bool) -> dict[int, Outline]:
+        """The outline of each segment, by the identity of the same one in `wide`, where none is too short. `large`: one
+        may hold a document."""
         if len(self._outlines) > _OUTLINES or self._held > _PLANS:
             self._outlines = {}
+            self._shapes = {}
             self._roots = {}
             self._held = 0
-        known, widths, found = self._outlines, self.widths, {}
+        known, found = self._outlines, {}
         alike = not large and _all_plain(segments)
-        for segment in segments:
-            name = segment[0]
-            plain = alike or _plain(segment, large=large)
-            key = (name, bytes(map(bool, segment[: widths.get(name, 0)])), plain)
+        for segment, padded in zip(segments, wide, strict=True):
+            key = (segment[0], bytes(map(bool, segment)), alike or _plain(segment, large=large))
             outline = known.get(key)
             if outline is None:
-                outline = known[key] = Outline(*key)
-            found[id(segment)] = outline
+                outline = known[key] = self._outline(*key)
+            found[id(padded)] = outline
         return found
+
+    def _outline(self, name: str, valued: bytes, plain: bool) -> Outline:
+        width = self.widths.get(name, 0)
+        shape = name, valued[:width].ljust(width, b"\0"), plain
+        if shape not in self._shapes:
+            self._shapes[shape] = Outline(*shape)
+        return self._shapes[shape]
 
     def root(self, instance: Instance, outlines: Mapping[int, Outline], facts: Mapping[str, str]) -> Plan:
         """The plan of a message."""
@@ -103,16 +118,16 @@ class Plans:
         found = plan.below.get(key)
         if found is None:
             found = plan.below[key] = self._made(instance, outlines, plan.known)
-        return self._met(found)
+        return found if found.met >= _OFTEN else self._met(found)
 
     def _key(self, instance: Instance, outlines: Mapping[int, Outline]) -> Key:
-        return instance.group, tuple([outlines[id(each)] for each in instance.order if each.__class__ is list])
+        return instance.group, *[outlines[id(each)] for each in instance.order if each.__class__ is list]
 
     def _made(self, instance: Instance, outlines: Mapping[int, Outline], around: Known) -> Plan:
         self._held += 1
         own = {name: [outlines[id(each)] for each in found] for name, found in instance.segments.items()}
         near = {**around.near, **{name: found[0] for name, found in own.items()}}
-        plan = Plan(instance.group, own, Known(near, around.names, around.facts))
+        plan = Plan(instance.group, own, Known(near, around.names, around.facts, frozenset(own)))
         there = (each for each in self.groups[instance.group] if not near.keys().isdisjoint(each.block.segments))
         for (name, _), alike in groupby(there, _of_segments):
             several = [(each, each.links_with(around.facts)) for each in alike]
@@ -126,14 +141,24 @@ class Plans:
             if plan.met == _OFTEN and self.special is not None:
                 steps = [(self._special(plan, *step[:4]), *step[1:]) for step in plan.steps]
                 plan.steps = [(function, *rest) for function, *rest in steps if function is not None]
+                plan.idle = not plan.steps
+                if len(plan.steps) == 1 and self._stands_alone(plan.steps[0]):
+                    plan.single = plan.steps[0]
         return plan
+
+    def _stands_alone(self, step: Step) -> bool:
+        """Is it compiled, and nothing to be linked where it alone makes something?"""
+        function, _, _, compiled, links = step
+        return function is not compiled.function and not any(each.everywhere or each.demanded for each in links)
 
     def _special(self, plan: Plan, function: Function, name: str, index: int, compiled: Compiled) -> Function | None:
         near = {**plan.known.near, name: plan.own[name][index]} if name else plan.known.near
         block, segments, every, facts = self._what(compiled.block)
-        known = Known(near, plan.known.names, plan.known.facts)
+        own = plan.known.own.intersection(segments)
+        known = replace(plan.known, near=near, own=own, item=name)
         key = (
-            id(block), *map(near.get, segments), every & known.names, *[known.facts.get(fact) for fact in facts],
+            id(block), name, own, *map(near.get, segments), every & known.names,
+            *[known.facts.get(fact) for fact in facts],
         )  # fmt: skip
         if key not in self._functions:
             if len(self._functions) >= _FUNCTIONS or self.special is None:

@@ -60,11 +60,12 @@ def _by_number(results: Results) -> None:
         if len(above) == 1:
             for each in members:
                 _refer(above[0], "hasMember", each)
-        others = [each for each in members if not _is_susceptibility(each.resource)]
-        if len(others) == 1 and len(members) > 1:
+        others = (each for each in members if not _is_susceptibility(each.resource))
+        organism = next(others, None) if len(members) > 1 else None
+        if organism is not None and next(others, None) is None:
             for each in members:
-                if each is not others[0]:
-                    _refer(others[0], "hasMember", each)
+                if each is not organism:
+                    _refer(organism, "hasMember", each)
 
 
 def _is_susceptibility(observation: Resource) -> bool:

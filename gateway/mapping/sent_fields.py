@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.fhir import definitions
+from gateway.fhir.fragment import Fragment
 from gateway.mapping import codetables, paths, wording
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.graph import values_at
 from gateway.mapping.library import Library
+from gateway.mapping.memory import keep as keep_in
 from gateway.mapping.runtime import possible, possible_with
 from gateway.mapping.segments import part_of, set_field, set_part
 from gateway.mapping.source_code import SIMPLE
@@ -33,6 +35,7 @@ _ENVELOPE = frozenset({"MSH", "EVN"})
 _EVENTS = frozenset({"recordevent"})  # what happens to a record is no property of it
 _LONGEST = 1500  # characters: ten persons, as XCN has them
 _FIELD, _TEXT, _MEANT = "field", "text", "meant"
+MEANT = -4  # the table of the memory for what lines write for fragments
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,18 @@ def _text(resource: dict[str, Any], part: Part, context: Context) -> str:
 
 
 def _written(value: Any, part: Part, context: Context) -> str:
+    """What a line writes for a value; of what many resources share it is found once."""
+    if value.__class__ is not Fragment or part.pair.makes:
+        return _back(value, part, context)
+    table, key = context.memory[MEANT], (id(value), id(part))
+    known: tuple[Any, Part, str] | None = table.get(key)
+    if known is None or known[0] is not value or known[1] is not part:
+        known = value, part, _back(value, part, context)
+        keep_in(table, key, known)
+    return known[2]
+
+
+def _back(value: Any, part: Part, context: Context) -> str:
     whole, resource = value, None
     if part.pair.makes and isinstance(value, dict):
         entry = context.entries.get(value.get("reference", ""))

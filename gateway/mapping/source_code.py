@@ -60,10 +60,13 @@ class SourceCode:
         write = self.writer
         fields = fields_of(block)
         names = segments_of(block)
-        for segment in names if self.known is None else [each for each in names if each in self.known.near]:
-            item = f"item if item is not None and item[0] == {segment!r} else " if segment in block.segments else ""
-            write.add(f"{segment} = {item}near.get({segment!r})")
-        if self.known is None:
+        if self.known is not None:
+            for segment in [each for each in names if each in self.known.near]:
+                write.add(f"{segment} = {self._found(segment, self.known)}")
+        else:
+            for segment in names:
+                item = f"item if item is not None and item[0] == {segment!r} else " if segment in block.segments else ""
+                write.add(f"{segment} = {item}near.get({segment!r})")
             write.add(f"if {' and '.join(f'{segment} is None' for segment in block.segments)}:")
             write.add("    return None")
         for segment in names:
@@ -78,6 +81,12 @@ class SourceCode:
                 write.add(f"{segment}_ = ABSENT if {segment} is {blank} else {segment}")
                 write.add(f"if len({segment}) <= {last}:")
                 write.add(f"    {segment} = {segment} + {blank}")
+
+    def _found(self, segment: str, known: Known) -> str:
+        """An expression for a segment that is known to be there: `near` need not know those of the group itself."""
+        if segment == known.item:
+            return "item"
+        return f"g.segments[{segment!r}][0]" if segment in known.own else f"near[{segment!r}]"
 
     def state(self, found: Field) -> State:
         """What is known of a field that stands once."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from gateway.fhir import bundle as bundles
+from gateway.mapping.context import Context, Entry
 from gateway.model import Profile, Reject, Resource
 
 
@@ -44,3 +47,28 @@ class Address:
     control_id: str
     when: datetime
     event: str = ""
+
+
+def transaction(context: Context) -> Resource:
+    """The transaction Bundle of everything that was made; conditional on business identifiers throughout."""
+    quoted: dict[str, str] = {}
+    listed = [_entry(entry, quoted) for entry in context.entries.values()]
+    return {"resourceType": "Bundle", "type": "transaction", **({"entry": listed} if listed else {})}
+
+
+def _entry(entry: Entry, quoted: dict[str, str]) -> dict[str, Any]:
+    resource = entry.resource
+    type_ = resource["resourceType"]
+    if entry.keyed is None:  # no identifier element, such as MessageHeader: found again by its deterministic id
+        request = {"method": "PUT", "url": f"{type_}/{resource['id']}"}
+    elif entry.once:
+        told = entry.condition or bundles.condition(*entry.keyed, quoted)
+        request = {"method": "POST", "url": type_, "ifNoneExist": told}
+    else:
+        request = {"method": "PUT", "url": f"{type_}?{bundles.condition(*entry.keyed, quoted)}"}
+    if entry.deletes or entry.reopen or entry.parts or entry.together:
+        return bundles.entry(
+            resource, entry.full_url, request, deletes=entry.deletes, reopen=entry.reopen, parts=entry.parts,
+            together=entry.together,
+        )  # fmt: skip
+    return {"fullUrl": entry.full_url, "resource": resource, "request": request}

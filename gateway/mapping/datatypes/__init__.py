@@ -37,6 +37,7 @@ class Pair:
     # Of persons: how many components a usual text has, and which of these (from 0) are words of their own: names and
     # numbers that stand in what is made as they came, and of which nothing else depends but their kind (forms.py).
     words: tuple[int, ...] = ()
+    alone: str = ""  # the pair that makes the same where the field arguments are empty
     adds: str = ""  # coming back, what its text is joined with to what stands in the cell already
     slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)
 

@@ -206,7 +206,7 @@ def maker_back(value: dict[str, Any], context: Context) -> str:
 
 PAIRS = {
     "placed": Pair(placed_into, placed_back, fields=1, makes="Location", fits=("Reference",)),
-    "addressed": Pair(addressed_into, addressed_back, fields=1, makes="Practitioner", fits=("Reference",)),
+    "addressed": Pair(addressed_into, addressed_back, fields=1, makes="Practitioner", fits=("Reference",), alone="XCN"),
     "site": Pair(site_into, site_back, fields=2, makes="Location", fits=("Reference",)),
     "establishment": Pair(establishment_into, establishment_back, fields=3, makes="Organization", fits=("Reference",)),
     "organizationkind": Pair(kind_into, kind_back, fields=1, makes="Organization", fits=("Reference",)),

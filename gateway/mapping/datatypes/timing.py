@@ -14,8 +14,8 @@ from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import joined, parts
 from gateway.mapping.datatypes.simple import number, number_back
-from gateway.mapping.datatypes.units import ucum
-from gateway.mapping.datatypes.values import UCUM, UCUM_NAMES, unit_back, unit_text, with_unit
+from gateway.mapping.datatypes.units import UCUM, ucum
+from gateway.mapping.datatypes.values import UCUM_NAMES, unit_back, unit_text, with_unit
 
 UNIT = "unit"  # name of a sender's own code system of units
 ABBREVIATIONS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 
+UCUM = "http://unitsofmeasure.org"
+EXPLICIT = "\x1f"  # between code and name of a unit whose UCUM code the sender gave; no text holds this character
 _SPELLED = {
     "个/hp": "/[HPF]", "/hp": "/[HPF]", "/hpf": "/[HPF]", "个/lp": "/[LPF]", "/lp": "/[LPF]", "/lpf": "/[LPF]",
     "g/l": "g/L", "mg/l": "mg/L", "ug/l": "ug/L", "ng/l": "ng/L", "g/dl": "g/dL", "mg/dl": "mg/dL", "ug/dl": "ug/dL",
@@ -43,3 +46,13 @@ def ucum(unit: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("μ", "u").replace("µ", "u").replace(" ", "").casefold()
     text = _POWER.sub(lambda found: f"10^{found[1]}/", text)
     return _SPELLED.get(text, "")
+
+
+@lru_cache(maxsize=4096)
+def members(unit: str) -> Mapping[str, str]:
+    """The members of a Quantity that tell its unit, as unit_text() (values.py) left it."""
+    code, _, name = unit.partition(EXPLICIT)
+    if name:
+        return {"unit": name, "system": UCUM, "code": code}
+    code = ucum(unit)
+    return {"unit": unit, "system": UCUM, "code": code} if code else {"unit": unit} if unit else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -18,10 +19,8 @@ from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import joined, parts
 from gateway.mapping.datatypes.simple import clean, fhir_time, number, number_back, time_back, time_into
-from gateway.mapping.datatypes.units import ucum
+from gateway.mapping.datatypes.units import EXPLICIT, UCUM, members, ucum
 
-UCUM = "http://unitsofmeasure.org"
-EXPLICIT = "\x1f"  # between code and name of a unit whose UCUM code the sender gave; no text holds this character
 UCUM_NAMES = frozenset({"UCUM", "2.16.840.1.113883.6.8"})
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _COMPARATORS = {
@@ -85,19 +84,8 @@ def quantity(text: str, unit: str) -> dict[str, Any] | None:
 
 def with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
     """`unit` as written; `d^day^UCUM`, where the sender gives its own UCUM code, as unit_text() left it."""
-    if unit:
-        made.update(_unit(unit))
+    made.update(members(unit))
     return made
-
-
-@lru_cache(maxsize=4096)
-def _unit(unit: str) -> tuple[tuple[str, str], ...]:
-    """The members of a Quantity that tell its unit."""
-    code, _, name = unit.partition(EXPLICIT)
-    if name:
-        return ("unit", name), ("system", UCUM), ("code", code)
-    code = ucum(unit)
-    return (("unit", unit), ("system", UCUM), ("code", code)) if code else (("unit", unit),)
 
 
 def unit_back(value: dict[str, Any]) -> str:
@@ -128,7 +116,10 @@ def switch_into(raw: str, kind: str, units: str, context: Context) -> tuple[Any,
     """OBX-5 (all repetitions) by OBX-2 with the units of OBX-6 → value[x], as (type name, value) or, where a primitive
     would be written back otherwise, (type name, value, what extends it)."""
     if kind == "NM" and _PLAIN_NUMBER.fullmatch(raw) and str(digits := Decimal(raw)) == raw:  # nearly all results
-        return "Quantity", with_unit({"value": digits}, unit_text(units, context))
+        return "Quantity", {
+            "value": digits,
+            **(_members(units) if "\\" not in units else members(unit_text(units, context))),
+        }
     if raw == '""' or not raw.strip() or ("~" in raw and kind in REPEATED):
         return None
     unit = unit_text(units, context)
@@ -217,6 +208,12 @@ def unit_text(raw: str, context: Context) -> str:
     if not raw or raw == '""':
         return ""
     return _unit_text(tuple(parts(raw, context))) if "\\" in raw else _plain_unit_text(raw)
+
+
+@lru_cache(maxsize=4096)
+def _members(raw: str) -> Mapping[str, str]:
+    """What OBX-6 without escapes says in a Quantity."""
+    return members("" if raw == '""' else _plain_unit_text(raw))
 
 
 @lru_cache(maxsize=4096)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from gateway.fhir import bundle, validate
 from gateway.mapping.codetables import pair as pair_of
-from gateway.mapping.context import Context, transaction
+from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair, load
 from gateway.mapping.datatypes.values import REPEATED, hinted
 from gateway.mapping.paths import resolve
 from gateway.mapping.syntax import Field, Line, Place, Step
+from gateway.mapping.translation import transaction
 from gateway.model import Resource
 from gateway.store.update import same
 from tests.mapping.house import context, maps
