@@ -93,7 +93,7 @@ class Gateway:
         request = urllib.request.Request(f"http://{self._http}{path}", data=body, headers=headers)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=20) as answer:
+            with opener.open(request, timeout=60) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -160,7 +160,7 @@ class Gateway:
         """Bytes as given; the answers, until so many came or none comes any more."""
         answers: list[Message] = []
         held = b""
-        with socket.create_connection(self._mllp, timeout=10) as line:
+        with socket.create_connection(self._mllp, timeout=30) as line:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for part in parts:
                 line.sendall(part)
@@ -190,7 +190,7 @@ class Gateway:
         assert self._process is not None
         self._process.terminate()
         try:
-            code = self._process.wait(timeout=10)
+            code = self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.kill()
             return "it did not"

@@ -259,7 +259,7 @@ def test_stopped_under_load(mortal: tuple[Service, Hospital]) -> None:
     until(lambda: len(taken) > 40)
     began = time.monotonic()
     assert service.stop() == ""
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     stopping.set()
     for each in senders:
         each.join()

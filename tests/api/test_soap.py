@@ -39,7 +39,7 @@ def zeep_client(address: str, *, token: str = "", wsse: UsernameToken | None = N
     session.trust_env = False
     if token:
         session.headers["Authorization"] = f"Bearer {token}"
-    transport = zeep.Transport(session=session, timeout=10, operation_timeout=10)
+    transport = zeep.Transport(session=session, timeout=60, operation_timeout=60)
     return zeep.Client(f"{address}/soap/lab-web?wsdl", transport=transport, wsse=wsse)
 
 

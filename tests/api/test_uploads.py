@@ -35,7 +35,7 @@ class Caller:
         self.writer.write("\r\n".join([*lines, *headers, "", ""]).encode())
 
     async def status(self) -> int:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             line = await self.reader.readline()
             while (await self.reader.readline()).strip():
                 pass

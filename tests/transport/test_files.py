@@ -35,7 +35,7 @@ async def watching(
     try:
         yield listener
     finally:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await listener.close()
 
 

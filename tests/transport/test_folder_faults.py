@@ -38,7 +38,7 @@ async def watching(path: Path, receiver: Receiver, *, pattern: str = "*", poll: 
     try:
         yield listener
     finally:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             await listener.close()
 
 

@@ -111,7 +111,7 @@ async def hand_on(one: Listener, folder: Path) -> None:
             await until(lambda: receiver.frames)
         case _:
             await one.arrive(b"MSH|1")  # type: ignore[attr-defined]
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         await one.close()
     assert [(one.channel, one.body) for one in receiver.frames] == [("c1", b"MSH|1")]
 

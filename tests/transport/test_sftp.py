@@ -46,7 +46,7 @@ async def polling(
     try:
         yield listener
     finally:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             await listener.close()
 
 
