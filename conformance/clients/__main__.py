@@ -26,8 +26,9 @@ LIMIT = 300  # seconds, for an installation or a run
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client library: its package, and the program that uses it."""
+    """One client library: its name, its package, and the program that uses it."""
 
+    name: str
     package: str
     program: str
     command: Callable[[Path, str], list[str]]  # (home, package) → what runs a program
@@ -51,11 +52,12 @@ def _node(home: Path, package: str) -> list[str]:
 
 
 CLIENTS = (
-    Client("fhirpy", "with_fhirpy.py", _python),
-    Client("fhirclient", "with_fhirclient.py", _python),
-    Client("fhir-kit-client", "with_fhir_kit_client.mjs", _node),
-    Client("schemathesis", "with_schemathesis.py", _python),
-    Client("@medplum/core", "with_medplum.cjs", _node),
+    Client("fhirpy", "fhirpy", "with_fhirpy.py", _python),
+    Client("fhirclient", "fhirclient", "with_fhirclient.py", _python),
+    Client("fhirclient.js", "fhirclient", "with_fhirclient_js.cjs", _node),
+    Client("fhir-kit-client", "fhir-kit-client", "with_fhir_kit_client.mjs", _node),
+    Client("schemathesis", "schemathesis", "with_schemathesis.py", _python),
+    Client("@medplum/core", "@medplum/core", "with_medplum.cjs", _node),
 )
 
 
@@ -79,7 +81,7 @@ def used(client: Client, home: Path, base: str, token: str) -> str:
 def main() -> int:
     """Runs them one behind the other."""
     parser = argparse.ArgumentParser(prog="python -m conformance.clients", description=__doc__)
-    parser.add_argument("--only", choices=[each.package for each in CLIENTS])
+    parser.add_argument("--only", choices=[each.name for each in CLIENTS])
     only = parser.parse_args().only
     worst = 0
     with tempfile.TemporaryDirectory(prefix="hutong-clients-") as folder:
@@ -87,7 +89,7 @@ def main() -> int:
         with Gateway([sys.executable, "-m", "gateway"], home, config=None) as gateway:
             gateway.start()
             for client in CLIENTS:
-                if only in (None, client.package):
+                if only in (None, client.name):
                     worst = max(worst, _told(client, home, gateway))
     return worst
 
@@ -96,9 +98,9 @@ def _told(client: Client, home: Path, gateway: Gateway) -> int:
     try:
         wrong = used(client, home, f"{gateway.address}/fhir", gateway.token)
     except (SetupError, subprocess.TimeoutExpired) as error:
-        print(f"none {client.package}: {error}")
+        print(f"none {client.name}: {error}")
         return 2
-    print(f"FAIL {client.package}\n{wrong}" if wrong else f"ok   {client.package}")
+    print(f"FAIL {client.name}\n{wrong}" if wrong else f"ok   {client.name}")
     return 1 if wrong else 0
 
 
