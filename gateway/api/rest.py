@@ -124,28 +124,31 @@ class Rest:
     async def system(self, request: Request) -> Response:
         """`GET ?_type=…&…`: over several types, or all (R4 http.html#search)."""
         pairs = [pair for pair in await asked_of(request) if pair[0] not in PRESENTATION]
-        types = [name for key, value in pairs if key == "_type" for name in value.split(",") if name]
-        if wrong := [name for name in types if name not in definitions.resource_types()]:
-            raise answer.Refusal(400, f"there is no resource type {wrong[0][:40]!r} in FHIR R4")
+        types, asked = _types(pairs)
         for name in types or ["*"]:
             require(request, request.state.grant.allows(name, "s"), f"system/{name}.s")
         self._chained(request, pairs)
-        asked = [pair for pair in pairs if pair[0] != "_type"]
         handling, base = handling_of(request), listing.base_url(request)
         work = partial(self.services.record.search_system, types, asked, handling=handling, base=base)
         return await self._hop(lambda: self._listed(request, "", work(), pairs))
 
     async def compartment(self, request: Request) -> Response:
-        """`GET Patient/id/Observation?…`: what belongs to one resource (R4 http.html#vsearch)."""
-        type_name, kind = type_of(request), request.path_params["compartment"]
-        if kind not in definitions.resource_types() or type_name not in compartments.parameters(kind):
+        """`GET Patient/id/Observation?…`, `GET Patient/id/*`: what belongs to one resource (R4 http.html#vsearch)."""
+        every = request.path_params["type"] == "*"
+        type_name, kind = "*" if every else type_of(request), request.path_params["compartment"]
+        belong = compartments.parameters(kind)
+        if not belong or not (every or type_name in belong):
             raise answer.Refusal(404, "there is no such compartment; see R4 compartmentdefinition.html")
-        require(request, request.state.grant.allows(type_name, "s"), f"system/{type_name}.s")
         pairs = [pair for pair in await asked_of(request) if pair[0] not in PRESENTATION]
+        types, asked = _types(pairs) if every else ([type_name], pairs)
+        if wrong := [name for name in types if name not in belong]:
+            raise answer.Refusal(400, f"{wrong[0]} belongs to no {kind}")
+        for name in types or ["*"]:
+            require(request, request.state.grant.allows(name, "s"), f"system/{name}.s")
         self._chained(request, pairs)
         whose = f"{kind}/{request.path_params['id']}"
         handling, base = handling_of(request), listing.base_url(request)
-        work = partial(self.services.record.search_compartment, whose, type_name, pairs, handling=handling, base=base)
+        work = partial(self.services.record.search_compartment, whose, types, asked, handling=handling, base=base)
         return await self._hop(lambda: self._listed(request, f"{whose}/{type_name}", work(), pairs))
 
     def _chained(self, request: Request, pairs: Pairs) -> None:
@@ -162,6 +165,14 @@ class Rest:
             return await anyio.to_thread.run_sync(work, limiter=self.services.readers)
         except errors.Configuration as error:  # an unknown search parameter is the caller's mistake here
             raise answer.Refusal(400, str(error)) from error
+
+
+def _types(pairs: Pairs) -> tuple[list[str], Pairs]:
+    """What `_type` asks for, and the other parameters (R4 search.html#type)."""
+    types = [name for key, value in pairs if key == "_type" for name in value.split(",") if name]
+    if wrong := [name for name in types if name not in definitions.resource_types()]:
+        raise answer.Refusal(400, f"there is no resource type {wrong[0][:40]!r} in FHIR R4")
+    return types, [pair for pair in pairs if pair[0] != "_type"]
 
 
 def handling_of(request: Request) -> Handling:

@@ -130,7 +130,7 @@ def told(request: Request, done: Done) -> Response:
     headers: dict[str, str] = {}
     if stored is not None:
         headers = answer.version_headers(stored.version, stored.updated)
-        if done.status == 201:
+        if done.status != 204:
             headers["location"] = f"{listing.base_url(request)}/{stored.reference}/_history/{stored.version}"
     if "return=operationoutcome" in wanted:
         status, text = {200: (200, "done"), 201: (201, "created"), 204: (200, "deleted")}[done.status]

@@ -55,7 +55,10 @@ def run(reader: Reader, queries: Sequence[Query], *, count: int, cursor: str = "
 
 def system(reader: Reader, types: Iterable[str], pairs: Pairs, *, handling: Handling, around: Around) -> Page:
     """`GET [base]?_type=…&…`: all of these types by parameters that all of them have."""
-    queries = [query.read(each, pairs, handling=handling, around=around) for each in sorted(set(types))]
+    return _several(reader, [query.read(each, pairs, handling=handling, around=around) for each in sorted(set(types))])
+
+
+def _several(reader: Reader, queries: list[Query]) -> Page:
     if not queries:
         return Page(total=0, matches=[], included=[], next=None)
     first = queries[0]
@@ -98,11 +101,14 @@ def _by_time(reader: Reader, queries: Sequence[Query]) -> Page:
     )
 
 
-def compartment(reader: Reader, whose: str, type: str, pairs: Pairs, *, handling: Handling, around: Around) -> Page:
-    """`GET Patient/1/Observation?…`: those of a type that belong to one resource (`whose`: 'Patient/1')."""
-    asked = query.read(type, pairs, handling=handling, around=around)
-    asked.criteria.append(_inside(whose, type))
-    return search.run(reader, asked)
+def compartment(
+    reader: Reader, whose: str, types: Sequence[str], pairs: Pairs, *, handling: Handling, around: Around
+) -> Page:
+    """`GET Patient/1/Observation?…`, `GET Patient/1/*`: those that belong to one resource (`whose`: 'Patient/1')."""
+    queries = [query.read(each, pairs, handling=handling, around=around) for each in sorted(set(types))]
+    for each in queries:
+        each.criteria.append(_inside(whose, each.type))
+    return search.run(reader, queries[0]) if len(queries) == 1 else _several(reader, queries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

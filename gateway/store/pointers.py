@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from gateway.model import Resource
 URLS: Final = frozenset({"reference", "url", "uri", "valueUri", "valueUrl"})  # elements that may name an entry
 GONE: Final = "\0"  # the target of what pointed at an entry that has no resource
 
+_POINTING: Final = URLS | {"div"}  # a narrative's links and images, too
+_LINK: Final = re.compile(r"""(\b(?:href|src)\s*=\s*(["']))([^"'<>]+)(?=\2)""")
 Target = Callable[[str, str], str]  # (name of the element, its text) → the text that it gets, or GONE
 
 
@@ -20,9 +23,9 @@ def rewritten(value: Resource, target: Target) -> Any:
     for name, inner in value.items():
         kind = type(inner)
         if kind is str:  # most are
-            if name not in URLS:
+            if name not in _POINTING:
                 continue
-            made: Any = target(name, inner)
+            made: Any = target(name, inner) if name != "div" else _narrative(inner, target)
             if made == GONE:
                 return None
         elif kind is dict:
@@ -35,6 +38,18 @@ def rewritten(value: Resource, target: Target) -> Any:
             changed = dict(value) if changed is None else changed
             changed[name] = made
     return value if changed is None else {name: inner for name, inner in changed.items() if inner is not None}
+
+
+def _narrative(text: str, target: Target) -> str:
+    """The links and images inside are pointers, too (R4 http.html#trules); one to what is GONE stays as it was."""
+    if "href" not in text and "src" not in text:
+        return text
+
+    def made(link: re.Match[str]) -> str:
+        found = target("href", link[3])
+        return link[0] if found == GONE else link[1] + found
+
+    return _LINK.sub(made, text)
 
 
 def _list(values: list[Any], target: Target) -> list[Any] | None:

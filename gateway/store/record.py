@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from gateway.db.engine import Engine, Reader, Transaction
+from gateway.fhir import compartments
 from gateway.model import Resource
 from gateway.store import across, exchange, read, reindexing, search, transact
 from gateway.store.across import Everything
@@ -110,12 +111,15 @@ class Record:
             return across.system(snapshot, types or read.types(snapshot), query, handling=handling, around=around)
 
     def search_compartment(
-        self, whose: str, type: str, query: Pairs, *, handling: Handling = Handling.USUAL, base: str = ""
+        self, whose: str, types: Sequence[str], query: Pairs, *, handling: Handling = Handling.USUAL, base: str = ""
     ) -> Page:
-        """One page of what belongs to a resource; see across.compartment."""
+        """One page of what of these types belongs to a resource, or of all types that there are (); see
+        across.compartment."""
         with self._engine.reading() as snapshot:
             around = search.here(snapshot, base)
-            return across.compartment(snapshot, whose, type, query, handling=handling, around=around)
+            belong = compartments.parameters(whose.partition("/")[0])
+            asked = types or [each for each in read.types(snapshot) if each in belong]
+            return across.compartment(snapshot, whose, asked, query, handling=handling, around=around)
 
     def everything(self, whose: str, asked: Everything, *, reader: Reader | None = None) -> Page:
         """One page of a patient or an encounter with all that belongs to it; see across.everything."""

@@ -69,6 +69,18 @@ async def test_relative_references_follow_a_restful_full_url(client: httpx.Async
     assert (await found(client, f"/fhir/{observed}"))["subject"] == {"reference": person}
 
 
+async def test_links_and_images_of_a_narrative_follow_the_entries(client: httpx.AsyncClient) -> None:
+    inside = f'<a class="x" href="{ONE}">{ONE}</a><img alt="" src=\'{ONE}\'/><a href="http://example.org/">y</a>'
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml">{inside}</div>'
+    told = {**observation("a", ONE), "text": {"status": "generated", "div": div}}
+    made = await answers(
+        client, "transaction", entry("POST", "Observation", told), entry("POST", "Patient", patient("1"), ONE)
+    )
+    observed, person = (each["response"]["location"].partition("/_history")[0] for each in made)
+    stored = (await found(client, f"/fhir/{observed}"))["text"]["div"]
+    assert stored == div.replace(f'"{ONE}"', f'"{person}"').replace(f"'{ONE}'", f"'{person}'")
+
+
 async def test_a_transaction_is_all_or_nothing(door: Door, client: httpx.AsyncClient) -> None:
     for bad in (
         entry("PUT", "Patient/x", patient("2", id="x"), ifMatch='W/"3"'),

@@ -61,6 +61,17 @@ async def test_what_is_not_known_is_refused_left_out_or_passed_over(client: http
     assert strict.status_code == 400
 
 
+async def test_everything_of_a_compartment(client: httpx.AsyncClient, filled: str) -> None:
+    assert listed(await found(client, f"Patient/{filled}/*")) == ["Observation"]
+    assert listed(await found(client, f"Patient/{filled}/*?_type=Condition,Encounter")) == []
+    page = await found(client, f"Patient/{filled}/*?_type=Observation&_lastUpdated=gt2000")
+    assert (listed(page), page["total"]) == (["Observation"], 1)
+    assert links(page)["self"].startswith(f"Patient/{filled}/*?")
+    assert listed(await found(client, "Patient/nobody/*")) == []
+    assert (await client.get(f"/fhir/Patient/{filled}/*?_type=Location")).status_code == 400
+    assert (await client.get("/fhir/Location/1/*")).status_code == 404
+
+
 async def test_our_own_address_is_a_relative_reference(client: httpx.AsyncClient, filled: str) -> None:
     for value in (f"{BASE}/fhir/Patient/{filled}", f"Patient/{filled}", filled):
         assert listed(await found(client, f"Observation?subject={value}")) == ["Observation"]

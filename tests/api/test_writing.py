@@ -128,6 +128,7 @@ async def test_conditional_create(client: httpx.AsyncClient) -> None:
     second = await client.post("/fhir/Patient", json=patient("1", gender="male"), headers=condition)
     assert (first.status_code, second.status_code) == (201, 200)
     assert second.json() == first.json()  # what is there stays
+    assert second.headers["location"] == first.headers["location"]
     third = await client.post(f"/fhir/Patient?identifier={LAB}|1&_format=json", json=patient("1"))
     assert (third.status_code, third.json()) == (200, first.json())
     await client.post("/fhir/Patient", json=patient("1"))
