@@ -20,7 +20,7 @@ MESSAGES = ROOT / "conformance" / "messages"
 
 def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "conformance.smoke", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
 
 
 def test_a_copy_of_the_settings_reaches_nobody(tmp_path: Path) -> None:

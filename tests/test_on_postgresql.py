@@ -19,7 +19,7 @@ from conformance.fault import Fault, result, settled, until
 from conformance.gateway import Gateway
 from conformance.receivers import Hospital, acknowledgement
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 pytest.importorskip("psycopg")
 PROGRAM = [sys.executable, "-m", "gateway"]
 

@@ -119,7 +119,7 @@ def test_every_other_command_runs(checkout: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=280,
             check=False,
         )
         assert done.returncode == 0, script + done.stdout + done.stderr

@@ -13,7 +13,7 @@ from conformance.fault import Fault, result, settled, until
 from conformance.gateway import Gateway
 from conformance.receivers import Hospital
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 PROGRAM = [sys.executable, "-m", "gateway"]
 PAUSE = 0.03  # seconds between two messages: what comes during a backup is soon worked on, on slow machines too
 

@@ -115,7 +115,7 @@ RESULT = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(chance=st.randoms(use_true_random=False))
 def test_nothing_of_one_patient_is_written_of_the_next(chance: random.Random) -> None:
     """Resources of one shape, written by one function with what it remembers: each as if it were the first."""

@@ -108,10 +108,10 @@ def test_stray_bytes_break_the_line_but_start_anew_after_a_frame() -> None:
 def test_a_large_frame_in_small_packets_takes_linear_time() -> None:
     def seconds(packets: int) -> float:
         deframer = Deframer()
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(packets):
             deframer.feed(b"\x0b" + b"x" * 999 if not deframer.held else b"x" * 1000)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     small, large = min(seconds(1000) for _ in range(3)), min(seconds(8000) for _ in range(3))
     assert large < small * 8 * 4  # a search from the start each time would be 64 times as long
