@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from gateway.codec.table import UNSEEN
 from gateway.mapping import withdrawals
@@ -98,6 +98,11 @@ def names(export: Export) -> frozenset[str]:
     """Every column that an export map reads or writes."""
     known = (*export.columns, *export.order, *export.latest)
     return frozenset((*known, *(name for block in export.blocks for name in _of_block(block))))
+
+
+def inside(blocks: Iterable[Any]) -> frozenset[str]:
+    """Every name that compiled blocks read in their nodes."""
+    return frozenset(name for each in blocks for name in _of_block(each.block))
 
 
 def naming(block: Block) -> Iterator[str]:

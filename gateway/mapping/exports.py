@@ -75,7 +75,10 @@ class ExportMap:
         blocks = [block for block in export.blocks if block.into]
         made = ((block, functions.of(block, source=source, once=export.once)) for block in blocks)
         self.blocks = [compiled_block(functions.library, block, make) for block, make in made]
-        self.steps = [(path, list(found)) for path, found in groupby(self.blocks, lambda each: each.block.each)]
+        steps = groupby(self.blocks, lambda each: each.block.each)
+        self.steps = [
+            (path, blocks, columns_of.inside(blocks)) for path, blocks in ((at, list(each)) for at, each in steps)
+        ]
         self.needed = needed(export, blocks)
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
@@ -149,12 +152,8 @@ class ExportMap:
         made: list[tuple[CompiledBlock, Entry]],
     ) -> None:  # fmt: skip
         """What each block makes. Blocks of the same nodes take turns, so that they see what the others made of one."""
-        for path, blocks in self.steps:
-            for child in runtime.nodes(record, path) if path else (record,):
-                if path and not isinstance(child, dict):
-                    if text := runtime.scalar(child):
-                        context.unread.tell(path, text, "it is a text where a record belongs; it was left out")
-                    continue
+        for path, blocks, read in self.steps:
+            for child in self.recurring.marks.children(record, path, read, context.unread) if path else (record,):
                 for compiled in blocks:
                     entry = self._made(compiled, record, child, context, scope, known)
                     if entry is not None:

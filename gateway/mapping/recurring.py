@@ -23,8 +23,9 @@ from zoneinfo import ZoneInfo
 from gateway.codec.chinese_numbers import birth_date_of, national_id
 from gateway.codec.person_names import is_newborn
 from gateway.mapping.datatypes.clocks import cell_time
+from gateway.mapping.datatypes.codes import ASIDE
 from gateway.mapping.datatypes.papers import narrow
-from gateway.mapping.standing import further
+from gateway.mapping.standing import BACK, further
 from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
 from gateway.mapping.withdrawals import Marks
 
@@ -121,6 +122,9 @@ class Recurring:
             for line in block.lines
             if line.path == "status" and line.codes
         ]
+        lead = next((block for block in told if block.type == export.lead), None)
+        rowed = lead is not None and not finest(blocks) and export.format != _TREE
+        self.visit = lead.rows_by or () if lead is not None and rowed else ()  # one of several rows
         tables = {name: table for names, table in self.statuses for name in names}
         self.marks = Marks(known, cell, tables)
         patient = next((each for each in blocks if each.type == "Patient"), None)
@@ -138,6 +142,8 @@ class Recurring:
         if self.number:
             self._strangers(records, numbers, found)
             self._people(records, numbers, found, people)
+        if self.visit:
+            self._halves(records, found)
         for index, column, cause in self.marks.of(records):
             if index not in found or found[index].apart:
                 found[index] = Verdict(cause=cause, column=column)
@@ -199,7 +205,23 @@ class Recurring:
     def _status(self, record: Any) -> Iterator[str]:
         for names, table in self.statuses:
             code = next(filter(None, (self.cell(record, name) for name in names)), "")
-            yield table.get(code, "") if code else ""
+            yield table.get(code, table.get(code.upper(), table.get("*", ""))) if code else ""
+
+    def _halves(self, records: Sequence[Any], found: dict[int, Verdict]) -> None:
+        """Rows that are taken back while others of the same record stand: it is not what the record says."""
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for index, record in enumerate(records):
+            key = tuple(self.cell(record, name) for name in self.visit)
+            if any(key) and index not in found:
+                groups.setdefault(key, []).append(index)
+        for group in groups.values():
+            gone = [index for index in group if max(map(further, self._status(records[index])), default=0) >= BACK]
+            for index in gone if len(gone) < len(group) else ():
+                told = f"this row is taken back, other rows of the same {' '.join(self.visit)} stand"
+                found[index] = Verdict(cause=told, column=self.visit[0])
+            for index in group:
+                if ASIDE in self._status(records[index]):
+                    found[index] = Verdict(cause="a mark that no table knows: only a person can say whether it holds")
 
     # ------------------------------------------------------------------------------------------ whose it is
 

@@ -14,7 +14,7 @@ SOME: Final = "some:"  # before a code of a table: of several that differ one sa
 _NOTHING: Final = "-"
 _ERROR: Final = "entered-in-error"
 _FURTHER: Final = ("amended", "corrected", "appended", "cancelled", "revoked", _ERROR)
-_BACK: Final = _FURTHER.index("cancelled") + 1
+BACK: Final = _FURTHER.index("cancelled") + 1  # from here on it is taken back
 
 
 def further(status: str) -> int:
@@ -47,4 +47,4 @@ def by_all(resource: Resource, name: str, said: Iterable[Any], table: Mapping[st
     if code == _NOTHING or further(code) < before:
         return False
     resource[name] = code
-    return further(code) >= _BACK > before
+    return further(code) >= BACK > before

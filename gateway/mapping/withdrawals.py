@@ -15,6 +15,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.runtime import nodes, scalar
+from gateway.mapping.unread import Unread
 
 BACK, VALID, WHEN, CORRECTED, STATE, PERHAPS = "back", "valid", "when", "corrected", "state", "perhaps"
 _WORDS: Final = "作废|废弃|废除|撤销|撤消|撤回|取消|删除|退费|退号|退单|退药|冲销|冲红|注销|召回"
@@ -53,6 +55,8 @@ _NO: Final = frozenset(
 _YES: Final = frozenset({"", "1", "1.0", "是", "Y", "YES", "T", "TRUE", "正常", "有效", "√"})
 _HOLDS: Final = frozenset({"", "正常", "有效", "新增", "插入", "更新", "A", "I", "U", "INSERT", "UPDATE", "ADD", "NEW"})
 _LONGEST: Final = 60  # characters of a name of a column
+
+UNREAD: Final = "by this it does not hold any more, and the map does not read it: a person has to look at it"
 
 Told = tuple[int, str, str]  # the record's place, its column, the cause
 
@@ -97,6 +101,23 @@ class Marks:
             found = _causes(kind_of(name), cells, self.tables.get(name, _HOLDS))
             yield from ((index, name, cause) for index, cause in found)
 
+    def children(self, record: Any, path: str, read: frozenset[str], unread: Unread) -> Iterator[Any]:
+        """The nodes at a path inside a record that hold; others are told. `read`: the names that lines read there."""
+        for child in nodes(record, path):
+            if not isinstance(child, dict):
+                if text := scalar(child):
+                    unread.tell(path, text, "it is a text where a record belongs; it was left out")
+                continue
+            name = next((name for name in child if name not in read and self._taken_back(child, name)), "")
+            if name:
+                unread.tell(f"{path}/{name}", self.cell(child, name), f"{UNREAD}; it was left out")
+            else:
+                yield child
+
+    def _taken_back(self, node: Any, name: str) -> bool:
+        kind = kind_of(name)
+        return kind in (BACK, VALID, WHEN) and any(_causes(kind, [_plain(self.cell(node, name))], _HOLDS))
+
     def _unread(self, records: Sequence[Any]) -> list[str]:
         names: dict[str, None] = {}
         last: Any = None
@@ -119,14 +140,14 @@ def _causes(kind: str, cells: Sequence[str], explained: frozenset[str]) -> Itera
     fine = _YES if kind == VALID else _NO
     for index, text in enumerate(cells):
         if text not in fine and not says_none(text):
-            yield index, "by this it does not hold any more, and the map does not read it: a person has to look at it"
+            yield index, UNREAD
 
 
 def _unusual(cells: Sequence[str], explained: frozenset[str]) -> Iterator[tuple[int, str]]:
     """A state that nobody explains: what most records say is usual, what few say is not taken for it."""
     counted = Counter(filter(None, cells))
     usual = max(counted, key=lambda text: counted[text], default="")
-    if counted[usual] * 2 <= counted.total():
+    if counted[usual] * 2 <= len(cells):
         usual = ""
     for index, text in enumerate(cells):
         if text and text not in explained and text != usual and not says_none(text):

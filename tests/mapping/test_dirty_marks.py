@@ -228,3 +228,54 @@ def test_mutual_recognition_is_stored_in_one_way(cells: Row, mark: str) -> None:
 def test_a_whole_workbook_is_clean() -> None:
     made = facts(Path(FIXTURES / IMAGING).read_bytes(), IMAGING)
     assert made.rejects == ()
+
+
+VISIT = "就诊流水号,病人ID,姓名,性别,出生日期,身份证号,就诊类别,就诊时间,诊断编码,诊断名称,记录状态,作废标志"
+
+
+def diagnoses(*marks: str) -> Facts:
+    """A visit with a row a diagnosis, each with its mark."""
+    person = "V1,300003,张伟,1,19750618,529901197506180318,0,2026031208:00:00"
+    lines = [f"{person},I1{at}.x00,诊断{at},0,{mark}" for at, mark in enumerate(marks)]
+    return facts("\n".join((VISIT, *lines)).encode(), "visits.csv", "county")
+
+
+@pytest.mark.parametrize(
+    ("marks", "visit", "kept", "rows_"),
+    [
+        (("", ""), "finished", 2, []),
+        (("", "1"), "finished", 1, [3]),
+        (("1", ""), "finished", 1, [2]),
+        (("", "2"), "finished", 1, [3]),
+        (("1", "1"), "cancelled", 2, []),
+    ],
+)
+def test_a_row_of_a_visit_is_not_the_visit(marks: tuple[str, ...], visit: str, kept: int, rows_: list[int]) -> None:
+    made = diagnoses(*marks)
+    found = [each["resourceType"] for each in made.resources.values()].count("Condition")
+    assert (statuses(made, "Encounter"), found, [each.row for each in made.rejects]) == ([visit], kept, rows_)
+
+
+@pytest.mark.parametrize(("mark", "kept"), [("<CXBZ>1</CXBZ>", 0), ("<YXBZ>0</YXBZ>", 0), ("<CXBZ>0</CXBZ>", 1)])
+def test_a_diagnosis_that_is_taken_back_inside_a_visit(mark: str, kept: int) -> None:
+    text = (FIXTURES / VISITS).read_text(encoding="utf-8")
+    cut = f"{text[: text.index('</JZXX>')]}</JZXX></JZXXLB>".replace("</ZDMC>", f"</ZDMC>{mark}")
+    made = facts(cut.encode(), VISITS)
+    assert [each["resourceType"] for each in made.resources.values()].count("Condition") == kept
+    assert len(made.rejects) == 1 - kept
+
+
+@pytest.mark.parametrize(("column", "text"), [("检查所见", "-"), ("检查所见", "NULL"), ("阴阳性", "-")])
+def test_a_dash_is_no_finding(column: str, text: str) -> None:
+    header = "影像号,姓名,性别,检查号,检查类型,检查项目,检查时间,检查所见,诊断意见,阴阳性,报告状态"
+    cells = dict(
+        zip(
+            header.split(","),
+            ["I1", "张伟", "男", "C1", "CT", "胸部CT", "2026-03-01", "两肺清晰", "未见异常", "阴性", "已审核"],
+            strict=True,
+        )
+    )
+    line = ",".join({**cells, column: text}.values())
+    made = facts(f"{header}\n{line}".encode(), "a.csv", "imaging-centre")
+    (found,) = (each for each in made.resources.values() if each["resourceType"] == "Observation")
+    assert ("valueString" in found, "interpretation" in found) == (column != "检查所见", column != "阴阳性")

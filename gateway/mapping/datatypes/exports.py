@@ -87,7 +87,10 @@ def given_back(value: dict[str, Any], context: Context, system: str = "", code: 
 
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
     """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
-    code, display = one_code((raw if raw.isascii() else unicodedata.normalize("NFKC", raw)).strip()), unmarked(name)
+    code, display = (
+        "" if no_words(raw) else one_code((raw if raw.isascii() else unicodedata.normalize("NFKC", raw)).strip()),
+        unmarked(name),
+    )
     if not code:
         return {"text": display} if display else None
     made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
