@@ -3,6 +3,7 @@ New examples are looked for with `pytest --hypothesis-profile=search`."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 from tests.engines import engines, postgresql
@@ -12,3 +13,8 @@ __all__ = ["engines", "postgresql"]
 settings.register_profile("same", derandomize=True)
 settings.register_profile("search", max_examples=1000)
 settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/api --engine postgresql`: the whole door over the other engine."""
+    parser.addoption("--engine", default="sqlite", choices=("sqlite", "postgresql"))

@@ -36,8 +36,11 @@ def rewritten(value: Resource, target: Target) -> Any:
             continue
         if made is not inner:
             changed = dict(value) if changed is None else changed
-            changed[name] = made
-    return value if changed is None else {name: inner for name, inner in changed.items() if inner is not None}
+            if made is None:
+                del changed[name]
+            else:
+                changed[name] = made
+    return value if changed is None else changed
 
 
 def _narrative(text: str, target: Target) -> str:

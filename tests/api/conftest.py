@@ -94,8 +94,11 @@ def shipped() -> Formats:
 
 
 @pytest.fixture
-def databases() -> Engines:
-    """What the door stands on; a module whose SQL is its own asks for both engines."""
+def databases(request: pytest.FixtureRequest) -> Engines:
+    """What the door stands on, --engine; a module whose SQL is its own asks for both engines."""
+    if request.config.getoption("--engine") == "postgresql":
+        found: Engines = request.getfixturevalue("postgresql")
+        return found
     return Sqlite()
 
 

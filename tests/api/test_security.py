@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,9 +13,9 @@ import structlog
 
 from gateway import errors, telemetry
 from gateway.api.security import Failures, Grant, Tokens, parse_scope
-from gateway.db.sqlite import SqliteEngine
 from gateway.fhir import bundle
 from tests.api.conftest import Door, observation, patient
+from tests.engines import Engines
 
 OPEN = [{"url": "/health", "method": "GET"}]
 
@@ -27,13 +27,11 @@ def bearer(token: str) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------ tokens
 
 
-def test_only_a_digest_is_kept(door: Door, tmp_path: Path) -> None:
+def test_only_a_digest_is_kept(door: Door, databases: Engines, tmp_path: Path) -> None:
     token = door.token()
     assert len(token) == len("hutong_") + 43
-    rows = sqlite3.connect(tmp_path / "record.sqlite")
-    with rows:
-        kept = rows.execute("SELECT * FROM token").fetchall()
-    rows.close()
+    with closing(databases.open(tmp_path, "record")) as record, record.reading() as rows:
+        kept = rows.execute("SELECT digest, name, scope, created_at FROM token")
     assert len(kept[0][0]) == 32
     assert token not in repr(kept)
 
@@ -145,9 +143,9 @@ async def test_a_token_in_the_address_is_not_looked_at(door: Door, anyone: httpx
 
 
 async def test_what_another_process_makes_or_ends_holds_at_once(
-    door: Door, anyone: httpx.AsyncClient, tmp_path: Path
+    door: Door, anyone: httpx.AsyncClient, databases: Engines, tmp_path: Path
 ) -> None:
-    other = SqliteEngine(tmp_path / "record.sqlite", schema="record")
+    other = databases.open(tmp_path, "record")
     token = Tokens(other).create(name="late", scope="system/*.read")
     assert (await anyone.get("/fhir/Patient", headers=bearer(token))).status_code == 200
     Tokens(other).revoke("late")
