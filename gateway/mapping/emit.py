@@ -314,7 +314,8 @@ class BlockEmitter:
         if self.source.state(found) is State.EMPTY:
             return "''"
         text = self._key_text(found)
-        return text if text == "'there'" else f"said({text})"
+        said = "said" if self.source.source == "segments" else "cell_said"
+        return text if text == "'there'" else f"{said}({text})"
 
     def _key_text(self, found: Field) -> str:
         raw = self.source.raw(found)

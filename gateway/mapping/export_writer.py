@@ -6,13 +6,13 @@ record as it was written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from gateway.mapping import runtime
 from gateway.mapping.context import Context
-from gateway.mapping.export_parts import Found, Parts
+from gateway.mapping.export_parts import Found, Parts, constants
 from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Condition, Export
@@ -34,6 +34,10 @@ class ExportWriter:
         targets = self.parts.targets
         over_rows = [index for index in self.parts.making if targets[index].block.rows_by == ()]
         self.row = self.parts.lead if self.parts.lead in over_rows else next(iter(over_rows), None)
+        self.constants: dict[str, list[Any]] = {}
+        for target in targets:
+            for path, said in constants(library, target.block):
+                self.constants.setdefault(path.text, []).append(said)
         numbered = list(enumerate(targets))
         self.steps = [
             (path, [index for index, _ in found]) for path, found in groupby(numbered, lambda each: each[1].block.each)
@@ -42,7 +46,7 @@ class ExportWriter:
     def rows(self, leads: Sequence[Resource], graph: Graph, context: Context) -> Iterator[dict[str, str]]:
         """Of a table: a row for each resource of the block over `row`, or of the block that has the most; in the order
         of the lead's own list."""
-        page = _Page(graph, context, runtime.cell, _put_cell)
+        page = _Page(graph, context, runtime.cell, _put_cell, self.constants)
         for lead in leads:
             found = self.parts.around(lead, graph)
             index = self.row if self.row is not None else max(found, key=lambda each: len(found[each]))
@@ -67,6 +71,7 @@ class ExportWriter:
             context,
             lambda node, name: runtime.node(*_from(root, node, name)),
             lambda node, name, text: put(*_from(root, node, name), text),
+            self.constants,
         )
         records = [self._node(self.parts.around(lead, graph), page) for lead in leads]
         made = [
@@ -127,12 +132,18 @@ class _Page:
     """What records are written with."""
 
     def __init__(
-        self, graph: Graph, context: Context, read: Callable[[Any, str], str], put: Callable[[Any, str, str], None]
+        self,
+        graph: Graph,
+        context: Context,
+        read: Callable[[Any, str], str],
+        put: Callable[[Any, str, str], None],
+        constants: Mapping[str, Sequence[Any]],
     ) -> None:
         self.graph = graph
         self.context = context
         self.read = read
         self.put = put
+        self.constants = constants
 
     def write(self, record: Record, blocks: list[tuple[Target, Resource]]) -> Record:
         """All lines of blocks, those with conditions last."""
@@ -164,7 +175,7 @@ class _Page:
         adds = written.pair.adds
         if not adds and all(self.read(record, name) for name in names):
             return
-        values = leaf_values(resource, written, claims)
+        values = [each for each in leaf_values(resource, written, claims) if not self._is_constant(written, each)]
         for _, made in written_texts(values, written, self.context, self.graph, claims):
             for name, text in zip(names, made, strict=False):
                 there = self.read(record, name) if text else ""
@@ -172,6 +183,12 @@ class _Page:
                     self.put(record, name, f"{there}{adds}{text}" if there else text)
         if written.entered:
             claims.enter(resource, written)
+
+    def _is_constant(self, written: WrittenLine, value: Any) -> bool:
+        """Is a member of a list what the block says of all that it makes (`category* = …`)?"""
+        if not written.path.leaf.many or not isinstance(value, dict):
+            return False
+        return any(value == said for said in self.constants.get(written.path.text, ()))
 
     def _holds(self, condition: Condition, record: Record) -> bool:
         def known(each: Condition) -> bool | None:

@@ -21,8 +21,8 @@ Near = dict[str, Segment]  # the first segment of each name, here and around
 BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | None"]
 
 _CALLED = (
-    "component", "first", "said", "chosen", "complete", "further", "repeated", "node", "link", "link_each", "refer",
-    "followed", "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
+    "component", "first", "said", "cell_said", "chosen", "complete", "further", "repeated", "node", "link", "link_each",
+    "refer", "followed", "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
 )  # fmt: skip
 _SPACE: dict[str, Any] = {
     **{name: getattr(runtime, name) for name in _CALLED},

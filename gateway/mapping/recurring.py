@@ -25,6 +25,7 @@ from gateway.codec.person_names import is_newborn
 from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.codes import ASIDE
 from gateway.mapping.datatypes.papers import narrow
+from gateway.mapping.runtime import cell_said
 from gateway.mapping.standing import BACK, further
 from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
 from gateway.mapping.withdrawals import Marks
@@ -174,7 +175,8 @@ class Recurring:
         first: dict[tuple[str, ...], int] = {}
         groups: dict[int, list[int]] = {}
         for index, record in enumerate(records):
-            key = tuple(next(filter(None, (self.cell(record, name) for name in names)), "") for names in self.key)
+            told = (next(filter(None, (self.cell(record, name) for name in names)), "") for names in self.key)
+            key = tuple(map(cell_said, told))
             if all(key) and (at := first.setdefault(key, index)) != index:
                 groups.setdefault(at, [at]).append(index)
         for group in groups.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -65,6 +66,11 @@ def _of_key(raw: str, number: int, sub: int) -> str:
 def said(text: str) -> str:
     """A part of a key: an explicit null names nothing."""
     return "" if text == NULL else text.strip()
+
+
+def cell_said(text: str) -> str:
+    """The same of a cell: a code in full-width characters names what it names in half-width ones."""
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).split())
 
 
 def chosen(instance: Instance, name: str) -> Iterable[Segment]:

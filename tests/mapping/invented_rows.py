@@ -38,6 +38,8 @@ def cell(name: str, readings: list[Reading], library: Library, random: Random) -
     """What may stand in a column: mostly what its lines read, sometimes anything."""
     if any(each.line.datatype in CARDED for each in readings):
         return random.choice(CARDS)
+    if any(each.line.datatype == "uid" for each in readings):
+        return f"1.2.826.0.1.3680043.9.{random.randrange(3)}"
     beside = all(each.line.datatype in PEOPLE and each.line.sources[0].name != name for each in readings)
     if beside or any(each.line.datatype in NUMBERED for each in readings):
         return f"K{random.randrange(10**6)}"
@@ -70,7 +72,7 @@ def rows(
     for _ in range(random.randint(1, 4)):
         one = {name: cell(name, readings, library, random) for name, readings in mapped[""].items()}
         for name in sorted(keys):
-            if not any(each.line.datatype in CARDED for each in mapped[""].get(name, ())):
+            if not any(each.line.datatype in (*CARDED, "uid") for each in mapped[""].get(name, ())):
                 one[name] = f"K{random.choice(ones(name))}"
         for block in [*reversed(export.blocks)] * 3:  # what is said of an order says whose it is
             alike = (

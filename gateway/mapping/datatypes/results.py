@@ -341,7 +341,9 @@ def _above(low: str, high: str) -> bool:
 
 
 def cell_range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
-    return range_text(value, context), ""
+    """The text of the range, and the unit of its ends: the only place of it beside words."""
+    ends = [value[each] for each in ("low", "high") if each in value]
+    return range_text(value, context), str(ends[0].get("unit", "")) if ends else ""
 
 
 def ranges_into(raw: str, unit: str, context: Context) -> list[dict[str, Any]]:
