@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NoReturn
+
+import msgspec
 
 from gateway.errors import Configuration, HutongError, Permanent
 
@@ -83,8 +84,7 @@ _SYMBOL: Final = re.compile(
 )  # °±µ·β
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """Text, the Python codec that made it, who decided (rule | declared | bom | detected), and what disagreed."""
 
     text: str
@@ -134,7 +134,7 @@ def decode(body: bytes, rule: str = "", declared: str = "") -> Decoded:
 def encode(text: str, charset: str) -> bytes:
     """Bytes of `text` in an HL7 table 0211 or Python charset. Raises Permanent naming the code points (never the text)
     that it cannot write, Configuration when the charset is unknown."""
-    codec = _known(charset or "utf-8", Configuration("", place="charset"))
+    codec = codec_of(charset or "utf-8") or _unknown(charset, Configuration("", place="charset"))
     try:
         return text.encode(codec)
     except UnicodeEncodeError as error:
@@ -150,24 +150,21 @@ def encode(text: str, charset: str) -> bytes:
 
 def _wanted(rule: str, declared: str) -> tuple[str, str]:
     if rule.strip():
-        return _known(rule, Configuration("", place="profile charset")), "rule"
+        return codec_of(rule) or _unknown(rule, Configuration("", place="profile charset")), "rule"
     if declared.strip():
-        return _known(declared, Permanent("", place="MSH-18", code="103")), "declared"
+        return codec_of(declared) or _unknown(declared, Permanent("", place="MSH-18", code="103")), "declared"
     return "", "detected"
 
 
-def _known(name: str, error: HutongError) -> str:
-    """The codec of `name`, or `error` completed with the cause."""
-    codec = codec_of(name)
-    if not codec:
-        shown = re.sub(r"[^ -~]", "?", name)[:40]
-        raise type(error)(
-            f"{shown!r} is not a known charset",
-            place=error.place,
-            remedy="use a name of HL7 table 0211, such as UNICODE UTF-8 or GB 18030-2000",
-            code=error.code,
-        )
-    return codec
+def _unknown(name: str, error: HutongError) -> NoReturn:
+    """`error` completed with the cause."""
+    shown = re.sub(r"[^ -~]", "?", name)[:40]
+    raise type(error)(
+        f"{shown!r} is not a known charset",
+        place=error.place,
+        remedy="use a name of HL7 table 0211, such as UNICODE UTF-8 or GB 18030-2000",
+        code=error.code,
+    )
 
 
 def _try(body: bytes, codec: str) -> str | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from gateway.codec import charset as charsets
 from gateway.codec import hl7v2_lines, hl7v2_xml
 from gateway.codec.hl7v2_acknowledge import (
@@ -221,7 +223,8 @@ def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[Not
         origins[0] = (0, 1, 0, *range(2, len(segments[0])))
     header = header_of(segments[0], charset=decoded.charset, declared=declared)
     if before and before not in text:  # mended: the sender must not get another id confirmed
-        header = replace(header, control_id=_written_control_id(text, marks.field) or header.control_id)
+        written = _written_control_id(text, marks.field) or header.control_id
+        header = msgspec.structs.replace(header, control_id=written)
     return Message(segments, header, decoded.charset, (*notes, *changes), residue, body, origins)
 
 
@@ -257,7 +260,7 @@ def _split(text: str, body: bytes, marks: Separators, notes: list[Note]) -> tupl
         lines = text.replace("\n", "\r").split("\r") if "\n" in text else text.split("\r")
         segments = [line.split("|") for line in lines if line]
         names = [segment[0] for segment in segments]
-        if len(segments) <= hl7v2_lines.SEGMENTS_LIMIT and all(map(_is_name, names)):
+        if len(segments) <= hl7v2_lines.SEGMENTS_LIMIT and all(map(_is_name, set(names))):
             if names.count("MSH") > 1:
                 raise _several_messages()
             segments[0].insert(1, "|")

@@ -62,6 +62,7 @@ def mend(segments: list[Segment], *, carets: bool) -> tuple[list[Note], Origins]
     origins: Origins = {}
     _mend_event(segments, notes)
     seen: set[tuple[str, str]] = set()
+    usual = {""}  # times that are written as HL7 writes them
     recount = False
     for index, segment in enumerate(segments):
         name = segment[0]
@@ -77,7 +78,7 @@ def mend(segments: list[Segment], *, carets: bool) -> tuple[list[Note], Origins]
         elif name == "OBR":
             seen.clear()
         if name in TIMES:
-            _mend_times(segments, index, notes)
+            _mend_times(segments, index, notes, usual)
     if recount:
         _number_sets(segments, notes)
     return notes, origins
@@ -246,16 +247,18 @@ def _mend_range(segments: Sequence[Segment], index: int, notes: list[Note]) -> N
 # ------------------------------------------------------------------------------------------------ times, set ids
 
 
-def _mend_times(segments: Sequence[Segment], index: int, notes: list[Note]) -> None:
+def _mend_times(segments: Sequence[Segment], index: int, notes: list[Note], usual: set[str]) -> None:
     segment = segments[index]
     length = len(segment)
     for number in TIMES[segment[0]]:
         if number >= length:
             return
         text = segment[number]
-        if not text or text.isdecimal() or (len(text) == 19 and text[:14].isdecimal() and text[14] in "+-"):
+        if text in usual:
             continue
-        if _mend_time(segment, number):
+        if text.isdecimal() or (len(text) == 19 and text[:14].isdecimal() and text[14] in "+-"):
+            usual.add(text)
+        elif _mend_time(segment, number):
             place = f"{_place(segments, index)}-{number}"
             notes.append(Note("time-form", place, "a time with signs between its parts was read"))
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from gateway.codec import charset as charsets
 from gateway.codec.hl7v2_escape import unescape
 
@@ -43,8 +45,7 @@ class Separators:
         return {own: usual for own, usual in table.items() if chr(own) != usual}
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """Facts of MSH. Texts are unescaped first components; `fields` are the raw MSH fields by HL7 number."""
 
     fields: tuple[str, ...]
@@ -133,6 +134,8 @@ def _first_repetition(field: bytes, encoding: bytes) -> str:
     if not field:
         return ""
     repetition = encoding[1:2] or b"~"
+    if repetition not in field:
+        return field.decode("ascii", "replace").strip()
     parts = field.split(repetition) if not repetition.isalnum() else [field]
     return next((part.decode("ascii", "replace").strip() for part in parts if part.strip()), "")
 

@@ -196,11 +196,13 @@ def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: 
         if entries:
             here.setdefault(name, {"reference": entries[0].full_url, **display(entries[0])})
         return
-    listed = here.setdefault(name, [])
+    listed = here.get(name) or []
     there = {each.get("reference") for each in listed}
-    listed.extend(reference_shown(each) for each in entries if each.full_url not in there)
-    if not listed:
-        del here[name]
+    made = [reference_shown(each) for each in entries if each.full_url not in there]
+    if listed:
+        listed.extend(made)
+    elif made:
+        here[name] = made
 
 
 def refer(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entry: Entry) -> None:
