@@ -28,7 +28,7 @@ class State(StrEnum):
 
 
 BODIES = "bodies"  # in the data directory: where large files lie
-STREAMED = frozenset({"delimited", "workbook"})  # formats of which a large file is never held in memory
+STREAMED = frozenset({"delimited", "workbook", "json", "ndjson", "xml"})  # of these no large file is held in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import openpyxl
 
@@ -118,3 +120,29 @@ def write_workbook(path: Path, count: int) -> Path:
         sheet.append(row)
     book.save(path)
     return path
+
+
+def write(path: Path, count: int) -> Path:
+    """The same as .csv, .xlsx, .xml, .json or .ndjson; trees in UTF-8, without the cells that are empty."""
+    if path.suffix in (".csv", ".xlsx"):
+        return write_csv(path, count) if path.suffix == ".csv" else write_workbook(path, count)
+    begin, between, end = _AROUND[path.suffix]
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(begin)
+        for number, row in enumerate(rows(count)):
+            file.write(between if number else "")
+            cells = {name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell}
+            file.write(_element(cells) if path.suffix == ".xml" else json.dumps(cells, ensure_ascii=False))
+        file.write(end)
+    return path
+
+
+_AROUND = {
+    ".xml": ('<?xml version="1.0" encoding="UTF-8"?>\n<DATA>\n<ROWS>\n', "\n", "\n</ROWS>\n</DATA>\n"),
+    ".json": ('{"rows": [\n', ",\n", "\n]}\n"),
+    ".ndjson": ("", "\n", "\n"),
+}
+
+
+def _element(cells: dict[str, str]) -> str:
+    return f"<ROW>{''.join(f'<{name}>{escape(cell)}</{name}>' for name, cell in cells.items())}</ROW>"

@@ -63,23 +63,30 @@ def _escaped(text: str) -> str:
 def of_text(text: str) -> Any:
     """The same of text: dicts, lists, str, Number, bool and None."""
     if text.count(",") > NODES_LIMIT and _TEXT.sub("", text).count(",") > NODES_LIMIT:  # it is not even parsed
-        raise _refusal(f"more than {NODES_LIMIT} nodes")
+        raise refusal(f"more than {NODES_LIMIT} nodes")
     try:
-        root = json.loads(
-            text,
-            parse_float=_number,
-            parse_int=_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
+        root = decoder().decode(text)
     except json.JSONDecodeError as error:
-        raise _refusal(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
+        raise refusal(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
-        raise _refusal(f"deeper than {DEPTH_LIMIT} levels") from None
-    if not _sound(root):
-        for place, node in _walk(root):
-            _check_node(place, node)
+        raise refusal(f"deeper than {DEPTH_LIMIT} levels") from None
+    check(root)
     return root
+
+
+def decoder(*, strict: bool = True) -> json.JSONDecoder:
+    """What reads values; `check` is to be asked of each. `strict`: no line end and no control character in a text."""
+    return json.JSONDecoder(
+        parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=of_pairs,
+        strict=strict,
+    )  # fmt: skip
+
+
+def check(root: Any, place: str = "") -> None:
+    """Raises Permanent where a value, which stands at this place, is none that a Tree may hold."""
+    if not _sound(root):
+        for here, node in _walk(root, place):
+            _check_node(here, node)
 
 
 def _sound(root: Any) -> bool:
@@ -117,15 +124,16 @@ def _escape(point: int) -> str:
 
 def _number(digits: str) -> Number:
     if len(digits) > NUMBER_LIMIT:
-        raise _refusal(f"a number of more than {NUMBER_LIMIT} characters")
+        raise refusal(f"a number of more than {NUMBER_LIMIT} characters")
     return Number(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _refusal(f"{name} is no JSON number")
+    raise refusal(f"{name} is no JSON number")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
+def of_pairs(pairs: list[tuple[str, Any]]) -> Any:
+    """An object; what stands for one with a key that occurs twice is refused by `check`."""
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
@@ -133,17 +141,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Doubled:
     return _Doubled(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
 
 
-def _walk(root: Any) -> Iterator[tuple[str, Any]]:
+def _walk(root: Any, place: str) -> Iterator[tuple[str, Any]]:
     """(place, node) of every node, without recursion: '', '/a', '/a/0' (RFC 6901)."""
-    stack: list[tuple[str, Any, int]] = [("", root, 0)]
+    stack: list[tuple[str, Any, int]] = [(place, root, 0)]
     count = 0
     while stack:
         place, node, depth = stack.pop()
         count += 1
         if count > NODES_LIMIT:
-            raise _refusal(f"more than {NODES_LIMIT} nodes", place[:200])
+            raise refusal(f"more than {NODES_LIMIT} nodes", place[:200])
         if depth >= DEPTH_LIMIT and isinstance(node, dict | list):
-            raise _refusal(f"deeper than {DEPTH_LIMIT} levels", place[:200])
+            raise refusal(f"deeper than {DEPTH_LIMIT} levels", place[:200])
         yield place, node
         if isinstance(node, dict):
             stack.extend((f"{place}/{_pointer(key)}", value, depth + 1) for key, value in node.items())
@@ -157,10 +165,10 @@ def _pointer(key: str) -> str:
 
 def _check_node(place: str, node: Any) -> None:
     if isinstance(node, _Doubled):
-        raise _refusal(f"the key {node.key[:60]!r} occurs twice in one object", place)
+        raise refusal(f"the key {node.key[:60]!r} occurs twice in one object", place)
     texts = node if isinstance(node, dict) else (node,) if isinstance(node, str) else ()
     if any(_has_surrogate(text) for text in texts):
-        raise _refusal("half a character (a lone surrogate)", place)
+        raise refusal("half a character (a lone surrogate)", place)
 
 
 def _has_surrogate(text: str) -> bool:
@@ -169,7 +177,7 @@ def _has_surrogate(text: str) -> bool:
 
 def _written(node: Any, depth: int) -> Iterator[str]:
     if depth >= DEPTH_LIMIT and isinstance(node, dict | list | tuple):
-        raise _refusal(f"deeper than {DEPTH_LIMIT} levels")
+        raise refusal(f"deeper than {DEPTH_LIMIT} levels")
     if isinstance(node, dict):
         yield "{"
         for index, (key, value) in enumerate(node.items()):
@@ -201,8 +209,9 @@ def _leaf(node: Any) -> str:
         case Decimal() if node.is_finite():
             return str(node)
         case _:
-            raise _refusal(f"a {type(node).__name__} cannot be written exactly")
+            raise refusal(f"a {type(node).__name__} cannot be written exactly")
 
 
-def _refusal(cause: str, place: str = "") -> Permanent:
+def refusal(cause: str, place: str = "") -> Permanent:
+    """The document is refused."""
     return Permanent(cause, place=place or "JSON", remedy="have the sender write valid JSON", code="102")

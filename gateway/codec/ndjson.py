@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from gateway.codec import charset as charsets
 from gateway.codec.json import of_text
-from gateway.codec.table import ROWS_LIMIT, Reject, Table
+from gateway.codec.node_stream import RECORDS_LIMIT, weight
+from gateway.codec.table import COLUMNS_LIMIT, ROWS_LIMIT, Reject, Row, Table
+from gateway.codec.text_stream import Opened, Text, document_of
 from gateway.errors import Permanent
 
 LINE_LIMIT: Final = 16 * 1024 * 1024  # characters
@@ -24,6 +26,35 @@ class Lines:
     rejects: tuple[Reject, ...]
     charset: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineStream:
+    """The same of a file that is too large to be held, read once. `columns`: of all its objects, () where one of them
+    has something inside it; `records` and `rows` begin at the first line each time."""
+
+    text: Text
+    first: dict[str, Any]
+    columns: tuple[str, ...]
+
+    @property
+    def charset(self) -> str:
+        """The Python codec."""
+        return self.text.charset
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found on the way."""
+        return self.text.notes
+
+    def records(self) -> Iterator[Row | Reject]:
+        """The objects as they are."""
+        return _lines(self.text)
+
+    def rows(self) -> Iterator[Row | Reject]:
+        """Flat objects as rows."""
+        for item in _lines(self.text):
+            yield Row(item.number, dict(_cells(item.cells)), item.size) if isinstance(item, Row) else item
 
 
 def is_ndjson(body: bytes) -> bool:
@@ -52,8 +83,52 @@ def decode(body: bytes, charset: str = "", *, parse: Callable[[str], Any] = of_t
             rejects.append(Reject(number, error.cause, (line,)))
     if not records:
         cause = f"no line is a JSON object: {rejects[0].cause}" if rejects else "it is empty"
-        raise Permanent(cause, place="line 1", remedy="write one JSON object a line", code="102")
+        raise _nothing(cause)
     return Lines(records=records, numbers=numbers, rejects=tuple(rejects), charset=decoded.charset, notes=decoded.notes)
+
+
+def stream(source: Opened, charset: str = "") -> LineStream:
+    """The objects of a large file, one at a time. Raises what `decode` raises."""
+    text = document_of(source, charset)
+    first: dict[str, Any] | None = None
+    cause = "it is empty"
+    columns: dict[str, None] = {}
+    flat = True
+    for item in _lines(text):
+        if isinstance(item, Reject):
+            cause = f"no line is a JSON object: {item.cause}" if cause == "it is empty" else cause
+            continue
+        first = item.cells if first is None else first
+        if flat:
+            columns.update(dict.fromkeys(item.cells))
+            flat = _is_flat(item.cells) and len(columns) <= COLUMNS_LIMIT
+    if first is None:
+        raise _nothing(cause)
+    return LineStream(text=text, first=first, columns=tuple(columns) if flat else ())
+
+
+def _lines(text: Text) -> Iterator[Row | Reject]:
+    count = 0
+    for number, line in enumerate(text.lines(), 1):
+        if not line.strip():
+            continue
+        count += 1
+        if count > RECORDS_LIMIT:
+            raise Permanent(f"more than {RECORDS_LIMIT} lines", place="line", remedy="send the file in parts")
+        try:
+            record = _object(line, of_text)
+        except Permanent as error:
+            yield Reject(number, error.cause, (line.rstrip("\r\n"),))
+            continue
+        yield Row(number, record, weight(record))
+
+
+def _is_flat(record: dict[str, Any]) -> bool:
+    return not any(isinstance(each, dict | list) for each in record.values())
+
+
+def _nothing(cause: str) -> Permanent:
+    return Permanent(cause, place="line 1", remedy="write one JSON object a line", code="102")
 
 
 def table_of(lines: Lines) -> Table | None:
@@ -61,7 +136,7 @@ def table_of(lines: Lines) -> Table | None:
     columns: dict[str, None] = {}
     rows: list[dict[str, str]] = []
     for record in lines.records:
-        if any(isinstance(each, dict | list) for each in record.values()):
+        if not _is_flat(record):
             return None
         columns.update(dict.fromkeys(record))
         rows.append(dict(_cells(record)))

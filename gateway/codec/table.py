@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import Permanent
 
@@ -37,7 +37,8 @@ class Row:
     """One row of data: its number as a spreadsheet shows it (from 1, the header included) and its cells by column."""
 
     number: int
-    cells: dict[str, str]
+    cells: dict[str, Any]  # texts; of a tree the node that it is
+    size: int = 0  # characters, where they are not simply those of its cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,10 @@ class Table:
 class TableStream:
     """A table whose rows are read one at a time. `items` begins at the first row each time; it may raise Permanent."""
 
-    kind: str  # delimited | workbook
-    columns: tuple[str, ...]
+    kind: str  # delimited | workbook | ndjson | json | xml
+    columns: tuple[str, ...]  # () where each row has its own
     items: Callable[[], Iterator[Row | Reject]]
-    cells: Callable[[Sequence[str]], Iterator[list[str]]]  # of some columns alone, of what is no row, too
+    cells: Callable[[Sequence[str]], Iterator[list[str]]] | None = None  # of some columns alone, of what is no row, too
     notes: tuple[str, ...] = ()
     sheet: str = ""
     charset: str = ""

@@ -1,8 +1,9 @@
-"""A text that is too large to be held: its charset from all its bytes, then its lines, one at a time.
+"""A text that is too large to be held: its charset from all its bytes, then its lines or blocks, one at a time.
 
 It is read twice. The first time each byte is decoded and forgotten, so that a charset that does not fit the millionth
 row is known before the first one is believed (charset.py decides in the same order of belief); the second time gives
-the lines. Neither takes more memory for a longer file, and no line may be longer than LINE_LIMIT.
+the lines. Neither takes more memory for a longer file, and no line may be longer than LINE_LIMIT. A document (XML,
+JSON) may be one line: it is read in blocks.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _BYTES_LIMIT: Final = 4 * LINE_LIMIT  # of a line, whatever the charset
 _CONTROLS: Final = bytes(charsets.CONTROLS)
 _DAMAGED: Final = 0.5  # of the lines may be
 _MARKED: Final = ("utf-16", "utf-32")
+_WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,30 @@ class Text:
     charset: str
     notes: tuple[str, ...]
     errors: str = "strict"  # what becomes of bytes that are no characters
+    cleaned: bool = True  # of control characters; those of a document stay, whoever reads it knows which it may have
 
     def lines(self) -> Iterator[str]:
-        """Its lines with their ends, without a byte order mark and control characters. Raises Permanent for a line over
-        LINE_LIMIT."""
+        """Its lines with their ends, without a byte order mark. Raises Permanent for a line over LINE_LIMIT."""
         plain = _keeps_ascii(self.charset)
         with self.opened() as raw:
-            clean = io.BufferedReader(_Cleaned(raw), BLOCK) if plain else raw
+            clean = io.BufferedReader(_Cleaned(raw), BLOCK) if plain and self.cleaned else raw
             reader = io.TextIOWrapper(clean, self.charset, self.errors, newline="")
+            plain = plain or not self.cleaned
             for number, line in enumerate(iter(partial(reader.readline, LINE_LIMIT + 1), ""), 1):
                 if len(line) > LINE_LIMIT:
                     raise _too_long(number)
                 if number == 1:
                     line = line.removeprefix("\ufeff")
                 yield line if plain or self.errors != "strict" else line.translate(charsets.CONTROLS)
+
+    def blocks(self) -> Iterator[str]:
+        """All of a document in pieces of some BLOCK characters, cut anywhere."""
+        with self.opened() as raw:
+            reader = io.TextIOWrapper(raw, self.charset, self.errors, newline="")
+            begun = False
+            while block := reader.read(BLOCK):
+                yield block if begun else block.removeprefix("\ufeff")
+                begun = True
 
 
 def opened(body: bytes) -> Opened:
@@ -67,15 +79,29 @@ def file(path: Path) -> Opened:
     return opened_file
 
 
+def document_of(source: Opened, rule: str = "", declared: Callable[[bytes], str] = lambda first: "") -> Text:
+    """The text of a document, whose lines may be as long as they like; `declared`: the charset that its first bytes
+    name. Raises what `text_of` raises; no byte of a document may be damaged."""
+    with source() as file:
+        first = file.read(BLOCK)
+    if len(first) == BLOCK:  # no character is cut: these bytes are no part of any other one, in no charset
+        end = max(first.rfind(each) for each in (b'"', b",", b">", b"\n"))
+        first = first[: len(first) // 4 * 4 - 4] if first.startswith(_WIDE) else first[: end + 1] or first
+    found = charsets.decode(first, rule, declared(first))
+    for codec in _tried(first, found):
+        read = _read(source, codec, lined=False)
+        if read.failed is None:
+            read.controls = 0
+            return Text(source, codec, _notes(found, codec, rule, read), cleaned=False)
+    raise _unexplained()
+
+
 def text_of(source: Opened, rule: str = "") -> Text:
     """The text with the charset that explains all its bytes; `rule` is the member's. Raises Permanent when none does,
     or a line is too long; Configuration for an unknown rule."""
     first = _beginning(source)
     found = damaged.decode(first, rule)
-    tried: dict[str, None] = dict.fromkeys((found.charset, "utf-8", "gb18030"))
-    if first.startswith(charsets.MARK) or found.charset.startswith(_MARKED):
-        tried = {found.charset: None}
-    for codec in tried:
+    for codec in _tried(first, found):
         read = _read(source, codec)
         if read.failed is None:
             return Text(source, codec, _notes(found, codec, rule, read))
@@ -86,6 +112,13 @@ def text_of(source: Opened, rule: str = "") -> Text:
         raise _unexplained()
     told = f"bytes that are no characters of {found.charset}, in {read.damaged} places"
     return Text(source, found.charset, (*_notes(found, found.charset, "", read), told), damaged.ERRORS)
+
+
+def _tried(first: bytes, found: charsets.Decoded) -> Iterator[str]:
+    """The charsets in the order of belief."""
+    if first.startswith(charsets.MARK) or found.charset.startswith(_MARKED):
+        return iter((found.charset,))
+    return iter(dict.fromkeys((found.charset, "utf-8", "gb18030")))
 
 
 @dataclass(slots=True)
@@ -105,7 +138,7 @@ def _beginning(source: Opened) -> bytes:
         block = file.read(BLOCK)
         if len(block) < BLOCK:
             return block
-        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if block.startswith(_WIDE):
             return block[: len(block) // 4 * 4 - 4]
     end = max(block.rfind(b"\n"), block.rfind(b"\r"))
     if end < 0:
@@ -116,7 +149,7 @@ def _beginning(source: Opened) -> bytes:
     return block[: end + 1]
 
 
-def _read(source: Opened, codec: str, errors: str = "strict") -> _Reading:
+def _read(source: Opened, codec: str, errors: str = "strict", *, lined: bool = True) -> _Reading:
     """All of it, decoded and forgotten."""
     reading = _Reading()
     decoder = codecs.getincrementaldecoder(codec)(errors)
@@ -140,7 +173,7 @@ def _read(source: Opened, codec: str, errors: str = "strict") -> _Reading:
             line += block.count(b"\n")
             end = max(block.rfind(b"\n"), block.rfind(b"\r"))
             open_since = len(block) - end - 1 if end >= 0 else open_since + len(block)
-            if open_since > _BYTES_LIMIT:
+            if lined and open_since > _BYTES_LIMIT:
                 raise _too_long(line + 1)
 
 

@@ -18,12 +18,17 @@ from gateway.codec.json import DEPTH_LIMIT, NODES_LIMIT, Tree
 from gateway.codec.xml_prolog import has_doctype
 from gateway.errors import Permanent
 
-_DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*?\?>")
+DECLARATION: Final = re.compile(r"\A\s*<\?xml[^>]*?\?>")
 _DECLARED: Final = re.compile(rb"""\A[\s\xef\xbb\xbf]*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_BROKEN: Final = "not well-formed"
+BROKEN: Final = "not well-formed"
 _CDATA: Final = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
-_BARE: Final = re.compile(r"&(?!#?\w{1,20};)")  # no entity: those are refused
+BARE: Final = re.compile(r"&(?!#?\w{1,20};)")  # no entity: those are refused
 _INNER: Final = re.compile(r"<[A-Za-z_\u4e00-\u9fff]")
+MENDED: Final = "characters that XML does not allow were taken out, and a bare & was read as the sign that it is"
+SAFE: Final[dict[str, Any]] = {  # of every parser: no entity is resolved, nothing is loaded
+    "resolve_entities": False, "no_network": True, "load_dtd": False, "remove_comments": True, "remove_pis": True,
+    "encoding": "utf-8",
+}  # fmt: skip
 _INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
 
 
@@ -41,16 +46,13 @@ def decode(body: bytes, charset: str = "") -> Tree:
     decoded = text_of(body, charset)
     text, notes = decoded.text, decoded.notes
     try:
-        root = _read(text, _Count(), 0)
+        root = _read(text, Count(), 0)
     except Permanent as error:
         mended = _mended(text)
-        if not error.cause.startswith(_BROKEN) or mended == text:
+        if not error.cause.startswith(BROKEN) or mended == text:
             raise
-        root = _read(mended, _Count(), 0)
-        notes = (
-            *notes,
-            "characters that XML does not allow were taken out, and a bare & was read as the sign that it is",
-        )
+        root = _read(mended, Count(), 0)
+        notes = (*notes, MENDED)
     return Tree(root, decoded.charset, notes, "xml")
 
 
@@ -58,16 +60,21 @@ def _mended(text: str) -> str:
     """Without control characters (XML 1.0 §2.2), a bare & as text; what stands in CDATA stays as it is."""
     plain = text.translate(charsets.CONTROLS)
     parts = _CDATA.split(plain)
-    return "".join(part if index % 2 else _BARE.sub("&amp;", part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else BARE.sub("&amp;", part) for index, part in enumerate(parts))
 
 
 def text_of(body: bytes, charset: str = "") -> charsets.Decoded:
     """The text of a document, by the rule, else by what it declares."""
-    declared = _DECLARED.match(body)
-    return charsets.decode(body, charset, declared[1].decode() if declared else "")
+    return charsets.decode(body, charset, declared(body))
 
 
-class _Count:
+def declared(body: bytes) -> str:
+    """The charset that a document names, "" where it names none."""
+    found = _DECLARED.match(body)
+    return found[1].decode() if found else ""
+
+
+class Count:
     """How many nodes have been read; `carries`: texts of a SOAP message may be documents."""
 
     def __init__(self) -> None:
@@ -75,49 +82,50 @@ class _Count:
         self.carries = False
 
     def one(self, depth: int) -> None:
+        """One more, so deep. Raises Permanent beyond the limits."""
         self.nodes += 1
         if self.nodes > NODES_LIMIT:
-            _refuse(f"more than {NODES_LIMIT} nodes")
+            refuse(f"more than {NODES_LIMIT} nodes")
         if depth >= DEPTH_LIMIT:
-            _refuse(f"deeper than {DEPTH_LIMIT} levels")
+            refuse(f"deeper than {DEPTH_LIMIT} levels")
 
 
-def _refuse(cause: str) -> NoReturn:
+def refuse(cause: str) -> NoReturn:
+    """Raises Permanent."""
     raise Permanent(cause, place="XML", remedy="have the sender write well-formed XML without a DOCTYPE", code="102")
 
 
 def element_of(text: str) -> Any:
     """The root of a document, safely read. Raises Permanent for what is not well-formed or has a DOCTYPE."""
     if has_doctype(text):
-        _refuse("it has a DOCTYPE")
+        refuse("it has a DOCTYPE")
     if text.count("<") - text.count("</") > NODES_LIMIT:  # it is not even parsed
-        _refuse(f"more than {NODES_LIMIT} nodes")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, encoding="utf-8"
-    )
+        refuse(f"more than {NODES_LIMIT} nodes")
     try:
-        root = etree.fromstring(_DECLARATION.sub("", text).encode(), parser)
+        root = etree.fromstring(DECLARATION.sub("", text).encode(), etree.XMLParser(**SAFE))
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        _refuse(f"{_BROKEN} at line {line}, column {column}")
+        refuse(f"{BROKEN} at line {line}, column {column}")
     return root
 
 
-def _read(text: str, count: _Count, inside: int) -> dict[str, Any]:
+def _read(text: str, count: Count, inside: int) -> dict[str, Any]:
     root = element_of(text)
-    count.carries = inside == 0 and _name(root) == "Envelope"
-    return {_name(root): _node(root, count, 0, inside)}
+    count.carries = inside == 0 and name_of(root) == "Envelope"
+    return {name_of(root): node_of(root, count, 0, inside)}
 
 
-def _name(element: Any) -> str:
-    return str(etree.QName(element).localname)
+def name_of(element: Any) -> str:
+    """Without its namespace."""
+    return str(element.tag).rpartition("}")[2]
 
 
-def _node(element: Any, count: _Count, depth: int, inside: int) -> Any:
+def node_of(element: Any, count: Count, depth: int, inside: int) -> Any:
+    """An element as a tree; `depth`: how many elements are around it, `inside`: how many documents."""
     count.one(depth)
-    made: dict[str, Any] = {f"@{etree.QName(name).localname}": value for name, value in element.attrib.items()}
+    made: dict[str, Any] = {f"@{str(name).rpartition('}')[2]}": value for name, value in element.attrib.items()}
     for child in element:
-        _add(made, _name(child), _node(child, count, depth + 1, inside))
+        _add(made, name_of(child), node_of(child, count, depth + 1, inside))
     text = (element.text or "").strip() if not len(element) else "".join(_beside(element)).strip()
     if not made:
         return _inner(text, count, inside)
@@ -139,7 +147,7 @@ def _add(made: dict[str, Any], name: str, value: Any) -> None:
         made[name] = [made[name], value]
 
 
-def _inner(text: str, count: _Count, inside: int) -> Any:
+def _inner(text: str, count: Count, inside: int) -> Any:
     """Text, or the document that it is; a report may be written with marks like <p>, and stays what it is."""
     document = text.startswith("<?xml") or (count.carries and _INNER.match(text) is not None)
     if inside >= _INSIDE or not text.endswith(">") or not document:
@@ -147,6 +155,6 @@ def _inner(text: str, count: _Count, inside: int) -> Any:
     try:
         return _read(text, count, inside + 1)
     except Permanent as error:
-        if error.cause.startswith(_BROKEN):
+        if error.cause.startswith(BROKEN):
             return text
         raise

@@ -11,14 +11,15 @@ import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gateway.codec import delimited, workbook
+from gateway.codec import charset
 from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Row, TableStream
 from gateway.codec.text_stream import LARGE, Opened
 from gateway.db.scratch import Scratch
-from gateway.errors import Configuration, HutongError, Permanent
+from gateway.errors import HutongError, Permanent
+from gateway.formats import record_streams
 from gateway.formats.exports import facility, reject_of
 from gateway.formats.look import STRANGER, Hidden, Look
 from gateway.mapping.batches import SIZE, Batching, Item, cut
@@ -37,7 +38,7 @@ _APART = "\x1f"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulk:
-    """A large table, its map, and how it is cut."""
+    """A large table, or the nodes of a large tree, its map, and how it is cut."""
 
     formats: Formats
     member: Member
@@ -45,12 +46,13 @@ class Bulk:
     table: TableStream
     batching: Batching
     notes: tuple[str, ...] = ()
+    root: Any = None  # of the tree around the nodes
     size: int = SIZE
 
     @property
     def told(self) -> str:
         """What stands before a note on it."""
-        return f"{self.table.sheet}: " if self.table.sheet else ""
+        return f"{self.table.sheet}: " if self.table.kind == "workbook" else ""
 
     def batches(self, scratch: Scratch) -> Iterator[list[Item]]:
         """All rows, and what is none. An empty batch now and then while there is no other yet: somebody else may have
@@ -65,7 +67,7 @@ class Bulk:
     def _apart(self, scratch: Scratch) -> Generator[list[Item], None, bool]:
         """Do the rows of any record stand in several places?"""
         last = ""
-        for number, cells in enumerate(self.table.cells(self.batching.key)):
+        for number, cells in enumerate(self._keys()):
             if number % BREATH == 0:
                 yield []
             if (key := _APART.join(cells)) != last:
@@ -73,6 +75,11 @@ class Bulk:
                     return True
                 last = key
         return False
+
+    def _keys(self) -> Iterator[Sequence[str]]:
+        if self.table.cells is not None:
+            return self.table.cells(self.batching.key)
+        return (self.batching.key_of(item) for item in self.table.items() if isinstance(item, Row))
 
     def _gather(self, scratch: Scratch) -> Iterator[list[Item]]:
         """Puts the rows of each record behind its first one, on disk."""
@@ -82,7 +89,8 @@ class Bulk:
             if isinstance(item, Row):
                 key = self._key(item)
                 place = scratch.first(key, item.number) if key else item.number
-                scratch.add(place, item.number, json.dumps([*item.cells.values()]))
+                kept = [*item.cells.values()] if self.table.columns else {"node": item.cells, "size": item.size}
+                scratch.add(place, item.number, json.dumps(kept))
             else:
                 scratch.add(item.number, item.number, json.dumps({"cause": item.cause, "cells": item.cells}))
 
@@ -91,6 +99,8 @@ class Bulk:
             told = json.loads(text)
             if isinstance(told, list):
                 yield Row(number, dict(zip(self.table.columns, told, strict=True)))
+            elif "node" in told:
+                yield Row(number, told["node"], told["size"])
             else:
                 yield Misfit(number, told["cause"], tuple(told["cells"]))
 
@@ -116,7 +126,7 @@ class Bulk:
         rows = [item for item in batch if isinstance(item, Row)]
         return Part(
             name=self.name, records=[row.cells for row in rows], numbers=[row.number for row in rows],
-            place=self.table.sheet,
+            place=self.table.sheet, root=self.root,
         )  # fmt: skip
 
     def translated(
@@ -163,38 +173,14 @@ def bulk(
         return None
     if size > LARGEST:
         raise Permanent(f"the file is larger than {LARGEST} bytes", place="file", remedy="send it in parts", code="102")
-    wanted = (channel.map,) if channel and channel.map else member.profile.maps
-    if format == "workbook":
-        found = list(workbook.streams(source))
-    else:
-        found = [delimited.stream(source, charset=member.profile.charset)]
-    known, notes = _known(formats, found, wanted)
-    if len(known) > 1:  # tables may ask for each other
+    found = record_streams.known(formats, source, channel=channel, member=member, format=format)
+    batching = formats.maps.exports.batching(found.name) if found else None
+    if found is None or batching is None:
+        if size > charset.SIZE_LIMIT:
+            what = f"{size} bytes are more than the limit of {charset.SIZE_LIMIT} for a file that is read as a whole"
+            raise Permanent(what, place="file", remedy="send it in parts", code="102")
         return None
-    ((name, table),) = known
-    batching = formats.maps.exports.batching(name)
-    if batching is None:
-        return None
-    told = f"{table.sheet}: " if table.sheet else ""
-    notes += [f"{told}{note}" for note in table.notes]
     return Bulk(
-        formats=formats, member=member, name=name, table=table, batching=batching, notes=tuple(notes), size=rows
-    )
-
-
-def _known(
-    formats: Formats, tables: Sequence[TableStream], wanted: tuple[str, ...]
-) -> tuple[list[tuple[str, TableStream]], list[str]]:
-    """Those that a map knows, by its name, and a note on each of the others. Raises Configuration where none does."""
-    known: list[tuple[str, TableStream]] = []
-    unknown: list[Configuration] = []
-    notes: list[str] = []
-    for table in tables:
-        try:
-            known.append((formats.maps.exports.of_columns(table.columns, wanted=wanted), table))
-        except Configuration as error:
-            unknown.append(error)
-            notes.append(f"{table.sheet}: no map knows a sheet with these columns; it was left out")
-    if not known:
-        raise unknown[0]
-    return known, notes
+        formats=formats, member=member, name=found.name, table=found.table, batching=batching, notes=found.notes,
+        root=found.root, size=rows,
+    )  # fmt: skip

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.codec.table import Reject, Row
+from gateway.mapping.runtime import node
 from gateway.mapping.syntax import Block, Export, Link
 
 SIZE = 500  # rows of a batch, and the rest of the record that the last of them belongs to
 HEAVY = 8 << 20  # characters after which a batch ends, too
 LONGEST = 20_000  # rows of one record that are held together
 HEAVIEST = 64 << 20  # characters of them
+TREE = "tree"  # what an export map reads, where it is no table
 Item = Row | Reject
 
 
@@ -27,9 +29,12 @@ class Batching:
 
     key: tuple[str, ...]
     own: frozenset[str]
+    tree: bool = False  # the key is the first of these names that is there, of nodes
 
     def key_of(self, row: Row) -> tuple[str, ...]:
         """What the rows of a record agree in."""
+        if self.tree:
+            return (next(filter(None, (node(row.cells, name) for name in self.key)), ""),) if self.key else ()
         return tuple([row.cells.get(name, "") for name in self.key])
 
 
@@ -39,6 +44,10 @@ def batching(export: Export) -> Batching | None:
     lead = next((block for block in blocks if block.type == export.lead and not block.element), None)
     if lead is None or any(block.found for block in blocks):
         return None
+    if export.format == TREE:
+        names = (line.sources for line in lead.lines if line.path == "identifier" and line.sources)
+        numbers = tuple(each.name for each in next(names, ()))
+        return Batching(numbers, frozenset(_alone(blocks, lead)) if numbers else frozenset(), tree=True)
     key = lead.rows_by or ()
     collecting = (each for each in blocks if any(line.link and line.link.every for line in each.lines))
     if any(each.rows_by and each.rows_by != key for each in collecting):
@@ -50,6 +59,14 @@ def _own(blocks: list[Block], lead: Block) -> Iterator[str]:
     for type_ in {block.type for block in blocks}:
         mine = [block for block in blocks if block.type == type_ and not block.element]
         if mine and all(block.rows_by == lead.rows_by or _inside(block, lead.type) for block in mine):
+            yield type_
+
+
+def _alone(blocks: list[Block], lead: Block) -> Iterator[str]:
+    """The same of nodes."""
+    for type_ in {block.type for block in blocks}:
+        mine = [block for block in blocks if block.type == type_ and not block.element]
+        if mine and all(block is lead or _inside(block, lead.type) for block in mine):
             yield type_
 
 
@@ -85,8 +102,10 @@ class _Batch:
 
     def add(self, item: Item) -> None:
         self.items.append(item)
-        cells = item.cells.values() if isinstance(item, Row) else item.cells
-        self.characters += sum(map(len, cells))
+        if isinstance(item, Row):
+            self.characters += item.size or sum(map(len, item.cells.values()))
+        else:
+            self.characters += sum(map(len, item.cells))
 
 
 def cut(items: Iterable[Item], key_of: Callable[[Row], tuple[str, ...]], *, size: int = SIZE) -> Iterator[list[Item]]:

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.mapping import columns as columns_of
 from gateway.mapping import contradictions, envelope, runtime, tree_rows
-from gateway.mapping.batches import Batching, batching
+from gateway.mapping.batches import TREE, Batching, batching
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
 from gateway.mapping.export_columns import needed, only_there
@@ -32,7 +32,7 @@ from gateway.mapping.translation import Address, Translation, transaction
 from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Reject, Resource
 
-TABLE, TREE = "table", "tree"  # what an export map reads
+TABLE = "table"  # what an export map reads
 Watch = Callable[[int, str], None]
 _NOWHERE: Near = {}  # rows and nodes have no segments
 _Known = dict[tuple[int, tuple[str, ...]], "Entry | None"]  # by block and what rows agree in

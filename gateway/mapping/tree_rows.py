@@ -26,6 +26,11 @@ def _places(node: Any, path: str, depth: int) -> Iterator[tuple[str, list[dict[s
             yield from _places(value, f"{path}/{name}" if path else name, depth + 1)
 
 
+def row_of(node: Any) -> dict[str, str] | None:
+    """The cells of one node; None where it holds more than texts."""
+    return _row(node) if isinstance(node, dict) and _is_flat(node) else None
+
+
 def _is_flat(node: dict[str, Any]) -> bool:
     return bool(node) and all(_is_text(value) for value in node.values())
 

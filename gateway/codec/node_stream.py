@@ -1,0 +1,45 @@
+"""Trees that are too large to be held: what stands around their records, and the records, one at a time.
+
+Where the records stand is seen in the first part of the document (`json_stream.glance`, `xml_stream.glance`); a first
+reading of all of it tells whether it is well-formed, before anything of it is believed, and what stands behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+GLANCE: Final = 1 << 20  # characters in which the place of the records must show
+RECORD_LIMIT: Final = 32 << 20  # characters of one record, and of all that is none
+RECORDS_LIMIT: Final = 20_000_000  # of one document
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One record: its number among them, from 1, how it would be held, and some measure of its characters."""
+
+    number: int
+    tree: Any
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStream:
+    """A document that was read once. `root`: all that stands around its records; `nodes` begins at the first one each
+    time."""
+
+    root: Any
+    nodes: Callable[[], Iterator[Node]]
+    count: int
+    charset: str
+    notes: tuple[str, ...] = ()
+
+
+def weight(tree: Any) -> int:
+    """Characters of a node's names and texts, about."""
+    if isinstance(tree, str):
+        return len(tree) + 8
+    if isinstance(tree, dict):
+        return sum(map(len, tree)) + sum(map(weight, tree.values()))
+    return 8 + sum(map(weight, tree)) if isinstance(tree, list) else 8
