@@ -314,23 +314,28 @@ def encode(message: Message | Sequence[Sequence[str]], charset: str = "") -> byt
     charset = charset or (message.charset if isinstance(message, Message) else "utf-8")
     if not segments or segments[0][0] != "MSH":
         raise Permanent("the first segment is not MSH", place="MSH", code="100")
-    text = "".join(_line(segment, charset) for segment in segments)
-    return charsets.encode(text, charset)
+    whole = [_header_fields(each, charset) if each[0] == "MSH" else each for each in segments]
+    lines = ["|".join(fields) for fields in whole]
+    together = "".join(lines)
+    if not together.isprintable() or together.count("|") != sum(map(len, whole)) - len(whole):
+        lines = [_line(fields) for fields in whole]
+    return charsets.encode("".join([f"{line.rstrip('|')}\r" for line in lines]), charset)
 
 
-def _line(segment: Sequence[str], charset: str) -> str:
-    fields = segment
-    if fields[0] == "MSH":
-        fields = list(segment)
-        fields.extend([""] * (19 - len(fields)))
-        version = fields[12].partition("^")[0] or "2.5.1"
-        fields[18] = charsets.declared_name(charset, version)
-        fields[1:3] = [STANDARD]
+def _header_fields(segment: Sequence[str], charset: str) -> list[str]:
+    fields = list(segment)
+    fields.extend([""] * (19 - len(fields)))
+    version = fields[12].partition("^")[0] or "2.5.1"
+    fields[18] = charsets.declared_name(charset, version)
+    fields[1:3] = [STANDARD]
+    return fields
+
+
+def _line(fields: Sequence[str]) -> str:
     line = "|".join(fields)
     if line.count("|") != len(fields) - 1 or not (line.isprintable() or _BROKEN_FIELD.search(line) is None):
-        line = "|".join(_mended(value) for value in fields)
-    line = line.rstrip("|")
-    return line + "\r"
+        return "|".join(_mended(value) for value in fields)
+    return line
 
 
 def _mended(value: str) -> str:

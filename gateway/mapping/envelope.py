@@ -32,13 +32,19 @@ def header(
     answers = ("", "") if code == "ACK" else ("AL", "NE")  # nobody acknowledges an acknowledgement
     return [
         "MSH", "|", "^~\\&", APPLICATION, escape(sender), escape(profile.application),
-        escape(profile.facility or facility), when.astimezone(context.zone).strftime("%Y%m%d%H%M%S"), "",
+        escape(profile.facility or facility), _stamp(when, context), "",
         "^".join(kind).rstrip("^"), control_id, "P", profile.version, "", "", *answers, profile.country or "CHN",
     ]  # fmt: skip
 
 
 def event_segment(event: str, when: datetime, context: Context) -> Segment:
-    return ["EVN", event, when.astimezone(context.zone).strftime("%Y%m%d%H%M%S")]
+    return ["EVN", event, _stamp(when, context)]
+
+
+def _stamp(when: datetime, context: Context) -> str:
+    """Year to second, by the receiver's clock (strftime would pad no year)."""
+    here = when.astimezone(context.zone)
+    return f"{here.year}{here.month:02}{here.day:02}{here.hour:02}{here.minute:02}{here.second:02}"
 
 
 def event_of(resource: Resource, structure: str) -> str:

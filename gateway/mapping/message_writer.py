@@ -101,8 +101,8 @@ class MessageWriter:
 
     def there(self, graph: Graph) -> There:
         """The blocks that write in each group, and those that open it, for these resources: for their types, and for
-        lists that one of them has; the groups in each group that may be opened; and whether all that is in a group is
-        the resource that opens it."""
+        lists that one of them has; the groups in each group that may be opened; and the one block that
+        writes in a group, where it is enough that it writes the resource that opens it."""
         lists = {
             f"{type_}.{name}" for type_, found in graph.of_type.items() if type_ in self.listing
             for name in self.listing[type_] if any([name in each for each in found])  # noqa: C419 - faster
@@ -117,11 +117,8 @@ class MessageWriter:
             opening = [[each for each in targets if each.opens] for targets in found]
             below = [[number for number in groups if opening[number]] for groups in self.layout.below]
             lone = [
-                len(opened) == len(inside[number]) == 1
-                and inside[number][0] is opened[0]
-                and not below[number]
-                and _plain(opened[0])
-                for number, opened in enumerate(opening)
+                each[0] if len(each) == 1 and not below[number] and _plain(each[0]) else None
+                for number, each in enumerate(inside)
             ]
             there = self._there[key] = inside, opening, below, lone
         return there

@@ -53,7 +53,8 @@ class Pen:
         writer = writing.writer
         marks = origins.told_by(resource, writer.fields, self.context) if self.graph.tells else NO_MARKS
         own = writer.heads if self.head else writer.names[self.instance.group]
-        plan = writer.plans.of(target, resource, self.context, writing.facts, own, marks)
+        plans = writing.plans.get(id(target)) or writer.plans.add(target, writing.plans)
+        plan = plans.of(resource, self.context, own, marks)
         if plan.function is not None:
             plan.function(self, resource)
             return
@@ -92,9 +93,18 @@ class Pen:
 
     def made(self, name: str, width: int) -> Segment:
         """The same where there is none yet."""
-        segment = new(self.instance, name)
-        segment.extend([""] * (width - 1))
+        segment = [name, *[""] * (width - 1)]
+        self.instance.add(segment)
         return segment
+
+    def unmade(self, segment: Segment) -> None:
+        """Takes back what `made` gave: nothing was written there."""
+        named = self.instance.segments[segment[0]]
+        if len(named) == 1:
+            del self.instance.segments[segment[0]]
+        else:
+            named[:] = [each for each in named if each is not segment]
+        self.instance.order[:] = [each for each in self.instance.order if each is not segment]
 
     def as_sent(self, found: Field, text: str, meant: str) -> None:
         """The field as it was sent, where its parts are written as they were meant."""

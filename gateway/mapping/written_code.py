@@ -34,15 +34,17 @@ def compiled(
     keys: Iterable[str],
     *,
     own: frozenset[str],
+    about: str,
     elements: frozenset[str],
     places: Mapping[int, Places],
     marks: Marks,
     kept: bool,
 ) -> Function:
     """A function that writes a resource with these keys. `own`: the segments of the group that may be written there;
-    `elements`: the lists whose elements other blocks write; `places`: slot of a line → the elements of its list that it
-    is about; `marks`: the fields that elements tell; `kept`: the resource keeps whole fields (sent_fields.py)."""
-    code = BlockCode(lines, frozenset(keys), places, marks, own=own, elements=elements)
+    `about`: the one that the block is about; `elements`: the lists whose elements other blocks write; `places`: slot of
+    a line → the elements of its list that it is about; `marks`: the fields that elements tell; `kept`: the resource
+    keeps whole fields (sent_fields.py)."""
+    code = BlockCode(lines, frozenset(keys), places, marks, own=own, about=about, elements=elements)
     code.together([line for line in lines if code.is_fixed(line)])
     for line in lines:
         code.add(line)
@@ -60,13 +62,14 @@ class BlockCode:
         marks: Marks,
         *,
         own: frozenset[str],
+        about: str,
         elements: frozenset[str],
     ) -> None:
         self.keys = keys
         self.places = places
         self.marks = marks
         self.writer = Writer(dict(_CALLED))
-        self.fields = FieldCode(self.writer, own)
+        self.fields = FieldCode(self.writer, own, about)
         self.sets: dict[str, str] = {}  # what is claimed → variable
         claims = Counter(line.claim for line in lines)
         entered = {around for line in lines for _, around, _ in line.entered}

@@ -13,9 +13,10 @@ from gateway.mapping.written_lines import WrittenLine
 class FieldCode:
     """Code for fields. `own`: the segments of the group, which are written directly; others are the pen's."""
 
-    def __init__(self, writer: Writer, own: frozenset[str]) -> None:
+    def __init__(self, writer: Writer, own: frozenset[str], about: str) -> None:
         self.writer = writer
         self.own = own
+        self.about = about  # the segment that the block may have an occurrence of its own of
         self.segments: dict[str, tuple[str, int]] = {}  # name → (variable, how long it must be)
 
     def head(self) -> Iterator[str]:
@@ -103,7 +104,14 @@ class FieldCode:
             write.add(f"{segment}[{number}] = {text}")
         elif found.repeats:
             write.add(f"w = {segment}[{number}]")
-            write.add(f"{segment}[{number}] = f'{{w}}~{{{text}}}' if w else {text}")
+            joined = f"f'{{w}}~{{{text}}}'"
+            if found.segment != self.about:  # it stands around the block's own: the same is said once (pen.py)
+                write.add(f"if w and pen.fresh is not None and set({text}.split('~')) <= set(w.split('~')):")
+                write.add(f"    {segment}[{number}] = w")
+                write.add("else:")
+                write.add(f"    {segment}[{number}] = {joined} if w else {text}")
+                return
+            write.add(f"{segment}[{number}] = {joined} if w else {text}")
         else:
             write.add(f"w = {segment}[{number}]")
             write.add(f"{segment}[{number}] = completed(w, {text}) if w else {text}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ALONE = frozenset({"OperationOutcome"})  # nothing refers to it and it refers to nothing: what came of the message
 Known = dict[str, Resource]  # what the groups around are about, by type
 Placed = tuple[Instance, Target, list[Any], dict[str, Any], Segment]  # a list, and where an element of it stands
-There = tuple[list[list[Target]], list[list[Target]], list[list[int]], list[bool]]
+There = tuple[list[list[Target]], list[list[Target]], list[list[int]], list[Target | None]]
 NO_GROUPS: There = ([], [], [], [])  # of what is only the head of a message
 
 
@@ -41,7 +41,7 @@ class Writing:
         self.segments: dict[tuple[int, str], Segment] = {}  # (id of a resource, name) → the segment it became
         self.fitting: dict[tuple[int, int], bool] = {}  # (block, resource) → may the one write the other?
         self.stood: set[str] = set()  # the names of those
-        self.facts = tuple(context.facts.values())
+        self.plans = writer.plans.of(tuple(context.facts.values()))
         self.places: dict[
             tuple[int, str], list[Placed]
         ] = {}  # (id of a group, segment) → the elements that stand there
@@ -94,7 +94,7 @@ class Writing:
             elif not target.block.into:
                 self._extra(instance, number, target, known)
             else:
-                lone = self.lone[number]
+                lone = self.lone[number] is target
                 for resource in self._candidates(target, known, without):
                     if id(resource) in self.done:
                         continue

@@ -37,6 +37,7 @@ class Slices:
         self._asked: list[tuple[str, Any, tuple[str, ...]]] = []
         self._codes: dict[str, dict[Any, int]] = {}  # name → code → bits
         self._texts: dict[str, dict[str, int]] = {}  # the same for texts
+        self._names: list[tuple[str, dict[Any, int], dict[str, int]]] = []  # both of each name
 
     def add(self, slice_: Iterable[tuple[str, Any, tuple[str, ...]]]) -> int:
         """The bits that an element must have to fit a slice."""
@@ -52,22 +53,24 @@ class Slices:
                 for text in {*codes, constant} if isinstance(constant, str) else codes:
                     texts[text] = texts.get(text, 0) | bit
             bits |= 1 << self._asked.index(asked)
+        self._names = [(name, codes, self._texts[name]) for name, codes in self._codes.items()]
         return bits
 
     def of(self, listed: Any) -> tuple[int, ...]:
         """A number for each element."""
         if listed.__class__ is list:
-            return (self._fits(listed[0]),) if len(listed) == 1 else tuple(map(self._fits, listed))
-        return (self._fits(listed),) if listed is not None else ()
+            return tuple(map(self.fits, listed))
+        return (self.fits(listed),) if listed is not None else ()
 
-    def _fits(self, element: dict[str, Any]) -> int:
+    def fits(self, element: dict[str, Any]) -> int:
+        """The number of one element."""
         bits = 0
-        for name, codes in self._codes.items():
+        for name, codes, texts in self._names:
             found = element.get(name)
             if found is None:
                 continue
             if found.__class__ is str:
-                bits |= self._texts[name].get(found, 0)
+                bits |= texts.get(found, 0)
             elif found.__class__ is dict:
                 bits |= _of_concept(found, codes)
             elif found.__class__ is list and all([each.__class__ is dict for each in found]):  # noqa: C419 - faster
@@ -104,15 +107,18 @@ class Shapes:
             first = line.path.elements[0]
             if first.slice:
                 self._bits[line.slot] = self.slices.setdefault(first.name, Slices()).add(first.slice)
+        self._sliced = tuple(self.slices.items())
 
     def of(self, resource: Resource, marks: Marks = NO_MARKS) -> tuple[Shape, Masks]:
         """The shape of a resource; the numbers of the elements in its lists."""
         masks = {}
-        for name, slices in self.slices.items():
+        for name, slices in self._sliced:
             if name in resource:
-                masks[name] = slices.of(resource[name])
+                found = resource[name]
+                one = found.__class__ is list and len(found) == 1
+                masks[name] = (slices.fits(found[0]),) if one else slices.of(found)
         told = tuple(marks.items()) if marks else ()
-        return (tuple(resource), kept(resource), told, *masks.values()), masks
+        return (tuple(resource), "extension" in resource and kept(resource), told, *masks.values()), masks
 
     def places(self, line: WrittenLine, masks: Masks, marks: Marks = NO_MARKS) -> Places | None:
         """Which elements of its list a line is about; None where it asks for no slice of it, and none tells its field.
@@ -136,8 +142,6 @@ def _fitting(bits: int, masks: Iterable[int]) -> list[int]:
 
 def kept(resource: Resource) -> bool:
     """Does a resource keep whole fields as they were sent (sent_fields.py)?"""
-    if "extension" not in resource:
-        return False
     for each in resource["extension"]:  # noqa: SIM110 - asked for each resource
         if "extension" in each and each.get("url") == WRITTEN:
             return True

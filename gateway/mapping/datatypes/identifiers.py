@@ -12,7 +12,7 @@ from gateway.fhir import v2tables
 from gateway.fhir.fragment import frozen
 from gateway.fhir.shapes import valid_as
 from gateway.mapping.context import CHINESE_ID, KEY, Context
-from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes import SLOTS, Pair
 
 TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 DICOM_UID = "urn:dicom:uid"
@@ -22,6 +22,8 @@ NATIONAL = {  # system → (type code, authority), and back: identifiers that me
     "urn:oid:2.16.156.10011.1.19": ("JKK", "CHN"),  # 居民健康卡号
 }
 _NATIONAL_TYPES = {"NNCHN": CHINESE_ID}
+_AUTHORITIES = next(SLOTS)  # of the memory
+_KNOWN = 4096
 
 
 def parts(raw: str, context: Context, count: int = 0) -> list[str]:
@@ -56,6 +58,19 @@ def authority_of(identifier: dict[str, Any], context: Context) -> tuple[str, str
     """The way back: (namespace, universal id, universal id type)."""
     namespace, universal, type_ = context.authority(identifier.get("system", ""))
     return namespace or identifier.get("assigner", {}).get("display", ""), universal, type_
+
+
+def authority_text(identifier: dict[str, Any], context: Context) -> str:
+    """The same as HD inside a component; that of a system alone is remembered."""
+    if "assigner" in identifier:
+        return "&".join(map(escape, authority_of(identifier, context))).rstrip("&")
+    known, system = context.memory[_AUTHORITIES], identifier.get("system", "")
+    found: str | None = known.get(system)
+    if found is None:
+        if len(known) >= _KNOWN:
+            known.clear()
+        found = known[system] = "&".join(map(escape, context.authority(system))).rstrip("&")
+    return found
 
 
 @lru_cache(maxsize=512)
@@ -123,9 +138,11 @@ def cx_back(value: dict[str, Any], context: Context, usual: str = "") -> str:
     if system in NATIONAL:
         code, authority = NATIONAL[system]
         return joined(number, "", "", authority, code)
+    authority = authority_text(value, context)
+    if "period" not in value and "extension" not in value:  # nearly always
+        return f"{escape(number)}^^^{authority}^{escape(type_code(value))}".rstrip("^")
     period = value.get("period", {})
     days = [period.get(name, "").replace("-", "")[:8] for name in ("start", "end")]
-    authority = "&".join(map(escape, authority_of(value, context))).rstrip("&")
     head = (escape(number), *map(escape, checked_back(value)))
     return "^".join((*head, authority, escape(type_code(value)), "", *days)).rstrip("^")
 

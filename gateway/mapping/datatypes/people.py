@@ -151,6 +151,10 @@ def xpn_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 
 def xpn_back(value: dict[str, Any], context: Context) -> str:
+    if value.keys() <= _PLAIN_NAME:  # nearly always
+        family, given, second, *_ = name_parts(value)
+        use = NAME_CODES.get(value.get("use", ""), "")
+        return f"{escape(family)}^{escape(given)}^{escape(second)}^^^^{escape(use)}".rstrip("^")
     if CALLED in value.get("extension", ()):
         return ""  # it stands in the repetition of the name that it goes with
     _, given, second, _, prefix = name_parts(value)
@@ -160,6 +164,7 @@ def xpn_back(value: dict[str, Any], context: Context) -> str:
     return "^".join((family_back(value), *escape_each(rest))).rstrip("^")
 
 
+_PLAIN_NAME = frozenset({"use", "text", "family", "given"})
 CALLED = {"url": wording.FIELD, "valueString": "XPN.15"}
 
 
@@ -233,12 +238,14 @@ def xad_back(value: dict[str, Any], context: Context) -> str:
     rest = [value.get(name, "") for name in ("city", "state", "postalCode", "country")]
     if not any((*lines, *rest)):
         lines = [value.get("text", ""), ""]
+    use = "M" if value.get("type") == "postal" else _ADDRESS_CODES.get(value.get("use", ""), "")
+    if "extension" not in value and "period" not in value:  # nearly always
+        return joined(lines[0], " ".join(filter(None, lines[1:])), *rest, use, "", value.get("district", ""))
     vacation, tract, care = said(value, ADDRESS_USE, CENSUS_TRACT, CARE_OF)
     if care in lines:  # the last of them
         lines.reverse()
         lines.remove(care)
         lines = [*reversed(lines), ""]
-    use = "M" if value.get("type") == "postal" else _ADDRESS_CODES.get(value.get("use", ""), "")
     use = use or ("V" if vacation == "HV" else "")
     head = (lines[0], " ".join(filter(None, lines[1:])), *rest, use, "", value.get("district", ""), tract)
     return joined(*head, "", "", *ends(value, context), *("",) * 4, care)
@@ -292,20 +299,22 @@ def _preference(text: str) -> dict[str, Any]:
     return {"rank": rank} if rank else {}
 
 
+_PHONE_CODES = {"home": "PRN", "mobile": "PRN", "work": "WPN", "temp": "EMR"}
+_EQUIPMENT_CODES = {"fax": "FX", "pager": "BP"}
+
+
 def xtn_back(value: dict[str, Any], context: Context) -> str:
     number = value.get("value", "")
     if not number:
         return ""
     apart = said(value, *PHONE_PARTS)
-    later = ("", "", "", *ends(value, context), "", "", "", str(value.get("rank", "")))
+    bare = "period" not in value and "rank" not in value  # nearly always
+    later = () if bare else ("", "", "", *ends(value, context), "", "", "", str(value.get("rank", "")))
     if value.get("system") == "email":
         return joined("", "NET", "Internet", number, *apart, "", *later)
-    use = {"home": "PRN", "mobile": "PRN", "work": "WPN", "temp": "EMR"}.get(value.get("use", ""), "")
-    equipment = (
-        "CP"
-        if value.get("use") == "mobile"
-        else {"fax": "FX", "pager": "BP"}.get(value.get("system", ""), "PH" if use else "")
-    )
+    use = _PHONE_CODES.get(value.get("use", ""), "")
+    usual = "PH" if use else ""
+    equipment = "CP" if value.get("use") == "mobile" else _EQUIPMENT_CODES.get(value.get("system", ""), usual)
     *dialled, extension = apart
     plain = number.removesuffix(f" x{extension}") if extension else number
     if not any(dialled) and plain.isdecimal():
