@@ -10,8 +10,8 @@ from tests.engines import engines, postgresql
 
 __all__ = ["engines", "postgresql"]
 
-settings.register_profile("same", derandomize=True)
-settings.register_profile("search", max_examples=1000)
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=1000, deadline=None)
 settings.load_profile("same")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from gateway.fhir import bundle_rules, definitions
@@ -29,6 +28,7 @@ def valid(resource: Any) -> bool:
             return False
         if kind == "Bundle":
             return _bundle(resource, noted) and _right(noted)
+        noted.texts += noted.references
         return not any(each.startswith("#") for each in noted.references) and _right(noted)
     except _UNSURE:
         return False
@@ -55,13 +55,9 @@ def _right(noted: Noted) -> bool:
     right = _plain(words) or all(_word(each) and _encodable(each) for each in words)
     if right and noted.codes:
         right = _plain(noted.codes) or all(_code(each) and _encodable(each) for each in noted.codes)
-    # What refers to an entry is the same text as its address, which was judged.
-    return right and _texts({*noted.texts, *noted.references}.difference(noted.urls))
-
-
-def _texts(texts: Iterable[str]) -> bool:
-    """Not empty, not of blanks only, writable; text by text without a copy, for one may be large."""
-    return all(map(str.strip, texts)) and (all(map(str.isprintable, texts)) or all(map(_encodable, texts)))
+    # Not empty, not of blanks only, writable; text by text without a copy, for one may be large.
+    texts = noted.texts
+    return right and all(map(str.strip, texts)) and (all(map(str.isprintable, texts)) or all(map(_encodable, texts)))
 
 
 def _encodable(text: str) -> bool:
@@ -92,7 +88,11 @@ def _bundle(bundle: dict[str, Any], noted: Noted) -> bool:
     known = set(urls)
     if len(known) < len(urls) or not _ruled(bundle, entries, plain):
         return False
-    return not any(map(_local, set(noted.references) - known))
+    if not known.issuperset(noted.references):  # those of entries are judged as the addresses that they are
+        others = [each for each in noted.references if each not in known]
+        noted.texts += others
+        return not any(map(_local, others))
+    return True
 
 
 def _ruled(bundle: dict[str, Any], entries: Any, plain: bool) -> bool:
