@@ -144,7 +144,10 @@ class FileForm(Settings, frozen=True):
     rows: str = ""  # xml, json: the path of the rows of a table, such as DATA/ROW ("" = the map's, else ROWS/ROW)
     times: str = ""  # of moments, such as YYYYMMDDHHmmss ("" = YYYY-MM-DD HH:mm:ss)
     dates: str = ""  # of days, such as YYYY/MM/DD ("" = YYYY-MM-DD)
-    widths: Mapping[str, int] = msgspec.field(default_factory=dict)  # fixed, read: column → its width, in order
+    operation: str = ""  # xml, json: the SOAP operation in whose string the document is sent ("" = none)
+    action: str = ""  # the string beside it, such as the name of a service
+    lacking: str = ""  # delimited, fixed: written for a character that the charset lacks ("" = the file is refused)
+    widths: Mapping[str, int] = msgspec.field(default_factory=dict)  # fixed: column → its width, in order
     counted: str = "bytes"  # fixed: what widths count, bytes (of the charset) | places (of a terminal) | characters
     header: int = 0  # fixed: lines above the rows, where widths are given
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from gateway import announcing
+from gateway import announcing, telemetry
 from gateway.announcing import Announced
 from gateway.codec import rows
 from gateway.db.engine import Engine, Reader
@@ -166,7 +166,12 @@ def _file(self: Dispatcher, resources: Mapping[str, Resource], delivery: Deliver
     to = self.address(delivery, at)
     exports = self.maps.of(to.profile).exports
     written = exports.from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
-    return files.encode(written, self.subscription.format, to.profile)
+    told: list[str] = []
+    body = files.encode(written, self.subscription.format, to.profile, told.append)
+    if told:
+        ids = {"subscription": self.subscription.id, "delivery": delivery.id}
+        telemetry.logger().warning("characters replaced", count=len(told), charset=to.profile.charset, **ids)
+    return body
 
 
 def _rows(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:

@@ -273,7 +273,9 @@ def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: s
     address = address_of(formats, member, bundle, body, "")
     found = formats.maps.of(address.profile)
     written = found.exports.about(resources, name=name, to=address)
-    return Translated(output=files.encode(written, to, address.profile), suffix=files.SUFFIXES[to])
+    notes: list[str] = []
+    body = files.encode(written, to, address.profile, notes.append)
+    return Translated(output=body, suffix=files.SUFFIXES[to], notes=notes)
 
 
 def _as_xml(made: Translated) -> Translated:

@@ -31,9 +31,11 @@ class Target(StrEnum):
     FHIR = "fhir"
     HL7V2 = "hl7v2"
     DELIMITED = "delimited"
+    FIXED = "fixed"
     WORKBOOK = "workbook"
     XML = "xml"
     JSON = "json"
+    NDJSON = "ndjson"
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _records(text: str, layout: Layout, codec: str) -> Iterator[Record]:
 
 def _cut(line: str, layout: Layout, codec: str) -> tuple[list[str], str]:
     """(cells, why they are none)."""
-    widths = [_width(each, layout.unit, codec) for each in line]
+    widths = [width_of(each, layout.unit, codec) for each in line]
     total = sum(widths)
     if total > WIDTH_LIMIT or (layout.width and total > layout.width and _rest(line, widths, layout.width)):
         return [line], f"the line is longer ({total}) than its columns ({layout.width or WIDTH_LIMIT}) together"
@@ -116,7 +116,8 @@ def _rest(line: str, widths: Sequence[int], limit: int) -> bool:
     return False
 
 
-def _width(character: str, unit: str, codec: str) -> int:
+def width_of(character: str, unit: str, codec: str) -> int:
+    """How much room a character takes, in the unit of a layout."""
     if unit == CHARACTERS or character.isascii():
         return 1
     if unit == PLACES:
@@ -169,5 +170,5 @@ def _spread(line: str, unit: str, codec: str) -> str:
     return "".join(
         (" " if character == "\u3000" else character) + (" " if character == "\u3000" else "\0") * (width - 1)
         for character in line
-        for width in (_width(character, unit, codec),)
+        for width in (width_of(character, unit, codec),)
     )

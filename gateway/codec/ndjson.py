@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.codec import charset as charsets
+from gateway.codec.json import encode as whole
 from gateway.codec.json import of_text
 from gateway.codec.node_stream import RECORDS_LIMIT, weight
 from gateway.codec.table import COLUMNS_LIMIT, ROWS_LIMIT, Reject, Row, Table
@@ -129,6 +130,12 @@ def _is_flat(record: dict[str, Any]) -> bool:
 
 def _nothing(cause: str) -> Permanent:
     return Permanent(cause, place="line 1", remedy="write one JSON object a line", code="102")
+
+
+def encode(records: Iterable[Any], charset: str = "utf-8", newline: str = "\n") -> bytes:
+    """One object a line; a line break inside a text is an escape, so a line is always a record."""
+    text = newline.encode("ascii")
+    return b"".join(whole(each, charset) + text for each in records)
 
 
 def table_of(lines: Lines) -> Table | None:

@@ -14,6 +14,8 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from gateway import errors
+from gateway.codec import charset as charsets
+from gateway.codec import held
 from gateway.codec.fixed_width import UNITS
 from gateway.config import databases, servers
 from gateway.config.codes import Row
@@ -24,8 +26,7 @@ from gateway.routing import criteria
 
 TRANSPORTS = frozenset({"mllp", "http", "files", "sftp", "database"})
 FORMATS = frozenset({"hl7v2", "delimited", "fixed", "workbook", "json", "ndjson", "xml", "fhir", "rows"})
-EXPORTED = frozenset({"delimited", "workbook", "json", "xml", "rows"})  # written by an export map
-READ = frozenset({"fixed", "ndjson"})  # and not written
+EXPORTED = frozenset({"delimited", "fixed", "workbook", "json", "ndjson", "xml", "rows"})  # written by an export map
 ONLY = frozenset({"all", "placed-here", "known-here"})
 VERSIONS = frozenset(
     {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
@@ -172,6 +173,8 @@ def check_profile(profile: Profile, note: Note) -> None:
     if profile.country and not re.fullmatch("[A-Z]{3}", profile.country):
         note(f"{profile.country!r} is no country", "three capitals as in MSH-17 (ISO 3166): CHN", at=("country",))
     _file_form(profile.file, note.below("file"))
+    if charsets.codec_of(profile.charset or "utf-8") and held.missing(profile.file.lacking, profile.charset or "utf-8"):
+        note("the charset lacks this sign itself", "take one that it has, such as ? or 〓", at=("file", "lacking"))
     for index, move in enumerate(profile.moves):
         found = _MOVE.fullmatch(move.strip())
         if not found or found[1] != found[2]:
@@ -189,6 +192,8 @@ def _file_form(form: FileForm, note: Note) -> None:
     _one_of(form.quoting, frozenset({"needed", "all"}), "quoting", note, "quoting")
     _one_of(form.newline, frozenset({"crlf", "lf"}), "line end", note, "newline")
     _one_of(form.counted, frozenset(UNITS), "unit", note, "counted")
+    if form.operation and not form.operation.isidentifier():
+        note(f"{form.operation!r} names no operation", "that of the receiver's WSDL, such as Send", at=("operation",))
     for name, width in form.widths.items():
         if width < 1:
             note(f"column {name!r} has no width", "write how many places it takes", at=("widths", name))
@@ -268,7 +273,7 @@ def _folder(folder: str, note: Note, at: str) -> bool:
 def _subscription(subscription: Subscription, note: Note, claims: _Claims) -> None:
     _identifier("subscription id", subscription.id, note, claims)
     _one_of(subscription.transport, TRANSPORTS, "transport", note, "transport")
-    _one_of(subscription.format, FORMATS - READ, "format", note, "format")
+    _one_of(subscription.format, FORMATS, "format", note, "format")
     _one_of(subscription.only, ONLY, "rule", note, "only")
     _criteria(subscription, note)
     address = _ADDRESSES.get(subscription.transport)

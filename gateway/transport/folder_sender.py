@@ -17,7 +17,10 @@ from pathlib import Path
 from gateway.errors import Transient
 from gateway.model import Delivery, Receipt
 
-SUFFIXES = {"hl7v2": ".hl7", "fhir": ".json", "json": ".json", "xml": ".xml", "delimited": ".csv", "workbook": ".xlsx"}
+SUFFIXES = {
+    "hl7v2": ".hl7", "fhir": ".json", "json": ".json", "ndjson": ".ndjson", "xml": ".xml", "delimited": ".csv",
+    "fixed": ".txt", "workbook": ".xlsx",
+}  # fmt: skip
 NAME_LIMIT = 100  # characters
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
