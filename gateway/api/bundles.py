@@ -10,6 +10,7 @@ import base64
 import functools
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +35,7 @@ Pairs = tuple[tuple[str, str], ...]
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # R4 datatypes.html#id
 _VERBS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 _READS = frozenset({"GET", "HEAD"})
+_METHODS = _READS | ORDER.keys()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Bundles:
         self._base = listing.base_url(request)
         self._answers: dict[int, bytes] = {}
         self._named: set[str] = set()  # fullUrls
+        self._at: tuple[datetime, str] | None = None  # the time that was last written, and how
         self._permitted: set[tuple[str, str]] = set()  # types and verbs of the caller's scopes
         wanted = request.headers.get("prefer", "").replace(" ", "").lower()
         self._whole = "return=representation" in wanted
@@ -146,9 +149,15 @@ class Bundles:
         stored = done.stored
         if stored is None or done.status == 204:
             return _answer({"status": _status(done.status)})
-        location = f"{stored.reference}/_history/{stored.version}"
-        response = {"status": _status(done.status), "location": location, **_version(stored)}
+        location = f"{stored.type}/{stored.id}/_history/{stored.version}"
+        response = {"status": _status(done.status), "location": location, **self._version(stored)}
         return self._with_body(response, stored) if self._whole else _answer(response)
+
+    def _version(self, stored: Stored) -> dict[str, str]:
+        """All that a transaction wrote has one time."""
+        if self._at is None or self._at[0] is not stored.updated:
+            self._at = (stored.updated, listing.instant(stored.updated))
+        return {"etag": f'W/"{stored.version}"', "lastModified": self._at[1]}
 
     def _with_body(self, response: dict[str, Any], stored: Stored) -> bytes:
         """Only the first answer about a resource has its URL (R4 bundle.html bdl-7)."""
@@ -192,12 +201,8 @@ class Bundles:
             raise answer.Refusal(410, f"this {entry.type} was deleted")
         known = asking.read_etag(entry.headers.get("ifNoneMatch", "").removeprefix("*"))
         if known == stored.version:
-            return _answer({"status": _status(304), **_version(stored)})
-        return self._with_body({"status": _status(200), **_version(stored)}, stored)
-
-
-def _version(stored: Stored) -> dict[str, str]:
-    return {"etag": f'W/"{stored.version}"', "lastModified": listing.instant(stored.updated)}
+            return _answer({"status": _status(304), **self._version(stored)})
+        return self._with_body({"status": _status(200), **self._version(stored)}, stored)
 
 
 @functools.cache
@@ -230,23 +235,26 @@ def _rank(raw: Any) -> int:
 
 def _entry(raw: Any, position: int, base: str) -> _Entry:
     """What an entry asks for. Raises Permanent for what is no request."""
-    place = f"Bundle.entry[{position}].request"
     request = raw.get("request") if isinstance(raw, dict) else None
     if not isinstance(request, dict):
-        raise Permanent("the entry asks for nothing", place=place, remedy="give it a request with method and url")
+        raise _unclear(position, "the entry asks for nothing", "give it a request with method and url")
     method, url = request.get("method"), request.get("url")
-    if method not in (*ORDER, *_READS) or not isinstance(url, str):
-        raise Permanent("no method and url", place=place, remedy="GET, HEAD, POST, PUT, PATCH or DELETE")
+    if not isinstance(method, str) or method not in _METHODS or not isinstance(url, str):
+        raise _unclear(position, "no method and url", "GET, HEAD, POST, PUT, PATCH or DELETE")
     path, _, query = url.removeprefix(f"{base}/").removeprefix("/").partition("?")
     parts = tuple([part for part in path.split("/") if part])
     resource = raw.get("resource")
     if not parts or parts[0] not in definitions.resource_types():
-        raise Permanent("not the URL of a resource or a type", place=f"{place}.url")
+        raise Permanent("not the URL of a resource or a type", place=f"Bundle.entry[{position}].request.url")
     return _Entry(
         position=position, method=method, path=parts, query=asking.pairs(query) if query else (),
         headers={name: str(value) for name, value in request.items() if name.startswith("if")},
         resource=resource if isinstance(resource, dict) else None, full_url=str(raw.get("fullUrl", "")),
     )  # fmt: skip
+
+
+def _unclear(position: int, cause: str, remedy: str) -> Permanent:
+    return Permanent(cause, place=f"Bundle.entry[{position}].request", remedy=remedy)
 
 
 def asked_of(raw: Any, position: int) -> Asked:

@@ -136,10 +136,12 @@ def _timing(value: Any, zone: tzinfo) -> list[Row]:
 
 
 def _reference(value: Any, zone: tzinfo) -> list[Row]:
-    identifier = value.get("identifier") or {}
-    system, number = identifier.get("system", ""), identifier.get("value", "")
     text = value.get("reference", "")
     kind, _, key = text.partition("/")
+    system = number = ""
+    if "identifier" in value:
+        identifier = value["identifier"] or {}
+        system, number = identifier.get("system", ""), identifier.get("value", "")
     if kind in definitions.resource_types() and key and "/" not in key:
         return [(kind, key, "", system, number)]
     literal = reference.parse(text)
