@@ -66,6 +66,9 @@ NUMBERED: Final = """
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attidentity <> ''
      WHERE c.relnamespace = current_schema()::regnamespace
 """
+_NO_LIMIT: Final = """
+    SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)
+"""  # for this transaction: whole tables come and are read again, minutes each
 _LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
 _XID: Final = "SELECT pg_current_xact_id_if_assigned()::text, pg_postmaster_start_time()::text"
 _SINCE: Final = "SELECT pg_postmaster_start_time()::text"
@@ -125,6 +128,7 @@ class PostgresqlTransaction(PostgresqlReader):
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         names = ", ".join(f'"{name}"' for name in columns)
+        self.execute(_NO_LIMIT)
         try:
             with self._connection.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
                 for row in rows:
@@ -171,7 +175,7 @@ class PostgresqlEngine:
         self._closed = False
         try:
             with self.transaction() as transaction:
-                transaction.execute("SELECT set_config('statement_timeout', '0', true)")
+                transaction.execute(_NO_LIMIT)
                 if not transaction.execute("SELECT to_regnamespace(?)::text", (f'"{self._path}"',))[0][0]:
                     transaction.execute(f'CREATE SCHEMA "{self._path}"')
                 migrations.migrate(transaction, schema)
