@@ -193,7 +193,7 @@ def _detect(body: bytes, notes: tuple[str, ...]) -> Decoded:
         return Decoded(body.decode("ascii"), "utf-8", "detected", notes)
     text = _try(body, "utf-8")
     if text is not None:
-        if not _ABOVE_LATIN.search(text) and _surely_chinese(body):
+        if not _ABOVE_LATIN.search(text) and surely_chinese(body):
             note = "undeclared charset fits both UTF-8 and GB18030; read as GB18030, declare it in MSH-18"
             return Decoded(body.decode("gb18030"), "gb18030", "detected", (*notes, note))
         return Decoded(text, "utf-8", "detected", notes + _damage_notes(text))
@@ -236,7 +236,7 @@ def _is_damaged_utf8(body: bytes, as_chinese: str) -> bool:
     return common * 2 < characters
 
 
-def _surely_chinese(body: bytes, *, shortest: int = 1) -> bool:
+def surely_chinese(body: bytes, *, shortest: int = 1) -> bool:
     """Every run of high bytes is whole common characters, at least `shortest` of them, and none touches an ASCII letter
     or digit (as é and µ do) or is a lone symbol in UTF-8 (± for 卤, β for 尾)."""
     found = False
@@ -254,9 +254,9 @@ def _surely_chinese(body: bytes, *, shortest: int = 1) -> bool:
 def _doubt(body: bytes, text: str, wanted: str) -> Decoded:
     """A declaration that fits the bytes, but by chance."""
     if wanted == "utf-8":
-        chinese = not _ABOVE_LATIN.search(text) and _surely_chinese(body, shortest=2)
+        chinese = not _ABOVE_LATIN.search(text) and surely_chinese(body, shortest=2)
     else:
-        chinese = wanted == "iso8859-1" and _surely_chinese(body)
+        chinese = wanted == "iso8859-1" and surely_chinese(body)
     if chinese:
         note = f"declared charset {wanted}, but the bytes are Chinese characters in GB18030"
         return Decoded(body.decode("gb18030"), "gb18030", "detected", (note,))

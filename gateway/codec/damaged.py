@@ -21,6 +21,13 @@ CAUSE: Final = "it holds bytes that are no characters of its charset"
 _LINES: Final = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SHARE: Final = 0.5  # of the lines, and of those that are not ASCII, may be damaged
 _FEW: Final = 3
+_PIECES: Final = re.compile(
+    rb"[^,;\t\"<>:\r\n]+|[,;\t\"<>:\r\n]+"
+)  # no sign of these is a part of a character in GB18030
+_COMMON: Final = re.compile(rb"(?:[\x00-\x7f]|[\xb0-\xd7][\xa1-\xfe]|[\xa1-\xa3][\xa1-\xfe])+")  # GB 2312, level one
+_WORD: Final = 4  # letters from which on they are a word of their script
+_TWO_BYTES: Final = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]){2}")  # two Chinese characters of GB 2312 may look so
+_HIGH_CONTROLS: Final = re.compile(rb"[\x80-\xa0]")  # of nearly every Chinese text in UTF-8, of none in GB 2312
 _BEYOND_LATIN: Final = re.compile("[\u0800-\uffff\U00010000-\U0010ffff]")
 
 
@@ -43,9 +50,86 @@ def decode(body: bytes, rule: str = "") -> Decoded:
         if error.code != "102":
             raise
         return _each_line(body, error)
-    if found.charset != "gb18030":
+    if found.charset == "gb18030":
+        return _others(body.removeprefix(charsets.MARK), found)
+    if not _may_be_mixed(body, found):
         return _cleaned(found)
-    return _others(body, found)
+    pieces = _pieces(body.removeprefix(charsets.MARK), found.charset)
+    text = "".join(pieces) if pieces is not None else found.text
+    notes = () if text == found.text else ("some cells are in gb18030",)
+    return _cleaned(Decoded(text, found.charset, found.how, (*found.notes, *notes)))
+
+
+def _may_be_mixed(body: bytes, found: Decoded) -> bool:
+    """Is there anything in it that looks as if it were in another charset than the rest? The member's rule is believed
+    where it fits."""
+    if found.how == "rule":
+        return False
+    if found.charset == "utf-8":
+        return _TWO_BYTES.search(body) is not None and _BEYOND_LATIN.search(found.text) is not None
+    return found.charset == "gb18030" and _HIGH_CONTROLS.search(body) is not None
+
+
+def decode_whole(body: bytes, rule: str = "", declared: str = "") -> Decoded:
+    """A document as charset.decode reads it; where no charset explains all of it, or one some of it by chance, piece by
+    piece. Raises what that raises where a piece is in none."""
+    try:
+        found = charsets.decode(body, rule, declared)
+    except Permanent as error:
+        if error.code != "102" or len(body) > charsets.SIZE_LIMIT:
+            raise
+        pieces = _pieces(body.removeprefix(charsets.MARK), "utf-8")
+        if pieces is None:
+            raise
+        return Decoded("".join(pieces), "utf-8", "detected", ("some parts are in utf-8, others in gb18030",))
+    if not _may_be_mixed(body, found):
+        return found
+    pieces = _pieces(body.removeprefix(charsets.MARK), found.charset)
+    text = "".join(pieces) if pieces is not None else found.text
+    notes = () if text == found.text else ("some parts are in utf-8, others in gb18030",)
+    return Decoded(text, found.charset, found.how, (*found.notes, *notes))
+
+
+def _pieces(line: bytes, usual: str) -> list[str] | None:
+    """The cells of a line, the texts of a document, each in its own charset; None where one is in neither. `usual`: of
+    those around it, for what may be both."""
+    found: list[str] = []
+    for piece in _PIECES.findall(line):
+        text = piece.decode("ascii") if piece.isascii() else _piece(piece, usual)
+        if text is None:
+            return None
+        found.append(text)
+    return found
+
+
+def _piece(piece: bytes, usual: str) -> str | None:
+    chinese, common = _as_utf8(piece), _COMMON.fullmatch(piece) is not None
+    if chinese is not None and not (common and usual == "gb18030"):
+        return chinese
+    text = _valid(piece, "utf-8")
+    if text is not None and (not common or (usual == "utf-8" and not _chinese_by_chance(piece, text))):
+        return text
+    made = _valid(piece, "gb18030")
+    return made if made is not None and (usual == "gb18030" or _usually_chinese(made)) else None
+
+
+def _usually_chinese(text: str) -> bool:
+    """Common characters at least by half: what is left of a character in UTF-8 is a rare one."""
+    signs = [each for each in text if not each.isascii()]
+    return 2 * sum(_COMMON.fullmatch(each.encode("gb18030")) is not None for each in signs) >= len(signs)
+
+
+def _chinese_by_chance(piece: bytes, text: str) -> bool:
+    """GB 2312 that is valid UTF-8: `郑伟` is a Hebrew sign and a Greek letter. Words of one script are none."""
+    scripts = {ord(sign) >> 8 for sign in text if not sign.isascii()}
+    return charsets.surely_chinese(piece, shortest=2) and (len(scripts) > 1 or len(text) < _WORD)
+
+
+def _valid(piece: bytes, charset: str) -> str | None:
+    try:
+        return piece.decode(charset)
+    except UnicodeDecodeError:
+        return None
 
 
 def _cleaned(found: Decoded) -> Decoded:
@@ -60,9 +144,11 @@ def _others(body: bytes, found: Decoded) -> Decoded:
     lines = _LINES.findall(body)
     other = [index for index, line in enumerate(lines) if not line.isascii() and _as_utf8(line)]
     if not other or len(other) == sum(not line.isascii() for line in lines):
-        return _cleaned(found)
+        text = "".join(map(_of_gb, lines)) if _HIGH_CONTROLS.search(body) else found.text
+        notes = () if text == found.text else ("some cells are in utf-8",)
+        return _cleaned(Decoded(text, found.charset, found.how, (*found.notes, *notes)))
     told = set(other)
-    text = "".join(line.decode("utf-8" if index in told else "gb18030") for index, line in enumerate(lines))
+    text = "".join(line.decode("utf-8") if index in told else _of_gb(line) for index, line in enumerate(lines))
     return _cleaned(Decoded(text, found.charset, found.how, (*found.notes, _note(other, "utf-8", "gb18030"))))
 
 
@@ -78,6 +164,9 @@ def _each_line(body: bytes, error: Permanent) -> Decoded:
         text = _read(line, charset)
         if text is None and (text := _read(line, second)) is not None:
             other.append(index)
+        if text is None and (pieces := _pieces(line, charset)) is not None:
+            text = "".join(pieces)
+            other.append(index)
         if text is None:
             damaged.append(index)
             text = line.translate(None, bytes(charsets.CONTROLS)).decode(charset, ERRORS)
@@ -90,6 +179,12 @@ def _each_line(body: bytes, error: Permanent) -> Decoded:
     if damaged:
         notes.append(f"{len(damaged)} lines hold bytes that are no characters of {charset}")
     return Decoded("".join(texts), charset, "detected", tuple(notes))
+
+
+def _of_gb(line: bytes) -> str:
+    """A line that is valid GB18030, of which cells may be UTF-8."""
+    pieces = _pieces(line, "gb18030") if _HIGH_CONTROLS.search(line) else None
+    return "".join(pieces) if pieces is not None else line.decode("gb18030")
 
 
 def _read(line: bytes, charset: str) -> str | None:

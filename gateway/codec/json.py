@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from gateway.codec import charset as charsets
-from gateway.codec import held
+from gateway.codec import damaged, held
 from gateway.errors import Permanent
 
 DEPTH_LIMIT: Final = 100  # objects and arrays inside each other
@@ -45,7 +45,7 @@ class _Doubled:
 def decode(body: bytes, charset: str = "") -> Tree:
     """The document in `body`; `charset` is the member's rule. Raises Permanent for what is no JSON, an object with one
     key twice, NaN and Infinity, lone surrogates, or more depth, nodes or digits than the limits."""
-    decoded = charsets.decode(body, charset)
+    decoded = damaged.decode_whole(body, charset)
     try:
         return Tree(of_text(decoded.text), decoded.charset, decoded.notes)
     except Permanent as error:

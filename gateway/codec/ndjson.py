@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.codec import charset as charsets
+from gateway.codec import damaged
 from gateway.codec.json import encode as whole
 from gateway.codec.json import of_text
 from gateway.codec.node_stream import RECORDS_LIMIT, weight
@@ -68,7 +68,7 @@ def is_ndjson(body: bytes) -> bool:
 
 def decode(body: bytes, charset: str = "", *, parse: Callable[[str], Any] = of_text) -> Lines:
     """The objects in `body`, each by `parse`. Raises Permanent where no line is one, or there are too many."""
-    decoded = charsets.decode(body, charset)
+    decoded = damaged.decode_whole(body, charset)
     records: list[Any] = []
     numbers: list[int] = []
     rejects: list[Reject] = []

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 from lxml import etree
 
 from gateway.codec import charset as charsets
+from gateway.codec import damaged
 from gateway.codec.json import DEPTH_LIMIT, NODES_LIMIT, Tree
 from gateway.codec.xml_prolog import has_doctype
 from gateway.errors import Permanent
@@ -65,7 +66,7 @@ def _mended(text: str) -> str:
 
 def text_of(body: bytes, charset: str = "") -> charsets.Decoded:
     """The text of a document, by the rule, else by what it declares."""
-    return charsets.decode(body, charset, declared(body))
+    return damaged.decode_whole(body, charset, declared(body))
 
 
 def declared(body: bytes) -> str:

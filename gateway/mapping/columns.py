@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -73,7 +73,21 @@ def bare(name: str) -> str:
     return _REMARK.sub("", plain(name)) or plain(name)
 
 
-FORMS: Final = (str, plain, bare)  # in which two names may be one, the surest first
+@lru_cache(maxsize=4096)
+def meant(name: str) -> str:
+    """What a Chinese name means where that is one thing: 患者姓名 is 姓名, 参考值 is 参考范围; else the bare name."""
+    from gateway.mapping.learning.vocabulary import meaning_of  # 6,000 names, for files with other headers alone
+
+    return meaning_of(bare(name)) or bare(name)
+
+
+FORMS: Final = (str, plain, bare, meant)  # in which two names may be one, the surest first
+
+
+def asked(export: Export, form: Callable[[str], str]) -> set[str]:
+    """The columns that a map asks for, in a form that does not make one of two; else as they are written."""
+    found = set(map(form, export.columns))
+    return found if len(found) == len(export.columns) else set(export.columns)
 
 
 def spelling(columns: Sequence[str], known: frozenset[str]) -> dict[str, str]:

@@ -233,7 +233,7 @@ class Exports:
         columns, wanted = tuple(columns), tuple(wanted)
         for form in columns_of.FORMS:
             there = set(map(form, columns))
-            fitting = [each for each in self._of(TABLE) if set(map(form, each.columns)) <= there]
+            fitting = [each for each in self._of(TABLE) if columns_of.asked(each, form) <= there]
             if self._named(fitting, wanted):
                 break
         return self._fitting(fitting, wanted, self._lacking(columns, wanted)).name

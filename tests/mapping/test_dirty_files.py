@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from gateway.mapping.context import CHINESE_ID
+from tests.mapping import dirty
 from tests.mapping.dirty import IMAGING, VISITS, Facts, differing, facts
 from tests.mapping.house import FIXTURES
 
@@ -203,3 +204,54 @@ def test_what_a_referral_must_carry_is_told() -> None:
     assert incomplete(**down) == ["DOWN-1", "DOWN-1", "DOWN-1"]
     told = {"主要检查结果": "好转", "下一步治疗方案": "氨氯地平", "康复建议": "戒烟"}
     assert incomplete(**{**down, **told}) == []
+
+
+def halves(text: str, at: int, first: str, second: str) -> bytes:
+    return text[:at].encode(first) + text[at:].encode(second)
+
+
+@pytest.mark.parametrize(("first", "second"), [("utf-8", "gb18030"), ("gb18030", "utf-8")])
+def test_two_charsets_in_one_document(first: str, second: str) -> None:
+    """A node that another program has put there."""
+    text = (FIXTURES / VISITS).read_text(encoding="utf-8")
+    made = facts(halves(text, text.index("<JZXX>", len(text) // 2), first, second), VISITS)
+    assert made.resources == facts(text.encode(), VISITS).resources
+    assert any("some parts are in utf-8" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(("usual", "other"), [("utf-8", "gb18030"), ("gb18030", "utf-8")])
+@pytest.mark.parametrize("column", ["姓名", "审核者", "临床诊断", "项目名称", "标本类型"])
+def test_a_cell_in_another_charset_than_its_row(column: str, usual: str, other: str) -> None:
+    header, listed = dirty.laboratory()[0], dirty.rows(4)
+    cells = [cell.encode(other if name == column else usual) for name, cell in listed[0].items()]
+    rest = dirty.table(listed[1:], charset=usual).splitlines(keepends=True)
+    body = rest[0] + b",".join(cells) + b"\r\n" + b"".join(rest[1:])
+    assert len(header) == len(cells)
+    assert facts(body).resources == facts(dirty.table(listed)).resources
+
+
+@pytest.mark.parametrize("text", ["Иванов", "±", "μmol", "é", "李·αβ"])
+def test_words_of_another_script_stay_what_they_are(text: str) -> None:
+    listed = [{**row, "临床诊断": text} for row in dirty.rows(2)]
+    made = facts(dirty.table(listed, charset="utf-8"))
+    (order,) = (each for each in made.resources.values() if each["resourceType"] == "ServiceRequest")
+    assert order["reasonCode"] == [{"text": text}]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("姓名", "患者姓名"),
+        ("身份证号", "身份证号码"),
+        ("结果", "检验结果"),
+        ("参考范围", "参考值"),
+        ("项目名称", "检验项目"),
+        ("异常提示", "高低标志"),
+        ("报告时间", "审核时间"),
+        ("性别", "性别代码"),
+    ],
+)
+def test_a_column_of_another_name_that_means_the_same(ours: str, theirs: str) -> None:
+    header = [theirs if each == ours else each for each in dirty.laboratory()[0]]
+    listed = [{theirs if name == ours else name: cell for name, cell in row.items()} for row in dirty.rows(4)]
+    assert facts(dirty.table(listed, header)).resources == facts(dirty.table(dirty.rows(4))).resources

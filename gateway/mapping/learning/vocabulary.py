@@ -88,6 +88,12 @@ def words_of(text: str) -> list[str]:
     return [each for each in re.split(r"[^0-9A-Za-z\u3400-\u9fff]+", _HUMPS.sub("_", text).lower()) if each]
 
 
+def meaning_of(name: str) -> str:
+    """The one meaning of a Chinese name that is listed as it stands; "" where there is none, or more than one."""
+    found = vocabulary().spellings.get(key_of(name), ()) if not name.isascii() else ()
+    return found[0][0] if len(found) == 1 and found[0][1] == "chinese" else ""
+
+
 @cache
 def vocabulary() -> Vocabulary:
     """The shipped one."""
