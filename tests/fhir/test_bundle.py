@@ -20,6 +20,13 @@ def test_a_condition_survives_any_identifier(system: str, value: str) -> None:
     assert urlsplit(bundle.update_url("Patient", system, value)).query.count("|") == 1
 
 
+@given(st.lists(st.text("a1/|血 ", max_size=6), max_size=4))
+def test_a_condition_is_the_same_whatever_was_encoded_before(values: list[str]) -> None:
+    quoted: dict[str, str] = {}
+    for value in values:
+        assert bundle.condition("urn:a", value, quoted) == bundle.condition("urn:a", value)
+
+
 def test_the_letter_of_the_condition() -> None:
     assert bundle.update_url("Patient", "urn:oid:1.2", "1 2|3") == "Patient?identifier=urn:oid:1.2|1%202%7C3"
     assert bundle.if_none_exist("", "7") == "identifier=|7"

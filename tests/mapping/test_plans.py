@@ -12,8 +12,10 @@ from gateway.codec import hl7v2
 from gateway.errors import HutongError
 from gateway.fhir import json
 from gateway.mapping import examples, plans
+from gateway.mapping.datatypes import load
+from gateway.mapping.datatypes.exemplars import exemplars
 from gateway.mapping.maps import Maps, shipped
-from tests.mapping.house import PV1, SHANGHAI, WHEN, maps, message
+from tests.mapping.house import PV1, SHANGHAI, WHEN, context, maps, message
 
 OBR = "OBR|1|P1^HIS|F1^LIS|A^a^L|||20260312080000|||||||||||||||20260312090000||CH|F"
 FIELDS = ("", '""', "A^甲^L", "A^甲^L~B^乙^L", "20260312080000", "5", "N", "F", "1-2", "^^^", "\\F\\")
@@ -64,6 +66,18 @@ def test_whatever_fields_are_valued(rows: list[list[str]]) -> None:
         special = made(maps(), body)
         patch.setattr(plans, "_OFTEN", 1_000_000)
         assert special == made(usual(), body)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, pair in load().items() if pair.alone))
+def test_a_pair_without_its_other_fields_makes_what_the_plain_one_makes(name: str) -> None:
+    pair = load()[name]
+    for texts in exemplars(name, None):
+        one, other = context(), context()
+        given = (texts[0], *[""] * pair.fields)
+        assert pair.into(*given, one) == load()[pair.alone].into(texts[0], other)
+        assert {url: each.resource for url, each in one.entries.items()} == {
+            url: each.resource for url, each in other.entries.items()
+        }
 
 
 def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch, at_once: None) -> None:
