@@ -31,16 +31,17 @@ def _boolean(value: Any, zone: tzinfo) -> list[Row]:
 
 
 def _coding(value: Any, zone: tzinfo) -> list[Row]:
-    row = (value.get("system", ""), value.get("code", ""), normal(value.get("display", "")))
-    return [row] if row[1] or row[2] else []
+    code, text = value.get("code", ""), normal(value["display"]) if "display" in value else ""
+    return [(value.get("system", ""), code, text)] if code or text else []
 
 
 def _concept(value: Any, zone: tzinfo) -> list[Row]:
-    text = value.get("text", "")
-    rows = [row for coding in value.get("coding", ()) for row in _coding(coding, zone)]
-    if text:
-        plain = normal(text)
-        if all(row[2] != plain for row in rows):
+    rows: list[Row] = []
+    for coding in value.get("coding", ()):
+        rows += _coding(coding, zone)
+    if "text" in value:
+        plain = normal(value["text"])
+        if plain not in [text for _, _, text in rows]:
             rows.append(("", "", plain))
     return rows
 
@@ -58,10 +59,10 @@ def _contact_token(value: Any, zone: tzinfo) -> list[Row]:
 def of_type(value: Any, zone: tzinfo) -> list[Row]:
     """The :of-type form of an Identifier: system and code of its type, the code followed by | and the value."""
     code = value.get("value", "")
+    if not code or "type" not in value:
+        return []
     return [
-        (coding.get("system", ""), f"{coding.get('code', '')}|{code}", "")
-        for coding in value.get("type", {}).get("coding", ())
-        if code
+        (coding.get("system", ""), f"{coding.get('code', '')}|{code}", "") for coding in value["type"].get("coding", ())
     ]
 
 
@@ -142,7 +143,7 @@ def _reference(value: Any, zone: tzinfo) -> list[Row]:
     if "identifier" in value:
         identifier = value["identifier"] or {}
         system, number = identifier.get("system", ""), identifier.get("value", "")
-    if kind in definitions.resource_types() and key and "/" not in key:
+    if key and kind in definitions.resource_types() and "/" not in key:
         return [(kind, key, "", system, number)]
     literal = reference.parse(text)
     if literal is not None:

@@ -307,11 +307,12 @@ def _composite(row: _Row, base: Branch, resource_type: str, sink: Sink) -> tuple
     components = [_compiled_component(each, base, resource_type) for each in row.components]
     put = sink.several(row.name)
     needed = frozenset(branch.steps[0].key for branch in components[-1][1])
+    readers = [_component(kind, branches) for kind, branches in components]
 
     def composite(value: Any, resource: Resource, zone: tzinfo, found: Any) -> None:
         if needed.isdisjoint(value):
             return
-        parts = tuple([_component(kind, branches, value, resource, zone) for kind, branches in components])
+        parts = tuple([read(value, resource, zone) for read in readers])
         if all(parts):
             put(parts, found)
 
@@ -337,14 +338,18 @@ def _kind(stated: str, branches: list[Branch]) -> str:
     return fits[0] if fits else stated
 
 
-def _component(
-    kind: str, branches: list[Branch], value: Any, resource: Resource, zone: tzinfo
-) -> tuple[tuple[str, Row], ...]:
+def _component(kind: str, branches: list[Branch]) -> Callable[[Any, Resource, tzinfo], tuple[tuple[str, Row], ...]]:
+    """Reads one component. Only what begins with an element that is there is looked at."""
     converters = indexing.CONVERTERS[kind]
-    return tuple([
-        (kind, values)
-        for branch in branches
-        if branch.type in converters
-        for each in branch.values(value, resource)
-        for values in converters[branch.type](each, zone)
-    ])  # fmt: skip
+    ways = [(each.steps[0].key, each, converters[each.type]) for each in branches if each.type in converters]
+
+    def read(value: Any, resource: Resource, zone: tzinfo) -> tuple[tuple[str, Row], ...]:
+        return tuple([
+            (kind, values)
+            for key, branch, convert in ways
+            if key in (resource if branch.from_root else value)
+            for each in branch.values(value, resource)
+            for values in convert(each, zone)
+        ])  # fmt: skip
+
+    return read

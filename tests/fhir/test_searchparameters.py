@@ -190,6 +190,18 @@ def test_composite_joins_the_values_of_one_repetition() -> None:
     assert rows(laboratory.observation(valueQuantity=None), "code-value-quantity") == []
 
 
+def test_a_component_of_the_whole_resource_stands_beside_those_of_each_part() -> None:
+    sequence = {
+        "resourceType": "MolecularSequence",
+        "coordinateSystem": 0,
+        "referenceSeq": {"chromosome": {"coding": [{"system": "urn:c", "code": "1"}]}, "windowStart": 1},
+        "variant": [{"start": 3, "end": 4}],
+    }
+    ((chromosome, start, end),) = rows(sequence, "chromosome-variant-coordinate")
+    assert chromosome == (("token", ("urn:c", "1", "")),)
+    assert [*start, *end] == [("number", (3, 3)), ("number", (4, 4))]
+
+
 def test_extensions_and_uris() -> None:
     url = "http://hl7.org/fhir/StructureDefinition/patient-extensions-Patient-mothersMaidenName"
     patient = {
