@@ -19,7 +19,7 @@ from gateway.mapping.outline import Known, Outline
 from gateway.mapping.plans import Plan, Plans
 from gateway.mapping.source_code import SourceCode, Writer, fields_of
 from gateway.mapping.structure import Instance, Layout, Segment
-from gateway.mapping.syntax import WHOLE, Block, Condition, Structure
+from gateway.mapping.syntax import WHOLE, Block, Condition, Line, Structure
 from gateway.mapping.target_code import constants_of, steps_of
 
 Made = dict[str, list[Entry]]  # by type, in order
@@ -103,8 +103,10 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
     made = []
     for line in block.lines:
         applies = line.condition is None or runtime.settled(line.condition, structure)
-        if line.into and line.link is not None and line.link.every and applies is not False and line.link.type != WHOLE:
+        if line.into and line.link is not None and applies is not False and line.link.type != WHOLE:
             path = paths.resolve(block.path, line, library.systems)
+            if not (line.link.every or _grows(block, line, path)):
+                continue
             first = "" if block.element else line.target[0].name
             demanded = first if first and definitions.resolve(f"{block.type}.{first}").min else ""
             condition = None if applies else line.condition
@@ -118,6 +120,12 @@ def _list_links(library: Library, block: Block, structure: str) -> tuple[ListLin
                 )
             )  # fmt: skip
     return tuple(made)
+
+
+def _grows(block: Block, line: Line, path: paths.Path) -> bool:
+    """Does each row add to a list of what all rows of one number tell: the orders that share a tube?"""
+    own = line.link is None or line.link.type == block.type or line.link.element or line.link.parts
+    return bool(block.rows_by and path.leaf.many and line.condition is None) and not own
 
 
 class StructureMap:

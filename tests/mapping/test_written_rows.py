@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
+import pytest
+
+from gateway.fhir.shapes import valid_as
+from gateway.mapping.context import Context
+from gateway.mapping.datatypes import load
 from gateway.mapping.exports import Part
+from gateway.model import Profile
 from tests.mapping.test_invented_rows import again, into_fhir, into_files, resources_of
 
 
@@ -94,3 +101,30 @@ def test_a_referral_is_written_and_read_as_the_same() -> None:
     written = into_files(first, ("upload-referrals",))
     assert written[0].rows == [row]
     assert resources_of(into_fhir(again(written))) == first
+
+
+TUBE = {
+    "申请单号": "O1", "病人ID": "P1", "姓名": "蓝小满", "项目代码": "K", "项目名称": "钾", "结果": "5.6",
+    "单位": "mmol/L", "参考范围": "", "条码号": "T1", "标本类型": "血清",
+}  # fmt: skip
+
+
+def test_a_tube_that_two_orders_share_is_asked_for_by_both() -> None:
+    second = {**TUBE, "申请单号": "O2", "项目代码": "NA", "项目名称": "钠"}
+    [tube] = of_type("laboratory-results", "Specimen", TUBE, second, {**second, "项目代码": "CL"})
+    assert len(tube["request"]) == 2
+    rows = back("laboratory-results", TUBE, second)
+    assert [(row["申请单号"], row["条码号"], row["项目代码"]) for row in rows] == [
+        ("O1", "T1", "K"),
+        ("O2", "T1", "NA"),
+    ]
+
+
+@pytest.mark.parametrize("given", [*product(("", "广西"), ("", "石桥镇"), ("", "一村"), ("", "3号"))])
+def test_each_part_of_an_address_comes_back_where_it_stood(given: tuple[str, str, str, str]) -> None:
+    state, town, village, house = given
+    pair, around = load()["residence"], Context(profile=Profile(), facility="COUNTY")
+    made = pair.into(state, "", "", town, village, house, "", around)
+    assert made is None or pair.back(made, around) == (state, "", "", town, village, house, "")
+    assert (made is None) == (not any(given))
+    assert made is None or valid_as("Address", made)

@@ -40,6 +40,8 @@ _MOBILE = re.compile(r"1\d{10}", re.ASCII)
 _NONE = frozenset({"否", "无"})
 _DENIALS = ("否认", "无", "没有", "未发现", "未见", "未诉")
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
+_LINES = ("town", "village", "house")
+PART = "urn:hutong:address-part"  # which of them a line is, where one before it is empty
 DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
 
 
@@ -283,11 +285,14 @@ def address_into(
 ) -> dict[str, Any] | None:
     """The six elements of a Chinese address (WS/T 500) and the code of its division (GB/T 2260), which is no postal
     code."""
-    lines = [text for each in (town, village, house) if (text := clean(each))]
+    told = {name: text for name, each in zip(_LINES, (town, village, house), strict=True) if (text := clean(each))}
+    lines = list(told.values())
     named = {"state": clean(state), "city": clean(city), "district": clean(county)}
     made: dict[str, Any] = {name: text for name, text in named.items() if text}
     if lines:
         made["line"] = lines
+    if tuple(told) != _LINES[: len(told)]:  # a line before it is empty: each says which it is
+        made["_line"] = [{"extension": [{"url": PART, "valueCode": name}]} for name in told]
     if not made:
         return None
     made["text"] = "".join((*(made[name] for name in named if name in made), *lines))
@@ -297,9 +302,27 @@ def address_into(
 
 
 def address_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
-    lines = [*value.get("line", ()), "", "", ""][:3]
+    lines = _lines_of(value)
     told = (each.get("valueCode", "") for each in value.get("extension", ()) if each.get("url") == DIVISION)
     return value.get("state", ""), value.get("city", ""), value.get("district", ""), *lines, next(told, "")
+
+
+def _lines_of(value: dict[str, Any]) -> tuple[str, ...]:
+    """Town, village and house; lines that do not say which they are stand in this order."""
+    written = [*value.get("line", ())]
+    beside = [*value.get("_line", ()), *[None] * len(written)]
+    parts = [_code_of(each, PART) for each in beside[: len(written)]]
+    if any(parts):
+        return tuple(
+            next((text for text, part in zip(written, parts, strict=True) if part == name), "") for name in _LINES
+        )
+    return (*written, "", "", "")[:3]
+
+
+def _code_of(element: dict[str, Any] | None, url: str) -> str:
+    return next(
+        (str(each.get("valueCode", "")) for each in (element or {}).get("extension", ()) if each["url"] == url), ""
+    )
 
 
 def followed_into(raw: str, other: str, context: Context, sign: str = " ") -> str | None:
