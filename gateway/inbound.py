@@ -38,6 +38,7 @@ from gateway.people import RULE, recognised, settle
 from gateway.routing import Context, owner_of, wanted
 from gateway.store import local
 from gateway.store.joining import Reason
+from gateway.store.read import Looked
 from gateway.store.record import Record
 from gateway.store.stored import Applied
 from gateway.telemetry import Metrics
@@ -313,14 +314,16 @@ class Processor:
         )
         reason = Reason(by=RULE, why="", at=now, entry=entry.id)
         further = settle(transaction, applied, people, applied.references, reason=reason)
+        known: Looked = {}  # many results have one order, one visit and one patient
         for change in (*applied.changes, *further):
-            self.owe(transaction, change, entry.member)
+            self.owe(transaction, change, entry.member, known)
         return applied
 
     # ------------------------------------------------------------------------------------ who is owed what
 
-    def owe(self, transaction: Transaction, change: Change, sender: str) -> None:
-        """A change is owed to every member that asked for it, but not to `sender` ("": a FHIR client)."""
+    def owe(self, transaction: Transaction, change: Change, sender: str, known: Looked | None = None) -> None:
+        """A change is owed to every member that asked for it, but not to `sender` ("": a FHIR client). `known`: see
+        store.read.related."""
         self.subscribed(transaction, change)
         if change.type not in self.asked_for:
             return
@@ -328,14 +331,15 @@ class Processor:
         if stored is None or stored.deleted:
             return
         resource = stored.resource
-        context = self._context(transaction, resource, change.transaction)
+        context = self._context(transaction, resource, change.transaction, known)
         for subscription in wanted(self.community, change=change, resource=resource, sender=sender, context=context):
             if not told_by_the_other(transaction, change, subscription, self.community):
                 self.outbox.owe(transaction, subscription.id, patient_of(resource) or change.reference, change)
 
-    def _context(self, transaction: Transaction, resource: Resource, number: int) -> Context:
+    def _context(self, transaction: Transaction, resource: Resource, number: int, known: Looked | None) -> Context:
         """What routing needs to know around a change: its patient, its orders, and who placed them."""
-        around = self.record.related(transaction, resource["resourceType"], resource["id"], number, depth=2)
+        type_, id_ = resource["resourceType"], resource["id"]
+        around = self.record.related(transaction, type_, id_, number, depth=2, known=known)
         orders = tuple(each for each in around.values() if each["resourceType"] == "ServiceRequest")
         patient = around.get(patient_of(resource), resource if resource["resourceType"] == "Patient" else None)
         patient = whole(transaction, patient) if patient else None

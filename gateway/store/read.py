@@ -48,6 +48,9 @@ TYPES = (
 )
 STATISTICS = "SELECT type, count(*) FROM resource WHERE deleted = 0 GROUP BY type ORDER BY type"
 _FOREVER = 1 << 62
+Looked = dict[
+    tuple[str, int], "tuple[Resource, list[str]] | None"
+]  # by reference and transaction: it, and whom it names
 _LAST = "\U0010ffff"  # behind every id
 
 # What a receiver needs besides the resource itself: references worth following, from any type.
@@ -183,12 +186,15 @@ def as_of(reader: Reader, type: str, id: str, transaction: int) -> Stored | None
     return stored(rows[0]) if rows else None
 
 
-def related(reader: Reader, type: str, id: str, transaction: int, *, depth: int = 3) -> dict[str, Resource]:
+def related(
+    reader: Reader, type: str, id: str, transaction: int, *, depth: int = 3, known: Looked | None = None
+) -> dict[str, Resource]:
     """The resource and what it refers to, as they were at that transaction: 'Type/id' → resource, itself first.
 
     Follows the references that a report, an order or a referral needs to be understood elsewhere, `depth` steps far.
-    Deleted and absent ones are left out.
+    Deleted and absent ones are left out. `known`: what was looked up for others while nothing was written.
     """
+    known = {} if known is None else known
     found: dict[str, Resource] = {}
     seen: set[str] = set()
     edge = [f"{type}/{id}"]
@@ -198,13 +204,24 @@ def related(reader: Reader, type: str, id: str, transaction: int, *, depth: int 
             if text in seen:
                 continue
             seen.add(text)
-            parsed = reference.parse(text)
-            version = as_of(reader, parsed.type, parsed.id, transaction) if parsed and not parsed.base else None
-            if version is not None and not version.deleted:
-                found[text] = version.resource
-                following += _followed(found[text])
+            place = (text, transaction)
+            if place not in known:
+                known[place] = _looked_up(reader, text, transaction)
+            there = known[place]
+            if there is not None:
+                found[text] = there[0]
+                following += there[1]
         edge = following
     return found
+
+
+def _looked_up(reader: Reader, text: str, transaction: int) -> tuple[Resource, list[str]] | None:
+    parsed = reference.parse(text)
+    version = as_of(reader, parsed.type, parsed.id, transaction) if parsed and not parsed.base else None
+    if version is None or version.deleted:
+        return None
+    resource = version.resource
+    return resource, _followed(resource)
 
 
 def _followed(resource: Resource) -> list[str]:

@@ -14,7 +14,7 @@ from gateway.store import across, exchange, read, reindexing, search, transact
 from gateway.store.across import Everything
 from gateway.store.exchange import Asked, Exchanged
 from gateway.store.query import Handling, Pairs
-from gateway.store.read import ALWAYS, Span
+from gateway.store.read import ALWAYS, Looked, Span
 from gateway.store.shelf import RecordShelf
 from gateway.store.stored import Applied, Page, Stored
 
@@ -85,9 +85,11 @@ class Record:
         """The version that was current when a record transaction had been committed."""
         return read.as_of(reader, type, id, transaction)
 
-    def related(self, reader: Reader, type: str, id: str, transaction: int, *, depth: int = 3) -> dict[str, Resource]:
+    def related(
+        self, reader: Reader, type: str, id: str, transaction: int, *, depth: int = 3, known: Looked | None = None
+    ) -> dict[str, Resource]:
         """A resource and what it refers to, as of a transaction: 'Type/id' → resource; see read.related."""
-        return read.related(reader, type, id, transaction, depth=depth)
+        return read.related(reader, type, id, transaction, depth=depth, known=known)
 
     def search(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Permanent
+from gateway.store.read import Looked
 from tests.store.conftest import Ward
 from tests.store.samples import laboratory, patient, put
 
@@ -87,6 +88,11 @@ def test_what_a_report_needs(ward: Ward) -> None:
         assert {each["status"] for each in now.values() if each["resourceType"] == "Observation"} == {"corrected"}
         assert len(ward.record.related(reader, "DiagnosticReport", report.id, done.transaction, depth=0)) == 1
         assert ward.record.related(reader, "DiagnosticReport", "absent", 9) == {}
+        known: Looked = {}
+        for number in (done.transaction, done.transaction + 1, done.transaction):
+            again = ward.record.related(reader, "DiagnosticReport", report.id, number, known=known)
+            assert again == (found if number == done.transaction else now)
+        assert len(known) == 2 * len(found)
 
 
 def test_statistics(ward: Ward) -> None:
