@@ -147,6 +147,12 @@ class Gateway:
         return self._token
 
     @property
+    def process_id(self) -> int:
+        """Of the running gateway."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def mllp(self) -> tuple[str, int]:
         """Where HL7 v2 is taken."""
         return self._mllp
