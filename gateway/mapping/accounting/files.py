@@ -21,6 +21,8 @@ from gateway.mapping.syntax import Block, Condition, Export, Line
 from gateway.mapping.wording import unworded
 from gateway.model import Profile, Reject
 
+_CODED = ("coded", "diagnosis")  # read with a name beside: the sign of no code says nothing though something is made
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -100,7 +102,10 @@ class Files:
         """One cell of a record, or of a node `around` it."""
         before = self._read(sent, name.lstrip("/"))
         after = self._read(written, name.lstrip("/")) if written is not None else ""
-        if before == after:
+        if not after and is_nothing(before) and any(each.line.datatype in _CODED for each in self.mapped[around][name]):
+            if before:
+                yield Value(place, Came.NORMALISED, "it says that there is none")
+        elif before == after:
             if before:
                 yield Value(place, Came.IDENTICAL)
         elif not before or (is_nothing(before) and not self._says(self.mapped[around][name], sent)):
