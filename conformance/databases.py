@@ -48,14 +48,15 @@ class Server:
             time.sleep(0.05)
 
     def seconds(self) -> float:
-        """Of CPU that its processes have used which live now; Linux."""
+        """Of CPU that its processes have used, those that ended too; Linux."""
         own = str(self._process.pid) if self._process else ""
         ticks = 0
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
                 fields = stat.read_text().rpartition(")")[2].split()  # from the third field on: proc(5)
                 if own in (stat.parent.name, fields[1]):
-                    ticks += int(fields[11]) + int(fields[12])
+                    ended = 2 if own == stat.parent.name else 0  # its children's, once they are gone
+                    ticks += sum(int(each) for each in fields[11 : 13 + ended])
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
