@@ -102,9 +102,10 @@ class Files:
         """One cell of a record, or of a node `around` it."""
         before = self._read(sent, name.lstrip("/"))
         after = self._read(written, name.lstrip("/")) if written is not None else ""
-        if not after and is_nothing(before) and any(each.line.datatype in _CODED for each in self.mapped[around][name]):
-            if before:
-                yield Value(place, Came.NORMALISED, "it says that there is none")
+        own = [each for each in self.mapped[around][name] if name in [one.name for one in each.line.sources]]
+        told = [each for each in own if each.line.datatype not in _CODED]
+        if before and not after and is_nothing(before) and not self._says(told, sent):
+            yield Value(place, Came.NORMALISED, "it says that there is none")
         elif before == after:
             if before:
                 yield Value(place, Came.IDENTICAL)
