@@ -52,9 +52,10 @@ def shelf() -> Held:
 
 
 def translated(url: str, code: str) -> list[str]:
-    """The codes that $translate gives, without those that mean nothing."""
+    """The codes that $translate gives for a code of the system that lists it, without those that mean nothing."""
     chart = made()[f"ConceptMap {url}"]
-    source = str(chart["group"][0].get("source", ""))
+    listing = (each for each in chart["group"] if code in {element["code"] for element in each.get("element", ())})
+    source = str(next(listing, chart["group"][0]).get("source", ""))
     pairs = (("url", url), ("code", code), ("system", source))
     answer = translate(shelf(), Given(tuple(pair for pair in pairs if pair[1])))
     matches = [each["part"] for each in answer["parameter"] if each["name"] == "match"]
