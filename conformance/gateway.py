@@ -19,7 +19,7 @@ import yaml
 from conformance.message import Message
 
 HOST = "127.0.0.1"
-START_LIMIT = 30.0  # seconds
+START_LIMIT = 90.0  # seconds
 TAKING = ("mllp", "http")  # transports of channels that only take what is sent to them; the others fetch
 
 

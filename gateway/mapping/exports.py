@@ -204,8 +204,10 @@ class ExportMap:
 
     def _unused(self, compiled: CompiledBlock, node: Any, context: Context) -> None:
         """The cells that only a block reads which makes nothing here."""
-        named = " ".join(compiled.block.rows_by or ())
-        cause = f"{named} is empty: no {compiled.block.type} is made of it" if named else ""
+        names = compiled.block.rows_by or ()
+        cause = f"{' '.join(names)} is empty: no {compiled.block.type} is made of it" if names else ""
+        if names and all(self.cell(node, name) for name in names):
+            cause = f"no {compiled.block.type} is made of such a row"
         for name in self.only[id(compiled)]:
             if text := self.cell(node, name):
                 context.unread.tell(name, text, cause or f"no {compiled.block.type} is made: what names it is empty")

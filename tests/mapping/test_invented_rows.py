@@ -105,12 +105,16 @@ def lost_of(names: tuple[str, ...], seed: int) -> list[str]:
     if made.notes:  # something in it was against R4, and was left out as the notes say
         return []
     written = {each.name: each for each in into_files(resources_of(made), names)}
+    leads = {name: f"no {maps().library.exports[name].lead} is made" for name in names}
+    nothing = tuple(
+        f"{each.place} row {each.row}," for each in made.rejects if leads.get(each.place, "no lead") in each.cause
+    )
     return [
         f"{part.name}: {value.place}"
         for part in parts
         if part.name in written
         for value in files(part.name).compare(part, records(written[part.name]), written[part.name].root, made.rejects)
-        if value.came is Came.LOST and not value.form
+        if value.came is Came.LOST and not value.form and not value.place.startswith(nothing)  # it is told of its row
     ]
 
 

@@ -29,7 +29,7 @@ from gateway.mapping.datatypes.identifiers import TYPES
 from gateway.mapping.datatypes.papers import narrow
 from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.recognition import unmarked
-from gateway.mapping.datatypes.results import read
+from gateway.mapping.datatypes.results import read, unmeasured
 from gateway.mapping.datatypes.simple import clean, one_code
 from gateway.mapping.datatypes.staff import STAFF
 from gateway.mapping.datatypes.values import quantity_text, with_unit
@@ -227,13 +227,14 @@ def history_into(raw: str, context: Context) -> dict[str, Any] | None:
 
 def in_unit_into(raw: str, context: Context, unit: str = "", low: str = "", high: str = "") -> dict[str, Any] | None:
     """A number in a unit that its column tells; the cell may say it too. Beyond `low` and `high` it is no measurement:
-    a 0 where nothing was measured, a point that was lost."""
+    a 0 where nothing was measured, a point that was lost; what is none is said to be unknown (R4 vs-2)."""
     found = read(raw, "")
     if found.amount is None or found.amount.get("code", unit) != unit:
-        return None
+        context.unread.doubt("no Quantity; it was left out")
+        return unmeasured()
     if (low and found.amount["value"] < Decimal(low)) or (high and found.amount["value"] > Decimal(high)):
         context.unread.doubt("no living person has such a value; it was left out")
-        return None
+        return unmeasured()
     if found.marks:
         context.unread.doubt("the mark beside the number was left out")
     return with_unit({name: found.amount[name] for name in ("value", "comparator") if name in found.amount}, unit)

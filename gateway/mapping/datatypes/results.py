@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
+from gateway.mapping.datatypes.attachments import ABSENT
 from gateway.mapping.datatypes.clocks import no_words
 from gateway.mapping.datatypes.simple import clean, number
 from gateway.mapping.datatypes.units import ucum
@@ -368,6 +369,11 @@ def _parted(text: str, unit: str, context: Context) -> Iterator[dict[str, Any]]:
 
 def ranges_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
     return "", ""
+
+
+def unmeasured() -> dict[str, Any]:
+    """A Quantity that nobody knows."""
+    return {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
 
 
 PAIRS = {
