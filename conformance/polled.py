@@ -41,7 +41,7 @@ SCHEMA = """
 CREATE TABLE visit(n int PRIMARY KEY, state int, at timestamp);
 CREATE TABLE ordered(n int PRIMARY KEY, state int, at timestamp);
 CREATE TABLE item(n int, i int, value int, at timestamp, PRIMARY KEY (n, i));
-CREATE VIEW 就诊 AS SELECT 'V' || n AS 就诊流水号, n % 7 AS 病人ID, '某' || n % 7 AS 姓名, 0 AS 就诊类别,
+CREATE VIEW 就诊 AS SELECT 'V' || n AS 就诊流水号, n % 7 + 1 AS 病人ID, '某' || n % 7 AS 姓名, 0 AS 就诊类别,
        '2026-03-12 08:00:00' AS 就诊时间, 'J18.900' AS 诊断编码, '肺炎' AS 诊断名称, state AS 记录状态,
        at AS 修改时间 FROM visit;
 CREATE VIEW 申请 AS SELECT 'O' || n AS 申请单号, 'V' || n AS 就诊流水号, 'LIS' AS 申请类别, '0203' AS 项目代码,
@@ -141,8 +141,8 @@ def _killed(url: str, home: Path, command: list[str], kills: int) -> tuple[str, 
     return figures, _wrong(final, told, stored, values)
 
 
-def _until_settled(gateway: Gateway, final: dict[str, list[str]], seconds: float = 60.0) -> None:
-    """What the hospital has now is journalled and processed, or a minute is over."""
+def _until_settled(gateway: Gateway, final: dict[str, list[str]], seconds: float = 240.0) -> None:
+    """What the hospital has now is journalled and processed, or the time is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         told = _entries(gateway.data / "journal.sqlite")

@@ -25,7 +25,6 @@ _PIECES: Final = re.compile(
     rb"[^,;\t\"<>:\r\n]+|[,;\t\"<>:\r\n]+"
 )  # no sign of these is a part of a character in GB18030
 _COMMON: Final = re.compile(rb"(?:[\x00-\x7f]|[\xb0-\xd7][\xa1-\xfe]|[\xa1-\xa3][\xa1-\xfe])+")  # GB 2312, level one
-_WORD: Final = 4  # letters from which on they are a word of their script
 _TWO_BYTES: Final = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]){2}")  # two Chinese characters of GB 2312 may look so
 _HIGH_CONTROLS: Final = re.compile(rb"[\x80-\xa0]")  # of nearly every Chinese text in UTF-8, of none in GB 2312
 _BEYOND_LATIN: Final = re.compile("[\u0800-\uffff\U00010000-\U0010ffff]")
@@ -120,9 +119,9 @@ def _usually_chinese(text: str) -> bool:
 
 
 def _chinese_by_chance(piece: bytes, text: str) -> bool:
-    """GB 2312 that is valid UTF-8: `郑伟` is a Hebrew sign and a Greek letter. Words of one script are none."""
+    """GB 2312 that is valid UTF-8: `郑伟` is a Hebrew sign and a Greek letter. What is of one script (`αβ`) is none."""
     scripts = {ord(sign) >> 8 for sign in text if not sign.isascii()}
-    return charsets.surely_chinese(piece, shortest=2) and (len(scripts) > 1 or len(text) < _WORD)
+    return len(scripts) > 1 and charsets.surely_chinese(piece, shortest=2)
 
 
 def _valid(piece: bytes, charset: str) -> str | None:
