@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -120,7 +121,8 @@ def _usually_chinese(text: str) -> bool:
 
 def _chinese_by_chance(piece: bytes, text: str) -> bool:
     """GB 2312 that is valid UTF-8: `郑伟` is a Hebrew sign and a Greek letter. What is of one script (`αβ`) is none."""
-    scripts = {ord(sign) >> 8 for sign in text if not sign.isascii()}
+    letters = (sign for sign in text if not sign.isascii() and unicodedata.category(sign)[0] in "LM")
+    scripts = {unicodedata.name(sign, "").partition(" ")[0] for sign in letters}
     return len(scripts) > 1 and charsets.surely_chinese(piece, shortest=2)
 
 
