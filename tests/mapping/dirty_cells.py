@@ -86,7 +86,35 @@ RESULTS: tuple[Result, ...] = (
     _result("spreadsheet error", "#VALUE!", "", "", ["结果"]),
     _result("spreadsheet error", "#N/A", "", "", ["结果"]),
     _result("spreadsheet error", "######", "", "", ["结果"]),
+    *(
+        _result("no number", text, repr(text), "", ["结果"])
+        for text in ("①", "5②", "½", "1.2×103", "2026-03-05", "5-Mar", "↑", "***", "13.6▲▼?")
+    ),
+    *(_result("two powers", text, repr(text), "", ["结果"]) for text in ("5.2×10^9", "5.2×10⁹", "5.2E9")),
+    _result("power", "5.20E-01", f"0.520{_UNIT}", ""),
+    _result("power", "5.2×10⁹/L", "5.2 ×10^9/L = 10*9/L", 单位=""),
+    *(_result("below zero", text, repr(text), "", ["结果"]) for text in ("-5.2", "－0.5", "<-0.5")),
+    _result("below zero", "-5.2", "'-5.2'", "", ["结果"], 参考范围=""),
+    _result("below zero", "-2.3", "-2.3 mmol/L = mmol/L", 单位="mmol/L", 参考范围="-3～3"),
+    _result("below zero", "-2.3", "-2.3 mmol/L = mmol/L", 单位="mmol/L", 参考范围=""),
+    _result("of a web page", "&lt;0.05", f"<0.05{_UNIT}", ""),
+    *(_result("arrow or star", text, f"13.6{_UNIT}", "H") for text in ("13.6【高】", "13.6⇧", "13.6⇑")),
+    _result("arrow or star", "5.2正常", f"5.2{_UNIT}"),
+    *(
+        _result("in words", text, f"NEG {text!r}", "NEG", 单位="", 参考范围="阴性")
+        for text in ("阴", "neg.", "(—)", "—")
+    ),
+    *(_result("in words", text, f"POS {text!r}", "POS", 单位="") for text in ("阳", "弱阳", "pos.")),
+    *(_result("in words", text, f"IND {text!r}", "IND", 单位="") for text in ("(±)", "+-")),
     _result("empty", "", "", ""),
+    # No mark means normal only where the range can be read, and agrees
+    *(
+        _result("range", "13.6", f"13.6{_UNIT}", "", 参考范围=text)
+        for text in ("男:3-5;女:2-4", "3.5-9.5;4-10", "(3.5-9.5)", "阴性(<1.0)", "男:3.5-9.5×10^9/L;女:3-9×10^9/L")
+    ),
+    _result("range", "3.2", f"3.2{_UNIT}", "", 参考范围="男:3-5;女:4-6"),
+    _result("range", "4.2", f"4.2{_UNIT}", 参考范围="男:3-5;女:4-6"),
+    _result("range", "3.6", f"3.6{_UNIT}", "", ["参考范围"], 参考范围="3.5-9.5 g/L"),
 )
 
 UNITS: tuple[tuple[str, str], ...] = (
@@ -150,6 +178,44 @@ RANGES: tuple[tuple[str, str, list[str], tuple[str, ...]], ...] = (
         ["'成人:3.5-5.3;儿童:3.4-4.7'", "成人 3.5..5.3 '3.5-5.3'", "儿童 3.4..4.7 '3.4-4.7'"],
         (),
     ),
+    *(
+        (
+            "several, with the unit",
+            text,
+            [repr(text), "男 3.5..5.5 '3.5-5.5×10^9/L'", "女 3.0..5.0 '3.0-5.0×10^9/L'"],
+            (),
+        )
+        for text in ("男:3.5-5.5×10^9/L;女:3.0-5.0×10^9/L", "男3.5-5.5×10^9/L 女3.0-5.0×10^9/L")
+    ),
+    *(
+        ("several, otherwise", text, [repr(text), "男 3..5 '3-5'", "女 2..4 '2-4'"], ())
+        for text in ("(男)3-5 (女)2-4", "3-5(男);2-4(女)", "3-5（男），2-4（女）", "男 3-5/女 2-4", "男:3-5|女:2-4")
+    ),
+    (
+        "several, otherwise",
+        "0-1岁:3-5;1-14岁:2-4",
+        ["'0-1岁:3-5;1-14岁:2-4'", "0-1岁 3..5 '3-5'", "1-14岁 2..4 '2-4'"],
+        (),
+    ),
+    ("of one sex", "男:3-5", ["'男:3-5'", "男 3..5 '3-5'"], ()),
+    ("several, one unread", "男:3-5;女:见说明", ["'男:3-5;女:见说明'"], ()),
+    *(
+        ("in words", text, [f"3.5..9.5 {text!r}"], ())
+        for text in (
+            "3.5 to 9.5",
+            ">3.5<9.5",
+            "≥3.5且≤9.5",
+            "(3.5-9.5)×10^9/L",
+            "3.5-9.5(10^9/L)",
+            "3.5×10^9/L-9.5×10^9/L",
+        )
+    ),
+    *(("in words", text, [f"..9.5 {text!r}"], ()) for text in ("小于9.5", "9.5以下", "不超过9.5", "&lt;9.5")),
+    ("thousands", "3,500-9,500", ["3500..9500 '3,500-9,500'"], ("结果",)),
+    ("minus", "-3～3", ["-3..3 '-3～3'"], ()),
+    ("minus", "-2.0--1.0", ["'-2.0--1.0'"], ()),
+    *(("date", text, [repr(text)], ("参考范围",)) for text in ("3月5日", "2026-03-05", "5-Mar", "2026/3/5 0:00:00")),
+    ("another unit", "3.5-5.5 g/L", ["'3.5-5.5 g/L'"], ("参考范围",)),
     ("backwards", "9.5-3.5", ["'9.5-3.5'"], ("参考范围",)),
     ("empty", "", [], ()),
 )

@@ -62,6 +62,7 @@ def load() -> dict[str, Pair]:
         phrases,
         places,
         queries,
+        ranges,
         recognition,
         referrals,
         results,
@@ -77,8 +78,8 @@ def load() -> dict[str, Pair]:
 
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
-    more = (results, recognition, moments, papers, phrases, referrals, schedules, places, visits, timing, sites, things)
-    for module in (*kinds, *more, laboratory, headers, cells):
+    more = (results, ranges, recognition, moments, papers, phrases, referrals, schedules, places, visits, timing, sites)
+    for module in (*kinds, *more, things, laboratory, headers, cells):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:
             raise ValueError(f"two data types are called {sorted(doubled)[0]}")

@@ -24,27 +24,16 @@ from gateway.mapping.datatypes.units import EXPLICIT, UCUM, members, ucum
 UCUM_NAMES = frozenset({"UCUM", "2.16.840.1.113883.6.8"})
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _COMPARATORS = {
-    "<": "<",
-    ">": ">",
-    "<=": "<=",
-    ">=": ">=",
-    "≤": "<=",
-    "≥": ">=",
-    "＜": "<",
-    "＞": ">",
-    "⩽": "<=",
-    "⩾": ">=",
-}
+    "<": "<", ">": ">", "<=": "<=", ">=": ">=", "≤": "<=", "≥": ">=", "＜": "<", "＞": ">", "⩽": "<=", "⩾": ">=",
+}  # fmt: skip
 _COMPARED = re.compile(r"(<=|>=|[<>≤≥＜＞⩽⩾])?\s*(.+)", re.DOTALL)
-_QUALITATIVE = (
-    (
-        re.compile(
-            r"([弱强]?阳性|检出|positive|pos)(\s*[（(]?\s*\+*\s*[)）]?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", re.IGNORECASE
-        ),
-        "POS",
-    ),
-    (re.compile(r"(阴性|未检出|未见|negative|neg)(\s*[（(]?\s*-?\s*[)）]?)?|-|\(-\)", re.IGNORECASE), "NEG"),
-    (re.compile(r"±|\+/-|可疑|临界|indeterminate|equivocal", re.IGNORECASE), "IND"),
+_QUALITATIVE = tuple(
+    (re.compile(pattern, re.IGNORECASE), code)
+    for pattern, code in (
+        (r"([弱强]?阳性?|检出|positive|pos\.?)(\s*\(?\s*\+*\s*\)?)?|[1-4]?\++|\+[1-4]|\(\+{1,4}\)", "POS"),
+        (r"(阴性?|未检出|未见|negative|neg\.?)(\s*\(?\s*[-—–−]?\s*\)?)?|[-—–−]|\([-—–−]\)", "NEG"),
+        (r"±|\(±\)|\+/?-|可疑|临界|indeterminate|equivocal", "IND"),
+    )
 )
 _RANGE = re.compile(r"\s*(?P<low>[+-]?\d*\.?\d+)\s*(?:-{1,2}|~|～|—{1,2}|–|至)\s*(?P<high>[+-]?\d*\.?\d+)\s*")
 _TEXTS = {"ST", "TX", "FT"}
@@ -367,6 +356,8 @@ def reference_range(text: str, unit: str) -> dict[str, Any] | None:
     made: dict[str, Any] = {}
     normal = unicodedata.normalize("NFKC", cleaned).replace("⩽", "≤").replace("⩾", "≥")
     found = _RANGE.fullmatch(normal) if len(normal) < _LONG else None
+    if found and found["low"][0] == "-" and "--" in normal:
+        found = None  # -2.0--1.0: is the second minus one of the number?
     if found:
         low, high = number(found["low"]), number(found["high"])
         if low is not None and high is not None and low <= high:
