@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
+from gateway.codec.character_forms import simplified
 from gateway.codec.table import UNSEEN
 from gateway.mapping import withdrawals
 from gateway.mapping.syntax import Block, Condition, Export, Field, KeyPart, KeyValue, KeyWord, Line
@@ -63,8 +64,9 @@ def folded(columns: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    """A name in half-width characters, without case, blanks and the signs around it: `* 姓 名：` is 姓名."""
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", UNSEEN.sub("", name))).strip("*#:※★").casefold()
+    """A name in half-width and simplified characters, without case, blanks and signs around it: `* 性 別：` is 性别."""
+    half = unicodedata.normalize("NFKC", UNSEEN.sub("", name))
+    return simplified(re.sub(r"\s+", "", half)).strip("*#:※★").casefold()
 
 
 @lru_cache(maxsize=4096)

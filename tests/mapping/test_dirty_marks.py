@@ -42,6 +42,7 @@ def statuses(made: Facts, type_: str = "Observation") -> list[str]:
         ("备注", "足跟血", "final"),
         *((column, "1", "entered-in-error") for column in ("作废标志", "撤销标志", "cxbz", "CXBZ")),
         *((column, "0", "final") for column in ("作废标志", "cxbz")),
+        ("作廢標誌", "是", "entered-in-error"),
         ("作废标志", "是", "entered-in-error"),
         ("is_valid", "0", "entered-in-error"),
         ("is_valid", "1", "final"),
@@ -81,7 +82,8 @@ def test_a_row_that_is_taken_back_or_corrected(column: str, text: str, status: s
             (text, "entered-in-error")
             for text in ("作废", "（已作废）", "该结果作废", "此报告已撤回。", "删除", "本条废弃!")
         ),
-        *((text, "corrected") for text in ("结果已更正", "修改报告")),
+        *((text, "corrected") for text in ("结果已更正", "修改报告", "結果已更正")),
+        *((text, "entered-in-error") for text in ("已作廢", "撤銷")),
         ("取消", "cancelled"),
         *((text, "final") for text in ("复查未作废", "建议取消输液后复查", "标本溶血")),
     ],
@@ -182,6 +184,12 @@ def test_a_code_that_no_table_knows_is_told_with_its_cell(column: str, text: str
     made = with_cells(**{column: text})
     assert [(each.row, each.column, each.value) for each in made.rejects] == [(2, column, text)]
     assert table_ in made.rejects[0].cause
+
+
+def test_a_word_in_traditional_characters_is_the_code_that_it_is() -> None:
+    made = with_cells(就诊类型="門診")
+    (visit,) = (each for each in made.resources.values() if each["resourceType"] == "Encounter")
+    assert (visit["class"]["code"], made.rejects) == ("AMB", ())
 
 
 @pytest.mark.parametrize("text", ["男性", "男", "1", "１", "M", "m"])

@@ -60,6 +60,14 @@ HARMLESS = {
     "brackets behind names": renamed(lambda name: {"结果": "结果（定量）", "单位": "单位[UCUM]"}.get(name, name)),
     "stars before names": renamed(lambda name: f"*{name}" if name in ("姓名", "病人ID") else name),
     "full-width names": renamed(lambda name: name.replace("ID", "ＩＤ")),
+    "traditional characters": "\r\n".join(
+        [
+            LINES[0].translate(
+                str.maketrans("别证号医断龄类门时间检验参围异值备注", "別證號醫斷齡類門時間檢驗參圍異値備註")
+            ),
+            *LINES[1:],
+        ]
+    ).encode(),
     "small letters": renamed(lambda name: name.replace("ID", "id")),
 }
 

@@ -24,7 +24,8 @@ def daytime_into(raw: str, clock: str, context: Context) -> str | None:
     day = cell_time(raw, context.zone)
     told = unicodedata.normalize("NFKC", clock[:_LONGEST]).strip()
     written = _CLOCK.fullmatch(told)
-    found = written[1] if written else (cell_time(told, context.zone) or "")[11:19]
+    others = (cell_time(each, context.zone) for each in (told, f"2000-01-01 {told}"))  # 下午3:20
+    found = written[1] if written else next(filter(None, others), "")[11:19]
     if told and not found and not says_none(told):
         context.unread.doubt("the time of day beside it is none; it was left out")
     if day is None or not found:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from gateway.codec.character_forms import simplified
 from gateway.codec.hl7v2_escape import escape
 from gateway.fhir import v2tables
 from gateway.mapping.context import CODE, Context
@@ -189,12 +190,12 @@ def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) ->
     if not written:
         return None
     code = context.local_code(table, written)
-    found = into.get(code) or into.get(code.upper()) or into.get(unicodedata.normalize("NFKC", code))
+    found = into.get(code) or into.get(code.upper()) or into.get(simplified(unicodedata.normalize("NFKC", code)))
     if found is None or (table, written) in context.hidden:
         default = into.get("*")
         if default != NOTHING:  # a table that says nothing of all other codes has said so on purpose
             told_unknown(table, written, raw, context)
-        return default
+        found = default
     return found
 
 
@@ -217,8 +218,7 @@ def code_pair(name: str, into: dict[str, str], back: dict[str, str]) -> Pair:
         return code if _says(code, name, context) else None
 
     def code_back(value: str, context: Context) -> str:
-        standard = back.get(value) or back.get("*", "")  # a code that the table does not know is not written
-        return escape(context.own_code(name, standard))
+        return escape(context.own_code(name, back.get(value) or back.get("*", "")))  # an unknown one is not written
 
     return Pair(code_into, code_back, fits=("code", "string", "uri"), coded=True)
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
+from gateway.codec.character_forms import simplified
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.attachments import ABSENT
@@ -246,7 +247,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     found = read(value.strip(), unit)
     own = _strongest(found.marks)
     told = unicodedata.normalize("NFKC", mark).strip()
-    code = _marked(told) if len(told) <= LONGEST else ""
+    code = _marked(simplified(told)) if len(told) <= LONGEST else ""
     if told and not code:
         context.unread.doubt("its abnormal mark is none that is known; it was kept as text")
         return {"text": told}

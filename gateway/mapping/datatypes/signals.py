@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Any, Final
 
+from gateway.codec.character_forms import simplified
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.clocks import says_none
@@ -29,9 +30,10 @@ _SPOKEN_OF: Final = re.compile(rf"(?<![未不非无])(?:{_TAKEN_BACK})")
 
 def signal_of(raw: str) -> str:
     """The word alone; "" for a remark that says nothing of it, UNCLEAR where only a person can tell."""
-    if len(raw) <= _LONGEST and (found := _DRESSED.fullmatch(unicodedata.normalize("NFKC", raw).replace(" ", ""))):
+    text = simplified(raw)
+    if len(raw) <= _LONGEST and (found := _DRESSED.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", ""))):
         return found["word"]
-    return UNCLEAR if _SPOKEN_OF.search(raw) else ""
+    return UNCLEAR if _SPOKEN_OF.search(text) else ""
 
 
 def signals(pair: Pair) -> Pair:

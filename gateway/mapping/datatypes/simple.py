@@ -170,6 +170,8 @@ def _day_time(found: re.Match[str], zone: ZoneInfo) -> str | None:
     offset = found["offset"]
     if offset:
         moment = moment.replace(tzinfo=_offset(offset))
+    if (moment.utcoffset() or timedelta()).seconds % 60:
+        return None  # before zones had whole minutes (Shanghai: 1901): no system was there to write it
     text = moment.isoformat(timespec="seconds")
     text = text.replace("+00:00", "Z") if offset in ("Z", "z") else text
     return f"{text[:19]}.{found['fraction']}{text[19:]}" if found["fraction"] else text

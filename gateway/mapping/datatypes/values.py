@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from gateway.codec.character_forms import simplified
 from gateway.codec.hl7v2_escape import escape
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import Pair
@@ -52,7 +53,7 @@ def qualitative(text: str) -> str:
     """POS, NEG, IND or "" for a result written in words or signs."""
     if len(text) > _LONGEST_WORD or (text.isascii() and text[:1].isdecimal() and text[-1:].isdecimal()):  # a number
         return ""
-    text = unicodedata.normalize("NFKC", text).strip()
+    text = simplified(unicodedata.normalize("NFKC", text).strip())
     return next((code for pattern, code in _QUALITATIVE if pattern.fullmatch(text)), "")
 
 
