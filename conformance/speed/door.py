@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from urllib.parse import urlsplit
 from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
 from gateway.bulk import Exporter, Jobs
-from gateway.db.engine import Engine, Transaction
+from gateway.db.commits import Commits
+from gateway.db.engine import Engine
 from gateway.formats import Formats
 from gateway.model import Community, Frame
-from gateway.store.exchange import Exchanged
 from gateway.store.record import Record
 from gateway.telemetry import Metrics
 
@@ -28,10 +27,6 @@ class Door:
     """One record, and the token of somebody who may do everything."""
 
     def __init__(self, engine: Engine, journal: Engine) -> None:
-        def write(work: Callable[[Transaction], Exchanged]) -> Exchanged:
-            with engine.transaction() as transaction:
-                return work(transaction)
-
         async def receive(_: Frame) -> bytes:
             return b""
 
@@ -40,8 +35,9 @@ class Door:
         self._app = create(
             Services(
                 community=Community(id="speed", name="speed", members={}), record=self.record,
-                overview=Overview(journal, engine), tokens=tokens, metrics=Metrics(), receive=receive, write=write,
-                formats=_no_formats, bulk=Exporter(Jobs(engine, lambda: datetime.now(UTC)), Path("exports")),
+                overview=Overview(journal, engine), tokens=tokens, metrics=Metrics(), receive=receive,
+                write=Commits(engine).write, formats=_no_formats,
+                bulk=Exporter(Jobs(engine, lambda: datetime.now(UTC)), Path("exports")),
                 ready=lambda: True, version="0",
             )
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """The record as it grows: transactions of 12 resources and searches through the web door, on one core.
 
-    python -m conformance.speed record [--engine sqlite|postgresql] [--sizes 10000,100000] [--keep FOLDER]
+    python -m conformance.speed record [--engine sqlite|postgresql] [--sizes 10000,100000] [--clients 1]
+                                        [--keep FOLDER]
 
 A transaction is a laboratory visit: patient (by a condition), encounter, order, specimen, report, seven results. It is
 parsed, checked, indexed in full and on the disk before it is answered. Each size is a record of its own, filled without
@@ -49,6 +50,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--engine", default="sqlite", choices=("sqlite", "postgresql"))
     parser.add_argument("--sizes", default="10000,100000", help="resources at which it is measured")
     parser.add_argument("--transactions", type=int, default=800, help="that are timed at each size")
+    parser.add_argument("--clients", type=int, default=1, help="that send transactions at one time")
     parser.add_argument("--searches", type=int, default=800, help="of each kind that are timed at each size")
     parser.add_argument("--keep", type=Path, help="where records of SQLite stay, to be measured again")
     options = parser.parse_args(arguments)
@@ -133,7 +135,7 @@ async def _measure(found: list[Size], options: argparse.Namespace, server: datab
     for part in range(SLICES + 1):  # the first is not counted: what is compiled and cached once
         for size in found:
             size.loop.append(_loop())
-            await _transactions(size, max(1, options.transactions // SLICES), server)
+            await _transactions(size, max(1, options.transactions // SLICES), server, options.clients)
             await _searches(size, max(1, options.searches // SLICES), chance)
             if not part:
                 for times in (size.loop, size.wall, size.cpu, size.server):
@@ -149,12 +151,16 @@ def _loop() -> float:
     return (time.thread_time() - began) * 5
 
 
-async def _transactions(size: Size, count: int, server: databases.Server | None) -> None:
-    bodies = [visit(size.next + number).body for number in range(count)]
+async def _transactions(size: Size, count: int, server: databases.Server | None, clients: int) -> None:
+    bodies = iter([visit(size.next + number).body for number in range(count)])
     size.next += count
+
+    async def client() -> None:
+        for body in bodies:
+            await size.door.ask("POST", "/fhir", body)
+
     began, cpu, theirs = time.perf_counter(), time.process_time(), _processes(server)
-    for body in bodies:
-        await size.door.ask("POST", "/fhir", body)
+    await asyncio.gather(*(client() for _ in range(clients)))
     size.cpu.append((time.process_time() - cpu) / count)
     size.wall.append((time.perf_counter() - began) / count)
     size.server.append((_processes(server) - theirs) / count)

@@ -93,7 +93,7 @@ class Documents:
         headers = {}
         if keep:
             require(request, request.state.grant.allows("Bundle", "u"), "system/Bundle.u")
-            await anyio.to_thread.run_sync(lambda: self._keep(document), limiter=self.services.writers)
+            await self._keep(document)
             headers["location"] = f"{listing.base_url(request)}/Bundle/{document['id']}"
         return answer.fhir(request, document, headers=headers)
 
@@ -109,10 +109,10 @@ class Documents:
             require(request, request.state.grant.allows(kind, "r"), f"system/{kind}.r")
         return _bundle(listing.base_url(request), versions)
 
-    def _keep(self, document: dict[str, Any]) -> None:
-        services = self.services
+    async def _keep(self, document: dict[str, Any]) -> None:
+        record, now = self.services.record, self.services.now
         asked = Asked(method="PUT", type="Bundle", id=document["id"], resource=document)
-        services.write(lambda transaction: services.record.exchange(transaction, [asked], at=services.now()))
+        await self.services.write(lambda transaction: record.exchange(transaction, [asked], at=now()))
 
 
 def _bundle(base: str, versions: Sequence[Stored]) -> dict[str, Any]:

@@ -106,12 +106,9 @@ class Labels:
             patch=applied(lambda stored, content: how(stored, content), meta),
         )  # fmt: skip
 
-        def work() -> Stored | None:
-            services = self.services
-            made = services.write(lambda transaction: services.record.exchange(transaction, [asked], at=services.now()))
-            return made.done[0].stored
-
-        stored = _there(await anyio.to_thread.run_sync(work, limiter=self.services.writers), name)
+        record, now = self.services.record, self.services.now
+        made = await self.services.write(lambda transaction: record.exchange(transaction, [asked], at=now()))
+        stored = _there(made.done[0].stored, name)
         return _said(request, stored.resource.get("meta", {}), answer.version_headers(stored.version, stored.updated))
 
     async def _meta(self, request: Request) -> Resource:

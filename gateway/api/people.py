@@ -97,7 +97,7 @@ class People:
         def work(transaction: Transaction) -> Exchanged:
             return Exchanged(done=(), changes=carry_out(transaction, deed, asked, reason))
 
-        made = await anyio.to_thread.run_sync(lambda: self.services.write(work), limiter=self.services.writers)
+        made = await self.services.write(work)
         return _json({"changed": [each.reference for each in made.changes]})
 
     async def _hop(self, work: Callable[[], T]) -> T:

@@ -43,8 +43,8 @@ class Services:
     metrics: Metrics
     receive: Callable[[Frame], Awaitable[bytes]]
     write: Callable[
-        [Callable[[Transaction], Exchanged]], Exchanged
-    ]  # in one durable transaction, and owed to whom it concerns
+        [Callable[[Transaction], Exchanged]], Awaitable[Exchanged]
+    ]  # durably, all or nothing, and owed to whom it concerns; the work is called in a thread
     formats: Callable[[], Formats]  # the settings and maps of this moment
     bulk: Exporter  # who writes exports
     ready: Callable[[], bool]  # whether everything listens
@@ -56,5 +56,4 @@ class Services:
     waiting_limit: int = WAITING_LIMIT
     failures: Failures = field(default_factory=Failures)
     resource_limit: int = RESOURCE_LIMIT
-    writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READERS))

@@ -1,6 +1,6 @@
 """FHIR REST, the writing half: create, update, patch, delete, each also conditional; batch and transaction.
 
-R4 http.html#create, #update, #patch, #delete, #transaction. One thread hop a request; what is answered with 2xx is on
+R4 http.html#create, #update, #patch, #delete, #transaction. What is answered with 2xx is on
 disk, and owed to every member that asked for it.
 """
 
@@ -10,9 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,7 +19,7 @@ from gateway.api import answer, listing
 from gateway.api.arriving import Arriving, Waiting
 from gateway.api.bundles import Bundles
 from gateway.api.guard import require
-from gateway.api.resource import parsed, patch_of, resource_of, type_of
+from gateway.api.resource import patch_of, resource_of, type_of
 from gateway.api.services import Services
 from gateway.api.subscribing import exchanged
 from gateway.store import request as asking
@@ -95,8 +93,7 @@ class Writing:
     async def bundle(self, request: Request) -> Response:
         """A batch or a transaction."""
         async with self._arrived(request) as body:
-            work = partial(Bundles(self.services, request).run, parsed(request, body))
-            return answer.fhir(request, await anyio.to_thread.run_sync(work, limiter=self.services.writers))
+            return answer.fhir(request, await Bundles(self.services, request).run(body))
 
     @asynccontextmanager
     async def _arrived(self, request: Request) -> AsyncIterator[bytes]:
@@ -114,12 +111,8 @@ class Writing:
         return type_name
 
     async def _answered(self, request: Request, asked: Asked) -> Response:
-        done = await anyio.to_thread.run_sync(partial(self._do, request, asked), limiter=self.services.writers)
-        return told(request, done)
-
-    def _do(self, request: Request, asked: Asked) -> Done:
-        made = self.services.write(lambda transaction: exchanged(self.services, request, transaction, [asked]))
-        return made.done[0]
+        made = await self.services.write(lambda transaction: exchanged(self.services, request, transaction, [asked]))
+        return told(request, made.done[0])
 
 
 def told(request: Request, done: Done) -> Response:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -20,6 +21,7 @@ from gateway.app import charts
 from gateway.app.editions import Edition
 from gateway.app.rooms import EXPORTS, SHARED, Channels, Rooms, version
 from gateway.bulk import Exporter, Jobs
+from gateway.db.commits import Commits
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration
 from gateway.formats import Formats
@@ -52,6 +54,7 @@ class Front:
     def __init__(self, rooms: Rooms, *, http: str, mllp: str) -> None:
         self.rooms = rooms
         self.intake = Intake(rooms.journal)
+        self._commits = Commits(rooms.record)
         self.receiver = Receiver(
             community=rooms.community,
             formats=rooms.formats,
@@ -86,13 +89,15 @@ class Front:
         """One frame, by the settings of this moment."""
         return await self.receiver.receive(frame)
 
-    def write(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
-        """What a FHIR client writes: in one durable transaction with what is owed for it."""
-        with self.rooms.record.transaction() as transaction:
-            made = work(transaction)
-            compare(transaction, made.changes, reason=Reason(by=RULE, why="", at=datetime.now(UTC)), join=False)
-            for change in made.changes:
-                self.processor.owe(transaction, change, "")
+    async def write(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
+        """What a FHIR client writes: durable together with what is owed for it."""
+        return await self._commits.write(partial(self._owed, work))
+
+    def _owed(self, work: Callable[[Transaction], Exchanged], transaction: Transaction) -> Exchanged:
+        made = work(transaction)
+        compare(transaction, made.changes, reason=Reason(by=RULE, why="", at=datetime.now(UTC)), join=False)
+        for change in made.changes:
+            self.processor.owe(transaction, change, "")
         return made
 
     async def tables(self) -> None:
@@ -175,6 +180,7 @@ class Front:
         await asyncio.gather(*(each.close() for each in self._listeners), *polled)
         if self._serving is not None:
             await self._serving
+        await asyncio.to_thread(self._commits.close)
         await asyncio.to_thread(self.exporter.stop)
         await asyncio.to_thread(self.intake.close)
 

@@ -19,6 +19,7 @@ from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
 from gateway.api.serving import configuration
 from gateway.bulk import Exporter, Jobs
+from gateway.db.commits import Commits
 from gateway.db.engine import Transaction
 from gateway.errors import Transient
 from gateway.fhir import bundle
@@ -41,6 +42,7 @@ class Door:
 
     services: Services
     intake: Intake
+    commits: Commits
     frames: list[Frame] = field(default_factory=list)
     reply: bytes = b""
     changes: list[Change] = field(default_factory=list)
@@ -68,10 +70,9 @@ class Door:
         with self.services.tokens.engine.transaction() as transaction:
             self.services.record.apply(transaction, bundle.transaction(entries), at=at)
 
-    def write_record(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
+    async def write_record(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
         """What a client writes; its changes are kept for the test."""
-        with self.services.tokens.engine.transaction() as transaction:
-            made = work(transaction)
+        made = await self.commits.write(work)
         self.changes.extend(made.changes)
         return made
 
@@ -128,8 +129,9 @@ def door(tmp_path: Path, databases: Engines) -> Iterator[Door]:
         intake_limit=64 * 1024,
         waiting_limit=96 * 1024,
     )
-    made = Door(services, intake)
+    made = Door(services, intake, Commits(record))
     yield made
+    made.commits.close()
     intake.close()
     journal.close()
     record.close()

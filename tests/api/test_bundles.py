@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.api.bundles import LARGE
 from gateway.fhir import json, validate
 from tests.api.conftest import BASE, Door, observation, patient
 from tests.api.test_rest import found, says
@@ -97,6 +99,28 @@ async def test_a_transaction_is_all_or_nothing(door: Door, client: httpx.AsyncCl
         assert refused.json()["resourceType"] == "OperationOutcome"
     assert (await found(client, "/fhir/Patient"))["total"] == 0
     assert not door.changes
+
+
+async def test_what_comes_at_once_stands_and_falls_alone(door: Door, client: httpx.AsyncClient) -> None:
+    same = entry("POST", "Patient", patient("0"), ONE, ifNoneExist=f"identifier={LAB}|0")
+    nobody = entry("POST", "Observation", observation("a", "Patient?identifier=nobody"))
+
+    def asked(number: int) -> list[dict[str, Any]]:
+        own = entry("POST", "Patient", patient(str(number + 1)))
+        result = entry("POST", "Observation", observation(str(number), ONE))
+        return [same, own, result, *([nobody] if number % 3 else [])]
+
+    answers = await asyncio.gather(*(sent(client, "transaction", *asked(number)) for number in range(16)))
+    assert [answer.status_code for answer in answers] == [412 if number % 3 else 200 for number in range(16)]
+    assert (await found(client, "/fhir/Patient"))["total"] == 1 + 6
+    assert (await found(client, f"/fhir/Observation?patient.identifier={LAB}|0"))["total"] == 6
+    assert len(door.changes) == 13
+
+
+async def test_a_large_one_is_checked_too(client: httpx.AsyncClient) -> None:
+    many = [entry("POST", "Patient", patient(f"{number}{'0' * 50}")) for number in range(LARGE // 100)]
+    assert all(each["response"]["status"] == "201 Created" for each in await answers(client, "transaction", *many))
+    says(await sent(client, "transaction", *many, entry("POST", "Patient", patient("x", gender="x"))), 400, "invalid")
 
 
 async def test_the_order_of_methods_not_of_entries(client: httpx.AsyncClient) -> None:

@@ -44,7 +44,7 @@ async def library(door: Door, client: httpx.AsyncClient) -> httpx.AsyncClient:
     )
     resources = [*(published()[each] for each in wanted), BLOOD]
     asked = [Asked(method="PUT", type=each["resourceType"], id=each["id"], resource=each) for each in resources]
-    door.write_record(lambda transaction: door.services.record.exchange(transaction, asked, at=START))
+    await door.write_record(lambda transaction: door.services.record.exchange(transaction, asked, at=START))
     return client
 
 
