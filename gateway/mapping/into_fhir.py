@@ -180,6 +180,7 @@ class StructureMap:
             made = self._group(root, self.plans.root(root, outlines, context.facts), walk, {}, {})
             for link, entry in walk.last:
                 link.apply(entry, made, context)
+            root.dissolve()
         if astray:
             said.append(f"segments out of order were put where they belong: {' '.join(dict.fromkeys(astray))}")
         for each in said:

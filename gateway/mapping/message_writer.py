@@ -150,13 +150,11 @@ class MessageWriter:
             writing.fill(root, {type_: leads[0]})
         else:
             self._groups(root, leads, writing, group)
-        for pen, found, text in writing.later:
-            pen.alternative(found, text)
-        for pen, found, text, meant in writing.sent:
-            pen.as_sent(found, text, meant)
-        writing.ordered()
+        writing.finish()
         counted(root)
-        return [segment for segment in self.layout.write(root) if len(segment) > 1]
+        segments = [segment for segment in self.layout.write(root) if len(segment) > 1]
+        root.dissolve()
+        return segments
 
     def _group_of(self, type_: str) -> int:
         """Where a message about such a resource begins: the lead's own group, or that of what it is about instead."""

@@ -49,6 +49,13 @@ class Instance:
         self.children[child.group].remove(child)
         self.order.remove(child)
 
+    def dissolve(self) -> None:
+        """No child knows its parent any more: a tree that is done with is freed at once, without garbage collection."""
+        for children in self.children.values():
+            for child in children:
+                child.parent = None
+                child.dissolve()
+
     def nearest(self, name: str) -> Segment | None:
         """The first segment of this name here or in the groups around."""
         here: Instance | None = self

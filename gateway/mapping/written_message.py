@@ -203,7 +203,17 @@ class Writing:
         self.claims[id(owner)].take(target.block.path, element)
         pen.block(target, element)
 
-    def ordered(self) -> None:
+    def finish(self) -> None:
+        """What waits until all else is written. Then no pen is held: each holds this, and all that is freed at once."""
+        for pen, found, text in self.later:
+            pen.alternative(found, text)
+        for pen, found, text, meant in self.sent:
+            pen.as_sent(found, text, meant)
+        self._order()
+        self.later.clear()
+        self.sent.clear()
+
+    def _order(self) -> None:
         """Elements of one list that several blocks have written into one kind of segment: in the order of the list."""
         for (_, name), placed in self.places.items():
             listed, segments = placed[0][2], placed[0][0].segments[name]
