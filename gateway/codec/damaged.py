@@ -22,9 +22,9 @@ CAUSE: Final = "it holds bytes that are no characters of its charset"
 _LINES: Final = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SHARE: Final = 0.5  # of the lines, and of those that are not ASCII, may be damaged
 _FEW: Final = 3
-_PIECES: Final = re.compile(
-    rb"[^,;\t\"<>:\r\n]+|[,;\t\"<>:\r\n]+"
-)  # no sign of these is a part of a character in GB18030
+# What stands between two signs that part cells, values and texts of XML and JSON, and those signs. None of them is
+# a byte of a longer character, neither of UTF-8 nor of GB18030 (its further bytes are 0x30 to 0x39 and from 0x40 on).
+_PIECES: Final = re.compile(rb"[^,;\t\"<>:\r\n]+|[,;\t\"<>:\r\n]+")
 _COMMON: Final = re.compile(rb"(?:[\x00-\x7f]|[\xb0-\xd7][\xa1-\xfe]|[\xa1-\xa3][\xa1-\xfe])+")  # GB 2312, level one
 _TWO_BYTES: Final = re.compile(rb"(?:[\xc2-\xdf][\x80-\xbf]){2}")  # two Chinese characters of GB 2312 may look so
 _HIGH_CONTROLS: Final = re.compile(rb"[\x80-\xa0]")  # of nearly every Chinese text in UTF-8, of none in GB 2312
@@ -54,10 +54,7 @@ def decode(body: bytes, rule: str = "") -> Decoded:
         return _others(body.removeprefix(charsets.MARK), found)
     if not _may_be_mixed(body, found):
         return _cleaned(found)
-    pieces = _pieces(body.removeprefix(charsets.MARK), found.charset)
-    text = "".join(pieces) if pieces is not None else found.text
-    notes = () if text == found.text else ("some cells are in gb18030",)
-    return _cleaned(Decoded(text, found.charset, found.how, (*found.notes, *notes)))
+    return _cleaned(_piece_by_piece(body, found, "some cells are in gb18030"))
 
 
 def _may_be_mixed(body: bytes, found: Decoded) -> bool:
@@ -84,9 +81,14 @@ def decode_whole(body: bytes, rule: str = "", declared: str = "") -> Decoded:
         return Decoded("".join(pieces), "utf-8", "detected", ("some parts are in utf-8, others in gb18030",))
     if not _may_be_mixed(body, found):
         return found
+    return _piece_by_piece(body, found, "some parts are in utf-8, others in gb18030")
+
+
+def _piece_by_piece(body: bytes, found: Decoded, note: str) -> Decoded:
+    """`found` with each piece in its own charset, and the note where that reads anything otherwise."""
     pieces = _pieces(body.removeprefix(charsets.MARK), found.charset)
     text = "".join(pieces) if pieces is not None else found.text
-    notes = () if text == found.text else ("some parts are in utf-8, others in gb18030",)
+    notes = () if text == found.text else (note,)
     return Decoded(text, found.charset, found.how, (*found.notes, *notes))
 
 

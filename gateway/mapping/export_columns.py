@@ -12,17 +12,20 @@ from gateway.mapping.syntax import Block, Export
 _TABLE: Final = "table"
 
 
-def only_there(blocks: Sequence[CompiledBlock]) -> dict[int, tuple[str, ...]]:
-    """By block the columns that it alone reads, apart from those that name it: where it makes nothing, nobody reads
-    them."""
+def only_there(blocks: Sequence[CompiledBlock], lead: str) -> dict[int, tuple[str, ...]]:
+    """By block the columns that it alone reads: where it makes nothing, nobody reads them. What names it counts only
+    for the lead: of a row without one nothing is written either, that of another block says nothing by itself."""
     alone: dict[int, tuple[str, ...]] = {}
     reads = {id(each): set(_read(each.block)) for each in blocks}
     for each in blocks:
         if each.block.found or not (each.block.rows_by or each.block.condition):
             continue
         others = set().union(*(found for at, found in reads.items() if at != id(each)))
-        names = {(each.block.each, name) for name in naming(each.block)}
-        left = [name for around, name in _read(each.block) if (around, name) not in others | names]
+        names = {(each.block.each, name): None for name in naming(each.block)}
+        read = dict.fromkeys(_read(each.block))
+        leads = each.block.type == lead and not each.block.element
+        own = names | read if leads else [one for one in read if one not in names]
+        left = [name for around, name in own if (around, name) not in others]
         if left:
             alone[id(each)] = tuple(dict.fromkeys(left))
     return alone

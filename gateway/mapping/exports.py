@@ -35,7 +35,7 @@ from gateway.model import Profile, Reject, Resource
 TABLE = "table"  # what an export map reads
 Watch = Callable[[int, str], None]
 _NOWHERE: Near = {}  # rows and nodes have no segments
-_Known = dict[tuple[int, tuple[str, ...]], "Entry | None"]  # by block and what rows agree in
+_Known = dict[tuple[int, tuple[str, ...]], "Entry"]  # by block and what rows agree in
 _Linked = dict[tuple[int, str], tuple[ListLink, "Entry", list["Entry"]]]  # by link and entry: to what it is linked
 
 
@@ -82,7 +82,7 @@ class ExportMap:
         self.needed = needed(export, blocks)
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
-        self.only = only_there(self.blocks)
+        self.only = only_there(self.blocks, export.lead)
         self.table_of = lambda name: functions.library.codes[name].into
         self.recurring = Recurring(export, functions.library.codes, self.cell, columns_of.names(export))
 
@@ -179,14 +179,14 @@ class ExportMap:
                 self._unused(compiled, record, context)
             return None
         key = (id(compiled), cells)
-        if key not in known:
-            known[key] = self._run(compiled, record, record, context, scope)
-        if known[key] is None and compiled.block.found:
+        if entry := known.get(key) or self._run(compiled, record, record, context, scope):
+            known[key] = entry  # what one row does not make another may
+        elif compiled.block.found:
             told = f"no {compiled.block.type} of this number is shown"
             if not self.personal:
                 raise Permanent(f"{told}: nothing tells whose it is", place="row")
             context.unread.tell(columns[0], cells[0], f"{told}; it was left out")
-        return known[key]
+        return entry
 
     def _run(
         self, compiled: CompiledBlock, record: Any, node: Any, context: Context, scope: dict[str, Entry]

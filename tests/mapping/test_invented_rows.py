@@ -3,6 +3,7 @@ what was written once is written the same again, as the same resources, and ever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -20,7 +21,7 @@ from gateway.mapping.lawful import lawful
 from gateway.mapping.maps import Address
 from gateway.mapping.translation import Translation
 from gateway.mapping.written_file import WrittenFile
-from gateway.model import Profile, Resource
+from gateway.model import Profile, Reject, Resource
 from tests.mapping.house import WHEN, maps
 from tests.mapping.invented_rows import rows, tree
 
@@ -105,17 +106,23 @@ def lost_of(names: tuple[str, ...], seed: int) -> list[str]:
     if made.notes:  # something in it was against R4, and was left out as the notes say
         return []
     written = {each.name: each for each in into_files(resources_of(made), names)}
-    leads = {name: f"no {maps().library.exports[name].lead} is made" for name in names}
-    nothing = tuple(
-        f"{each.place} row {each.row}," for each in made.rejects if leads.get(each.place, "no lead") in each.cause
-    )
     return [
         f"{part.name}: {value.place}"
         for part in parts
         if part.name in written
         for value in files(part.name).compare(part, records(written[part.name]), written[part.name].root, made.rejects)
-        if value.came is Came.LOST and not value.form and not value.place.startswith(nothing)  # it is told of its row
+        if value.came is Came.LOST and not value.form and not _of_others(part.name, value.place, made.rejects)
     ]
+
+
+def _of_others(name: str, place: str, rejects: Sequence[Reject]) -> bool:
+    """Is it a cell that others than the lead read, of a row that makes no lead, which was told? No row is written for
+    whom it is about."""
+    lead = maps().library.exports[name].lead
+    row, _, column = place.rpartition(", ")
+    told = any(f"{each.place} row {each.row}" == row and f"no {lead} is made" in each.cause for each in rejects)
+    readings = files(name).mapped[""].get(column, ())
+    return told and any(each.block.type != lead for each in readings)
 
 
 def settles(names: tuple[str, ...], seed: int) -> None:

@@ -113,6 +113,13 @@ def test_a_medicine_is_no_request() -> None:
     assert numbers == ["9000001", "9000002"]
 
 
+def test_an_order_that_makes_no_request_is_told_with_its_number_and_its_class() -> None:
+    made = translated("neusoft_orders", CLASS_CODE="P")
+    told = {each.column: (each.cause, each.value) for each in made.rejects if each.row == 2}
+    assert told["MO_ORDER"] == ("no ServiceRequest is made of such a row", "9000001")
+    assert told["CLASS_CODE"] == ("no ServiceRequest is made of such a row", "P")
+
+
 def test_findings_and_what_they_mean_stay_two_texts() -> None:
     made = translated("zlsoft_imaging")
     assert resources(made, "DiagnosticReport")[0]["conclusion"] == "右下肺炎症。"

@@ -58,6 +58,29 @@ def test_a_diagnosis_that_was_taken_back_says_so() -> None:
     assert {row["诊断编码"]: row["作废标志"] for row in rows} == {"J18.900": "1", "I10.x00": "0"}
 
 
+NAMES_BESIDE = {  # an export whose rows name diagnoses → columns of the code, of the names, and what a row has besides
+    "his-visits": ("诊断编码", "诊断名称", {"病人ID": "P1", "就诊流水号": "V1"}),
+    "upload-referrals": ("zdbm", "zdmc", {"zzdh": "ZZ1", "zjhm": "529901198503120023", "xm": "蓝小满"}),
+    "upload-visits": ("zdbm", "zdmc", {"jzlsh": "V1", "zjhm": "529901198503120023", "xm": "蓝小满", "jgdm": "J1"}),
+    "winning-visits": ("zddm", "zdmc", {"xh": "V1", "patid": "P1"}),
+}
+
+
+@pytest.mark.parametrize("code", ["J18.900", "-", ""])
+@pytest.mark.parametrize("name", NAMES_BESIDE)
+def test_all_names_of_a_diagnosis_come_back_whatever_stands_for_its_code(name: str, code: str) -> None:
+    column, names, row = NAMES_BESIDE[name]
+    [written] = back(name, {**row, column: code, names: "肺炎;高血压;哮喘"})
+    assert written[names] == "肺炎;高血压;哮喘"
+
+
+@pytest.mark.parametrize("name", [each for each in NAMES_BESIDE if each != "upload-referrals"])  # a row is a referral
+def test_a_diagnosis_that_only_a_later_row_of_a_visit_names_is_made(name: str) -> None:
+    code, names, row = NAMES_BESIDE[name]
+    [made] = of_type(name, "Condition", {**row, code: "", names: ""}, {**row, code: "", names: "肺炎"})
+    assert made["code"] == {"text": "肺炎"}
+
+
 def test_a_full_width_code_names_what_the_half_width_one_names() -> None:
     [made] = of_type("list-diagnoses", "Condition", DIAGNOSIS, {**DIAGNOSIS, "诊断编码": "Ｊ１８．９００"})
     assert made["code"]["coding"][0]["code"] == "J18.900"
