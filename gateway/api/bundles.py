@@ -141,9 +141,12 @@ class Bundles:
         return made.changes
 
     def _permit(self, entry: _Entry) -> None:
-        grant = self._request.state.grant
         verb = _VERBS.get(entry.method) or ("r" if len(entry.path) > 1 else "s")
-        if (entry.type, verb) not in self._permitted:
+        known = (entry.type, verb) in self._permitted
+        if known and verb != "s":
+            return
+        grant = self._request.state.grant
+        if not known:
             require(self._request, grant.allows(entry.type, verb), f"system/{entry.type}.{verb}")
             self._permitted.add((entry.type, verb))
         if verb == "s" and any("." in name or name.startswith("_has:") for name, _ in entry.query):
@@ -219,7 +222,7 @@ def _status(code: int) -> str:
 def _answer(response: dict[str, Any], resource: bytes = b"", full_url: str = "") -> bytes:
     url = b'"fullUrl":%s,' % json.dumps(full_url) if full_url else b""
     body = b'"resource":%s,' % resource if resource else b""
-    return b'{%s%s"response":%s}' % (url, body, json.dumps(response))
+    return b'{%s%s"response":%s}' % (url, body, json.dumps(response, finite=True))
 
 
 def _refused(error: Exception) -> bytes:

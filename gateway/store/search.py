@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.db.engine import Reader, Row
@@ -52,7 +53,8 @@ def run(reader: Reader, asked: Query) -> Page:
     """One page of a query that has been read."""
     if asked.counts_only:
         return Page(total=count(reader, asked), matches=[], included=[], next=None, ignored=tuple(asked.ignored))
-    rows = keyed(reader, asked)
+    located = _located(reader, asked)
+    rows = keyed(reader, asked, located)
     matches = [read.stored(row[:7]) for row, _ in rows[: asked.count]]
     following = None
     if len(rows) > asked.count:
@@ -61,7 +63,7 @@ def run(reader: Reader, asked: Query) -> Page:
     whole = following is None and not asked.cursor
     others = included(reader, asked, matches)
     return Page(
-        total=_total(reader, asked, len(matches) if whole else None),
+        total=_total(reader, asked, located, len(matches) if whole else None),
         matches=[subset.cut(match, summary=asked.summary, elements=asked.elements) for match in matches],
         included=[subset.cut(other, summary=asked.summary) for other in others],
         next=following,
@@ -69,25 +71,23 @@ def run(reader: Reader, asked: Query) -> Page:
     )
 
 
-def keyed(reader: Reader, asked: Query) -> list[tuple[Row, Order]]:
+def keyed(reader: Reader, asked: Query, located: Located | None = None) -> list[tuple[Row, Order]]:
     """The rows of a page and one more: read.COLUMNS, rid, and the values of the sort keys."""
-    order = Order(asked)
-    where, values, lead = _where(reader, asked, order)
-    source = "index_code c CROSS JOIN resource r" if lead == "code" else "resource r"
-    return [(row, order) for row in reader.execute(*order.statement(source, where, values, asked, lead))]
+    found, order = located or _located(reader, asked), Order(asked)
+    statement = order.statement(found.source, found.where, found.values, asked, found.lead)
+    return [(row, order) for row in reader.execute(*statement)]
 
 
-def count(reader: Reader, asked: Query, limit: int = 0) -> int:
+def count(reader: Reader, asked: Query, limit: int = 0, located: Located | None = None) -> int:
     """How many resources match; with a limit no further than to it."""
-    where, values, lead = _where(reader, asked, Order(asked))
-    source = "index_code c CROSS JOIN resource r" if lead == "code" else "resource r"
+    found = located or _located(reader, asked)
     if limit:
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT ?) AS few"
-        return int(reader.execute(sql, (*values, limit))[0][0])
-    return int(reader.execute(f"SELECT count(*) FROM {source} WHERE {where}", values)[0][0])
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {found.source} WHERE {found.where} LIMIT ?) AS few"
+        return int(reader.execute(sql, (*found.values, limit))[0][0])
+    return int(reader.execute(f"SELECT count(*) FROM {found.source} WHERE {found.where}", found.values)[0][0])
 
 
-def _total(reader: Reader, asked: Query, known: int | None) -> int | None:
+def _total(reader: Reader, asked: Query, located: Located, known: int | None) -> int | None:
     """Of all pages: exact when it is asked for; when nothing is said, as long as counting ends soon."""
     if known is not None and asked.total != "none":
         return known
@@ -95,16 +95,30 @@ def _total(reader: Reader, asked: Query, known: int | None) -> int | None:
         case "none":
             return None
         case "":
-            found = count(reader, asked, SOON)
+            found = count(reader, asked, SOON, located)
             return found if found < SOON else None
-    return count(reader, asked)
+    return count(reader, asked, located=located)
 
 
 # ------------------------------------------------------------------------------------------------ where
 
 
-def _where(reader: Reader, asked: Query, order: Order) -> tuple[str, tuple[Any, ...], str]:
-    """The conditions, their values, and what leads: a 'list' of rids, a 'code', a 'column', '' for the order itself."""
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where the matches of a query are: found out once for its page and its total, for common names it costs as much
+    as either."""
+
+    where: str
+    values: tuple[Any, ...]
+    lead: str  # a 'list' of rids, a 'code', a 'column', '' for the order itself
+
+    @property
+    def source(self) -> str:
+        return "index_code c CROSS JOIN resource r" if self.lead == "code" else "resource r"
+
+
+def _located(reader: Reader, asked: Query) -> Located:
+    order = Order(asked)
     found = [condition(each) for each in asked.criteria]
     driver = _driver(reader, found, order)
     parts: list[str] = ["r.deleted = 0"]
@@ -124,7 +138,7 @@ def _where(reader: Reader, asked: Query, order: Order) -> tuple[str, tuple[Any, 
         if each is not driver:
             parts.append(each.beside if each.beside and rarer else each.probe)
             values.extend(each.probe_values)
-    return " AND ".join(parts), tuple(values), lead
+    return Located(" AND ".join(parts), tuple(values), lead)
 
 
 def _driver(reader: Reader, found: Sequence[Condition], order: Order) -> Condition | None:

@@ -173,7 +173,7 @@ class Workspace:
         if working.result is not None:
             working.result = self._stamped(working)
             after = index.indexed(working.result)
-            working.body = json.dumps(working.result)
+            working.body = json.dumps(working.result, finite=True)  # it was checked, or read from what was
         row = (
             *(working.type, working.id, working.version, self.number, self.now, int(working.result is None)),
             *after.hot.columns,

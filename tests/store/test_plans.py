@@ -89,3 +89,14 @@ def test_common_searches_are_look_ups(hospital: Ward, type: str, query: str, ind
     steps = [step for plan in plans for step in plan]
     assert not [step for step in steps if SCAN.match(step)], plans
     assert any(index in step for step in steps), plans
+
+
+@pytest.mark.parametrize(
+    "query", ["patient.name=张&category=laboratory", "code=718-7&category=laboratory", "date=2026"]
+)
+def test_a_page_and_its_total_ask_nothing_twice(hospital: Ward, query: str) -> None:
+    with hospital.engine.reading() as reader:
+        spy = Spy(reader)
+        page = hospital.record.search("Observation", f"{query}&_count=1", reader=spy)
+    assert page.next  # so the total is a question of its own
+    assert len(spy.asked) == len(set(spy.asked)) >= 2
