@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.mapping.learning.draft import Draft
 
 
+_SHOWN = 8  # columns of a file that is not understood
 LONG = 16 << 20  # bytes: a table that is longer is known by its beginning
 
 
@@ -86,17 +87,22 @@ def _name(id: str, draft: Draft, taken: dict[str, Draft]) -> str:
 
 def _tell(draft: Draft) -> None:
     """What it is, on stderr: the draft itself may go to stdout."""
-    from gateway.mapping.learning.draft import certainty
+    from gateway.mapping.learning.draft import certainty, guessed
 
     sheet = f"{draft.sample.sheet}: " if draft.sample.sheet else ""
     at = f" at {draft.sample.each}" if draft.sample.each else ""
     count = f"{draft.sample.records} records{at}, {len(draft.sample.columns)} columns"
     if draft.kind is None:
         typer.echo(f"{sheet}{count}: like no kind of export that is known; write its map by hand", err=True)
+        for column in draft.unmapped[:_SHOWN]:
+            typer.echo(f"  {column.column.shown}: {guessed(column) or 'unknown'}", err=True)
+        typer.echo("  results, reports, orders, visits, diagnoses, patients and referrals are known", err=True)
     else:
         sure = sum(each.confidence >= 0.85 for each in draft.matches)
         typer.echo(f"{sheet}{count}: {draft.kind.title}", err=True)
         typer.echo(f"  understood {len(draft.matches)} ({sure} surely), not mapped {len(draft.unmapped)}", err=True)
+        if not draft.sample.records:
+            typer.echo("  no records: only the names of the columns were looked at", err=True)
         for each in sorted(draft.matches, key=lambda each: each.confidence)[:8]:
             if each.confidence < 0.7:
                 typer.echo(f"  check: {each.column.shown} = {each.meaning} ({certainty(each.confidence)})", err=True)

@@ -48,6 +48,6 @@ def _missing(part: Part, format: str) -> Iterator[str]:
     sample = of_table(list(records[0]) if records else [], records) if format == TABLE else of_tree(part.root)
     found = read(sample.columns, vocabulary())
     options = [(kind, assigned(found, kind.meanings)) for kind in kinds()]
-    kind, matched = max(options, key=lambda each: each[0].likeness(each[1]))
-    if kind.likeness(matched):
+    kind, matched = max(options, key=lambda each: each[0].likeness(each[1], len(found)))
+    if kind.likeness(matched, len(found)):
         yield from kind.missing(matched)

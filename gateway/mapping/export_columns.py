@@ -42,10 +42,17 @@ def needed(export: Export, blocks: Sequence[Block]) -> list[tuple[str, ...]]:
     """The columns without any of which a record belongs to nobody: the number of what it is of, and of the patient."""
     made = [next((each for each in blocks if each.type == type_), None) for type_ in (export.lead, "Patient")]
     if export.format == _TABLE:
-        return [(name,) for name in dict.fromkeys(name for each in made if each for name in each.rows_by or ())]
+        return list(dict.fromkeys(names for each in made if each for names in _numbering(each)))
     lead, patient = made
     of = [_numbers(lead)[:1] if lead and not lead.each else (), _numbers(patient) if patient else ()]
     return [tuple(name for line in each for name in line) for each in of if each]
+
+
+def _numbering(block: Block) -> list[tuple[str, ...]]:
+    """The columns that name what a row is of: all of them, but any where each is a number of its own."""
+    names = block.rows_by or ()
+    own = {each.name for line in block.lines if line.path == "identifier" for each in line.sources}
+    return [names] if len(names) > 1 and own.issuperset(names) else [(name,) for name in names]
 
 
 def _numbers(block: Block) -> list[tuple[str, ...]]:

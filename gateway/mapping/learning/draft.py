@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.mapping.learning.columns import Sample
-from gateway.mapping.learning.evidence import HOLDS, TELLING, Evidence
+from gateway.mapping.learning.evidence import HOLDS, TELLING, VAGUE, Evidence
 from gateway.mapping.learning.kinds import Kind, kinds
 from gateway.mapping.learning.matching import Match, Read, assigned, read
 from gateway.mapping.learning.rendering import Renderer, quoted, type_of
@@ -19,7 +19,6 @@ _ASKED = 8  # columns by which a file is recognised
 _LATEST = ("修改时间", "审核时间", "报告时间")
 _CODES = 12  # a column with more values than this holds no codes
 _NAMES = 0.3  # the share of values that look like names, above which none is shown
-_VAGUE = frozenset({"short", "code", "words", "result"})
 _LINE = re.compile(r"\s*(.*?)\s+(<->|->|<-)\s+(\S+(?: = .*)?)\s*(.*)")
 _CODE = re.compile(r"[0-9A-Za-z]{1,4}|[\u4e00-\u9fff]{1,6}|[+\-±↑↓*★]{1,2}")  # what may be shown: a code, never a name
 
@@ -44,9 +43,9 @@ def learned(sample: Sample, library: Library, *, name: str) -> Draft:
     found = read(sample.columns, vocabulary())
     fitting = tuple(_fitting(sample, library))
     options = [(kind, assigned(found, kind.meanings)) for kind in kinds()]
-    for kind, matched in sorted(options, key=lambda each: -each[0].likeness(each[1])):
+    for kind, matched in sorted(options, key=lambda each: -each[0].likeness(each[1], len(found))):
         renderer = Renderer({name: each for name, each in matched.items() if name in kind.meanings}, library.codes)
-        blocks = list(renderer.blocks(kind)) if kind.likeness(matched) else []
+        blocks = list(renderer.blocks(kind)) if kind.likeness(matched, len(found)) else []
         if any(type_of(block[0]) == kind.lead for block in blocks):
             break
     else:
@@ -99,6 +98,8 @@ def _head(draft: Draft, name: str) -> Iterator[str]:
     count, title = draft.sample.records, kind.title
     yield f"# 草稿，由 hutong learn 据 {count} 条记录写成：{title}。请核对后再用。"
     yield f"# A draft of {name} by hutong learn from {count} records. It works as it is; check each guess."
+    if not count:
+        yield "# 没有记录，仅据列名推断。 · There are no records: only the names of the columns were looked at."
     if draft.fitting:
         yield f"# 已有映射可用 · a map that is there reads it already: {' '.join(draft.fitting)}"
     yield "#"
@@ -169,7 +170,7 @@ def certainty(confidence: float) -> str:
 def told(evidence: Evidence, meaning: str = "") -> str:
     """'118 of 118 filled, 19 distinct; idcard 118': of the patterns those that speak for the meaning."""
     wanted = HOLDS.get(vocabulary().holds.get(meaning, ""), ()) if meaning else TELLING
-    shown = [f"{name} {evidence.seen[name]}" for name in wanted if name in evidence.seen and name not in _VAGUE][:3]
+    shown = [f"{name} {evidence.seen[name]}" for name in wanted if name in evidence.seen and name not in VAGUE][:3]
     form = f", form {evidence.form}" if evidence.form else ""
     filled = f"{evidence.filled} of {evidence.count} filled, {evidence.distinct} distinct"
     return f"{filled}{'; ' if shown else ''}{', '.join(shown)}{form}"

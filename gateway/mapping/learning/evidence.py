@@ -117,6 +117,7 @@ TELLING: Mapping[str, tuple[str, float]] = {  # content that names the meaning b
     "credit": ("机构编码", 0.6), "ageword": ("年龄", 0.6), "specimen": ("标本类型", 0.6), "arrow": ("异常提示", 0.6),
     "unit": ("单位", 0.55), "modality": ("检查类型", 0.5), "ethnicword": ("民族", 0.6),
 }  # fmt: skip
+VAGUE: Final = frozenset({"short", "code", "words", "result"})  # patterns that say little of what fits them
 _MARKS: Final = str.maketrans("0123456789", "9999999999")
 
 

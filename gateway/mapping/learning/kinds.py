@@ -19,6 +19,7 @@ from gateway.mapping.maps import shipped
 _MARK = re.compile(r"«([^»]*)»")
 _TABLE = re.compile(r"local-[a-z-]+")
 _BLOCK = re.compile(r"(?:rows by|row|each) ")
+_USED = 0.5  # what it counts that a kind has a use for all columns, beside what it needs and wants
 Alternatives = tuple[tuple[str, ...], ...]
 
 
@@ -36,17 +37,20 @@ class Kind:
     blocks: tuple[tuple[str, ...], ...]  # the lines of each, the first its head
 
     @property
-    def meanings(self) -> frozenset[str]:
-        """All that it has a use for."""
+    def meanings(self) -> Mapping[str, int]:
+        """All that it has a use for, with their places: what it asks for first is meant sooner."""
+        asked = (name for mark in (*self.needs, *self.wants) for names in mark for name in names)
         marks = (mark for block in self.blocks for line in block for mark in _MARK.findall(line))
-        return frozenset(name for mark in marks for name in names_of(mark))
+        names = dict.fromkeys((*asked, *(name for mark in marks for name in names_of(mark))))
+        return {name: place for place, name in enumerate(names)}
 
-    def likeness(self, found: Mapping[str, Match]) -> float:
-        """How like this kind a file is, 0 where it cannot be one."""
+    def likeness(self, found: Mapping[str, Match], columns: int) -> float:
+        """How like this kind a file of so many columns is, 0 where it cannot be one."""
         if not all(_met(each, found) for each in self.needs):
             return 0.0
         met = sum(_met(each, found) for each in (*self.needs, *self.wants)) / (len(self.needs) + len(self.wants))
-        return met + self.prior
+        used = sum(each.confidence for name, each in found.items() if name in self.meanings)
+        return met + self.prior + _USED * used / max(1, columns)
 
     def missing(self, found: Mapping[str, Match]) -> list[str]:
         """What would complete it, as people call it."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.mapping.learning.columns import Column
-from gateway.mapping.learning.evidence import STRICT, TELLING, Evidence, fit, of_values
+from gateway.mapping.learning.evidence import HOLDS, STRICT, TELLING, VAGUE, Evidence, fit, of_values
 from gateway.mapping.learning.vocabulary import Guess, Vocabulary
 
 LEAST = 0.42  # confidence below which a column stays unmapped
 _FOREIGN = 0.8  # of the confidence, for a meaning that the kind has no use for
-_EMPTY = 0.7  # of the confidence, where no record fills the column
+_UNSEEN = 0.9  # where there is no record at all
+_EMPTY = 0.55  # of the confidence, where no record fills the column
 _INSIDE = 0.05  # surer, where the node around says what is meant
+_NEIGHBOURS = 0.6  # confidence of what is told by the columns beside
+_SECOND = {"病人ID": "病历号", "就诊流水号": "门诊住院号"}  # a further number of the same: MRN beside PatientID
+_SPARSE = 0.3  # less sure a number is, by the share of records that leave it empty
+_RESULT = frozenset({"结果", "文字结果"})
+_MEASURED = frozenset({"单位", "参考范围", "参考上限"})
 _NO_NAME = 0.5  # the share of values of a pattern that names a meaning by itself must be above this, half as much again
 
 
@@ -38,28 +44,36 @@ class Read:
 
 def read(columns: Sequence[Column], vocabulary: Vocabulary) -> list[Read]:
     """Every column with its guesses, the surest first."""
-    return [_read(column, vocabulary) for column in columns]
+    return _beside([_read(column, vocabulary) for column in columns])
 
 
-def assigned(found: Sequence[Read], wanted: Collection[str]) -> dict[str, Match]:
+def assigned(found: Sequence[Read], wanted: Mapping[str, int]) -> dict[str, Match]:
     """Meaning → column, for a kind of export that has a use for these meanings: the surest pairs first, each column and
-    each meaning once."""
+    each meaning once. `wanted`: with their places, of equals the first."""
     pairs = sorted(
         (
-            (guess.confidence * (1 if guess.meaning in wanted else _FOREIGN), -index, guess, each)
+            (
+                round(guess.confidence if guess.meaning in wanted else min(1.0, guess.confidence) * _FOREIGN, 6),
+                -wanted.get(guess.meaning, len(wanted)),
+                -len([other for other in each.guesses if other.confidence >= LEAST]),  # what means nothing else
+                -index,
+                guess,
+                each,
+            )
             for index, each in enumerate(found)
             for guess in each.guesses
         ),
-        key=lambda pair: pair[:2],
+        key=lambda pair: pair[:4],
         reverse=True,
     )
     made: dict[str, Match] = {}
     taken: set[str] = set()
-    for confidence, _, guess, each in pairs:
-        if confidence < LEAST or guess.meaning in made or each.column.shown in taken:
+    for confidence, *_, guess, each in pairs:
+        meaning = _SECOND.get(guess.meaning, "") if guess.meaning in made else guess.meaning
+        if confidence < LEAST or not meaning or meaning in made or each.column.shown in taken:
             continue
         taken.add(each.column.shown)
-        made[guess.meaning] = Match(each.column, guess.meaning, guess.confidence, guess.why, each.evidence)
+        made[meaning] = Match(each.column, meaning, guess.confidence, guess.why, each.evidence)
     return made
 
 
@@ -72,6 +86,24 @@ def _read(column: Column, vocabulary: Vocabulary) -> Read:
         if judged.meaning not in found or found[judged.meaning].confidence < judged.confidence:
             found[judged.meaning] = judged
     return Read(column, evidence, tuple(sorted(found.values(), key=lambda each: -each.confidence)))
+
+
+def _beside(found: list[Read]) -> list[Read]:
+    """A column of numbers or findings that no name tells, beside those of units and ranges, is that of the results."""
+    told = [each.guesses[0].meaning if each.guesses and each.guesses[0].confidence >= LEAST else "" for each in found]
+    if _RESULT & set(told) or not _MEASURED & set(told):
+        return found
+    near = {index + step for index, meaning in enumerate(told) if meaning in _MEASURED for step in range(-3, 4)}
+    guess = Guess("结果", _NEIGHBOURS, "values: numbers beside " + " ".join(sorted(_MEASURED & set(told))))
+    return [
+        replace(each, guesses=(guess, *each.guesses)) if index in near and not told[index] and _counted(each) else each
+        for index, each in enumerate(found)
+    ]
+
+
+def _counted(column: Read) -> bool:
+    evidence = column.evidence
+    return evidence.distinct > 1 and evidence.share("number") + evidence.share("flag") > _NO_NAME
 
 
 def _named(column: Column, vocabulary: Vocabulary) -> Iterator[Guess]:
@@ -102,11 +134,14 @@ def _judged(guess: Guess, holds: Mapping[str, str], evidence: Evidence) -> Guess
     """A guess by the name, after a look at the values."""
     holding = holds.get(guess.meaning, "text")
     if not evidence.filled:  # another column that says something goes before it
-        return replace(guess, confidence=guess.confidence * _EMPTY)
+        return replace(guess, confidence=guess.confidence * (_EMPTY if evidence.count else _UNSEEN))
     if guess.why.startswith("values"):
         return guess
+    if holding == "local":
+        guess = replace(guess, confidence=guess.confidence - _SPARSE * (1 - evidence.filled / evidence.count))
     fitting = fit(holding, evidence)
-    weight = 0.2 if fitting >= 0 else 0.6 if holding in STRICT else 0.35
-    return replace(
-        guess, confidence=max(0.0, min(1.0, guess.confidence + weight * (fitting - (0.5 if fitting >= 0 else 0))))
-    )
+    if fitting >= 0:
+        telling = not set(HOLDS.get(holding, ())) <= VAGUE
+        return replace(guess, confidence=guess.confidence + (0.2 if telling else 0.1) * (fitting - 0.5))
+    weight = 0.6 if holding in STRICT else 0.35
+    return replace(guess, confidence=max(0.0, guess.confidence + weight * fitting))

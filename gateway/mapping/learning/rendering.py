@@ -98,12 +98,29 @@ class Renderer:
             if mark[:1] in "?!":
                 self._mark(mark)
                 continue
-            names = self._alternative(mark)
-            compound = compound or len(names) > 1 or "+" in mark
+            names = self._numbering(mark)
+            compound = compound or len(self._alternative(mark)) > 1 or "+" in mark
             columns.extend(self._column(name) for name in names)
         if any(column.startswith('"/') for column in columns):
             return "row", ""  # it stands above all records
         return "rows by " + " ".join(columns), " ".join(columns) if compound else ""
+
+    def _numbering(self, mark: str) -> tuple[str, ...]:
+        """The first alternative; where rows leave its column empty, with it those columns that number these rows: a
+        file of inpatients and outpatients has 住院号 for the ones and 门诊号 for the others."""
+        first = self._alternative(mark)
+        if len(first) > 1 or "+" in mark:
+            return first
+        names, without = [*first], self._without(first[0])
+        for name, *more in alternatives(mark):
+            left = without & self._without(name) if not more and self._there(name) else without
+            if name not in names and left != without:
+                names, without = [*names, name], left
+        return tuple(names)
+
+    def _without(self, name: str) -> frozenset[int]:
+        """The records of the sample that leave its column empty; none of a tree's, which has no cells."""
+        return frozenset(index for index, text in enumerate(self.found[name].column.values) if not text.strip())
 
     # ------------------------------------------------------------------------------------------ lines
 

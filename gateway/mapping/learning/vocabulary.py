@@ -8,10 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from gateway.mapping.learning.alike import others, plain_words, simplified, spelled, whole_words
 from gateway.mapping.maps import shipped
 
 WORD, INSIDE = "word", "inside"  # kinds of rows that are no spellings of columns
-_CERTAIN = {"chinese": 1.0, "english": 0.95, "initials": 0.9, "pinyin": 0.9, "short": 0.9}
+_CERTAIN = {
+    "chinese": 1.0, "english": 0.95, "initials": 0.9, "pinyin": 0.9, "short": 0.9, "in other words": 0.85,
+    "english in other words": 0.8, "pinyin of other words": 0.82, "initials of other words": 0.76,
+}  # fmt: skip
 _NOT_NAME = re.compile(r"[^0-9a-z\u3400-\u9fff]")
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ASIDE = re.compile(r"[（(\[【{].*?[)）\]】}]|[*★:：]|必填|选填")
@@ -32,7 +36,7 @@ class Guess:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
     """All spellings. `inside`: (meaning of the node around, meaning of the name in it) → meaning."""
 
@@ -40,12 +44,13 @@ class Vocabulary:
     spellings: Mapping[str, tuple[tuple[str, str], ...]]  # key → (meaning, kind of spelling)
     words: Mapping[str, str]
     inside: Mapping[tuple[str, str], str]
+    english: Mapping[tuple[str, ...], tuple[str, ...]]  # words in their families → meanings
 
     def guesses(self, label: str) -> list[Guess]:
         """The meanings of a column's name, the surest first."""
         found: dict[str, Guess] = {}
         for key, certain, why in self._keys(label):
-            meant = self.spellings.get(key, ())
+            meant = self.spellings.get(key) or _alike(self).get(key, ())
             for meaning, kind in meant:
                 sure = (
                     _CERTAIN[kind]
@@ -55,10 +60,20 @@ class Vocabulary:
                 guess = Guess(meaning, sure, f"{why}{kind} {key}")
                 if meaning not in found or found[meaning].confidence < sure:
                     found[meaning] = guess
+        families = plain_words(words_of(_ASIDE.sub("", label)), self.known) if label.isascii() else ()
+        for meaning in self.english.get(families, ()):
+            if meaning not in found:
+                found[meaning] = Guess(meaning, _CERTAIN["english in other words"], " ".join(families))
         return sorted(found.values(), key=lambda each: -each.confidence)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The English words that are whole."""
+        return _words(self)
 
     def _keys(self, label: str) -> Iterator[tuple[str, float, str]]:
         """Keys of a name from the exact to the farfetched: (key, share of the confidence, why)."""
+        label = simplified(label)
         plain = _ASIDE.sub("", label) or label
         for text, certain in ((label, 1.0), (plain, 0.97)):
             yield key_of(text), certain, ""
@@ -95,6 +110,29 @@ def meaning_of(name: str) -> str:
 
 
 @cache
+def _words(listed: Vocabulary) -> frozenset[str]:
+    return whole_words({word for words in listed.english for word in words})
+
+
+@cache
+def _alike(listed: Vocabulary) -> Mapping[str, tuple[tuple[str, str], ...]]:
+    """What the Chinese names are in other words, where nobody listed that; the initials only of the meanings' own."""
+    found: dict[str, dict[str, str]] = {}
+    for key, meant in listed.spellings.items():
+        for meaning, kind in meant:
+            own = key == key_of(meaning)
+            if kind != "chinese" or "/" in meaning or listed.holds[meaning] == "group":
+                continue
+            for name in others(key, listed.holds[meaning], 2 if own else 1):
+                found.setdefault(name, {}).setdefault(meaning, "in other words")
+                if own:
+                    initials, pinyin = spelled(name)
+                    found.setdefault(initials, {}).setdefault(meaning, "initials of other words")
+                    found.setdefault(pinyin, {}).setdefault(meaning, "pinyin of other words")
+    return {key: tuple(meanings.items()) for key, meanings in found.items()}
+
+
+@cache
 def vocabulary() -> Vocabulary:
     """The shipped one."""
     rows = (shipped() / "learning" / "columns.tsv").read_text(encoding="utf-8").splitlines()
@@ -119,4 +157,9 @@ def vocabulary() -> Vocabulary:
             keys.append("".join(words.get(each, each) for each in words_of(spelling)))
         for key in keys:
             spellings.setdefault(key, {}).setdefault(meaning, kind)
-    return Vocabulary(holds, {key: tuple(found.items()) for key, found in spellings.items()}, words, inside)
+    english: dict[tuple[str, ...], dict[str, None]] = {}
+    for meaning, spelling, kind in named:
+        if kind == "english" and "/" not in meaning and holds[meaning] != "group":
+            english.setdefault(plain_words(words_of(spelling)), {})[meaning] = None
+    return Vocabulary(holds, {key: tuple(found.items()) for key, found in spellings.items()}, words, inside,
+                      {key: tuple(found) for key, found in english.items()})  # fmt: skip
