@@ -77,7 +77,10 @@ def differs(kept: Resource, other: Resource) -> bool:
 
 def contradicts(kept: Resource, other: Resource) -> bool:
     """Panels of one order number are one order, unless they say different things of what an order has once: who asked
-    for it, when, why it came to be (a reflex order). Codes and lists of several panels are united."""
+    for it, when, why it came to be (a reflex order), or ask for the same and have each a number of the filler (one
+    susceptibility for each organism). Codes and lists of several panels are united."""
+    if kept.get("code") == other.get("code") and _disagree(kept.get("identifier", []), other.get("identifier", [])):
+        return True
     return any(
         value != kept[name] if name in kept else _chosen(kept, name)
         for name, value in other.items()

@@ -217,6 +217,14 @@ def test_the_trigger_event_beats_the_fields(kind: str, more: str, status: str) -
     assert ("end" in visit.get("period", {})) is bool(more)  # no end is ever invented
 
 
+@pytest.mark.parametrize(("kind", "made"), [("ORM^O01", 1), ("OMG^O19", 1), ("ADT^O01", 0), ("ADT^A08", 0)])
+def test_a_visit_without_a_number_that_an_order_tells_of(kind: str, made: int) -> None:
+    """Its place and its doctor belong to the order; what an update of a person says of a visit is no step of one."""
+    body = message(kind, "PV1|1|O|内科||||2001^孙立", *(("ORC|NW|P1^HIS", "OBR|1|P1^HIS||K^血钾^L") if made else ()))
+    visits = all_of(into(body), "Encounter")
+    assert [each["participant"][0]["individual"]["display"] for each in visits] == ["孙立"] * made
+
+
 def test_a_report_without_obr_says_which_segment_is_missing() -> None:
     with pytest.raises(Permanent, match="makes no DiagnosticReport; it has no ORC or OBR segment") as raised:
         into(message(ORU, "NTE|1||nothing was measured"))

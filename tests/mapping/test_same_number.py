@@ -34,6 +34,10 @@ SEVERAL = [
 ]
 
 
+def filler(number: str) -> Resource:
+    return {"type": {"coding": [{"code": "FILL"}]}, "value": number}
+
+
 def numbers(resource: Resource, *, key: bool) -> list[str]:
     return [each["value"] for each in resource["identifier"] if (each["system"] == KEY) is key]
 
@@ -134,11 +138,14 @@ def test_differs(other: Resource, another: bool) -> None:
         ({"code": B, "intent": "reflex-order"}, True),
         ({"code": A, "occurrenceDateTime": "2026-03-12"}, True),
         ({"code": A, "authoredOn": "2026-03-12"}, False),
+        ({"code": A, "identifier": [filler("F1")]}, False),
+        ({"code": A, "identifier": [filler("F2")]}, True),
+        ({"code": B, "identifier": [filler("F2")]}, False),
     ],
 )
 def test_panels_of_one_order_are_one_unless_they_contradict_each_other(other: Resource, another: bool) -> None:
     kept = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "code": A}
-    kept |= {"occurrencePeriod": {"start": "2026-03-12"}, "_status": {"id": "2"}}
+    kept |= {"occurrencePeriod": {"start": "2026-03-12"}, "_status": {"id": "2"}, "identifier": [filler("F1")]}
     assert contradicts(kept, {"resourceType": "ServiceRequest", **other}) is another
 
 
@@ -152,6 +159,23 @@ def test_panels_of_one_order_number_are_one_order() -> None:
     made = into(panels("OBR|1|P1^HIS|F1^LIS|K^血钾^L|||20260312", "OBR|2|P1^HIS|F1^LIS|NA^血钠^L|||20260312"))
     assert len(all_of(made, "ServiceRequest")) == 1
     assert len(all_of(made, "DiagnosticReport")) == 2
+
+
+def test_the_same_test_for_each_organism_under_one_order_number_is_one_order_each() -> None:
+    """As laboratories report microbiology: a susceptibility panel for each organism, numbered by the laboratory."""
+    body = message(
+        "ORU^R01^ORU_R01",
+        *("ORC|RE|P1^HIS|F1^LIS", "OBR|1|P1^HIS|F1^LIS|600-7^培养^LN|||20260312", "OBX|1|CWE|600-7^培养^LN|1|E^大肠^L"),
+        *("ORC|RE|P1^HIS|F2^LIS", "OBR|2|P1^HIS|F2^LIS|29576-6^药敏^LN|||20260312||||G", "OBX|1|ST|A^氨苄^L|1|R"),
+        *("ORC|RE|P1^HIS|F3^LIS", "OBR|3|P1^HIS|F3^LIS|29576-6^药敏^LN|||20260312||||G", "OBX|1|ST|A^氨苄^L|2|S"),
+    )
+    made = into(body)
+    assert [numbers(each, key=False) for each in all_of(made, "ServiceRequest")] == [
+        ["P1", "F1"],
+        ["P1", "F2"],
+        ["P1", "F3"],
+    ]
+    assert [each for each in compare_message(trial(body)).values if each.came is Came.LOST] == []
 
 
 def test_a_reflex_order_under_the_number_of_another_is_an_order_of_its_own() -> None:

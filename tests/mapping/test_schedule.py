@@ -51,6 +51,14 @@ def test_the_fillers_state_counts_where_the_event_leaves_it_open(event: str, cod
     assert appointment(event, SCH + "|" * 14 + code)["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("visit", "status"),
+    [("PV1|1|O|内科", "planned"), ("PV1|1|I|内科", "in-progress"), (f"PV1|1|O{'|' * 42}202603121400", "in-progress")],
+)
+def test_the_visit_that_is_booked_has_not_begun(visit: str, status: str) -> None:
+    assert only(into(message("SIU^S12", SCH, visit)), "Encounter")["status"] == status
+
+
 def test_all_messages_about_one_booking_find_it_by_its_number() -> None:
     urls = {
         entry["request"]["url"]

@@ -36,12 +36,12 @@ _CHUNK = 1 << 20  # characters of base64 that are decoded at a time: a multiple 
 
 
 def attachment_into(raw: str, kind: str, title: str, context: Context) -> dict[str, Any] | None:
-    """OBX-5 with OBX-2 and OBX-3: ED and RP by their components, anything else as a text."""
+    """OBX-5 with OBX-2 and OBX-3: ED and RP by their components, anything else as a text of all repetitions."""
     match kind:
         case "RP":
-            made = _pointer(raw, context)
+            made = _pointer(raw.partition("~")[0], context)
         case "ED":
-            made = _document(raw, context)
+            made = _document(raw.partition("~")[0], context)
         case _:
             made = _text(raw, kind, context)
     if made is None:
@@ -225,6 +225,13 @@ def document_back(value: dict[str, Any], context: Context, status: str = "curren
 
 
 PAIRS = {
-    "attachment": Pair(attachment_into, attachment_back, fields=2, makes="Binary", fits=("Attachment",)),
+    "attachment": Pair(
+        attachment_into,
+        attachment_back,
+        fields=2,
+        makes="Binary",
+        fits=("Attachment",),
+        whole=True,
+    ),
     "document": Pair(document_into, document_back, makes="DocumentReference", fits=("Reference",)),
 }

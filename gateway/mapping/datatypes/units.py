@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 UCUM = "http://unitsofmeasure.org"
+MDC = "urn:iso:std:iso:11073:10101"  # the nomenclature of medical devices (IHE PCD TF-2 §B.8)
 EXPLICIT = "\x1f"  # between code and name of a unit whose UCUM code the sender gave; no text holds this character
 _SPELLED = {
     "个/hp": "/[HPF]", "/hp": "/[HPF]", "/hpf": "/[HPF]", "个/lp": "/[LPF]", "/lp": "/[LPF]", "/lpf": "/[LPF]",
@@ -51,8 +52,9 @@ def ucum(unit: str) -> str:
 @lru_cache(maxsize=4096)
 def members(unit: str) -> Mapping[str, str]:
     """The members of a Quantity that tell its unit, as unit_text() (values.py) left it."""
-    code, _, name = unit.partition(EXPLICIT)
-    if name:
-        return {"unit": name, "system": UCUM, "code": code}
+    code, _, named = unit.partition(EXPLICIT)
+    if named:
+        name, _, system = named.partition(EXPLICIT)
+        return {"unit": name, "system": system or UCUM, "code": code}
     code = ucum(unit)
     return {"unit": unit, "system": UCUM, "code": code} if code else {"unit": unit} if unit else {}

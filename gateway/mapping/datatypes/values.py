@@ -20,7 +20,7 @@ from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.codes import cwe_back, cwe_into
 from gateway.mapping.datatypes.identifiers import joined, parts
 from gateway.mapping.datatypes.simple import clean, fhir_time, number, number_back, time_back, time_into
-from gateway.mapping.datatypes.units import EXPLICIT, UCUM, members, ucum
+from gateway.mapping.datatypes.units import EXPLICIT, MDC, UCUM, members, ucum
 
 UCUM_NAMES = frozenset({"UCUM", "2.16.840.1.113883.6.8"})
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
@@ -81,8 +81,10 @@ def with_unit(made: dict[str, Any], unit: str) -> dict[str, Any]:
 def unit_back(value: dict[str, Any]) -> str:
     """OBX-6: the unit as written; with its UCUM code where that does not follow from it."""
     unit, code = value.get("unit", ""), value.get("code", "")
-    if unit and code and value.get("system") == UCUM and code not in (unit, ucum(unit)):
-        return joined(code, unit, "UCUM")
+    if unit and code and value.get("system") == UCUM and code != ucum(unit):
+        return joined(code, unit if unit != code else "", "UCUM")
+    if unit and code and value.get("system") == MDC:
+        return joined(code, unit, "MDC")
     return escape(unit or code)
 
 
@@ -194,7 +196,8 @@ def words(raw: str, context: Context) -> str:
 
 def unit_text(raw: str, context: Context) -> str:
     """OBX-6: the code, or its text where only that is given (`^umol/L`), or the original one; an unescaped `10^9/L` is
-    put together; the code and the name of a UCUM unit, also an alternate one, with EXPLICIT between them."""
+    put together; the code and the name of a UCUM unit, also an alternate one, or of a device's unit (MDC), with
+    EXPLICIT between them."""
     if not raw or raw == '""':
         return ""
     return _unit_text(tuple(parts(raw, context))) if "\\" in raw else _plain_unit_text(raw)
@@ -218,9 +221,16 @@ def _unit_text(components: tuple[str, ...]) -> str:
     if re.fullmatch(r"[x×*]?10", components[0].strip()) and len(components) > 1 and re.match(r"\d+/", components[1]):
         return f"{components[0]}^{components[1]}"
     words = components[0] or (components[1] if len(components) > 1 else "")
+    if len(components) > 2 and components[2] in UCUM_NAMES and components[0] and not ucum(words):
+        return f"{words}{EXPLICIT}{words}"
+    measured = len(components) > 2 and components[2] == "MDC" and components[0] and components[1]
+    if measured:
+        words = components[1]
     if len(components) > 5 and components[5] in UCUM_NAMES and components[3]:  # the sender's own, and UCUM's beside it
         words, code = words or components[4] or components[3], components[3]
         return words if ucum(words) == code else f"{code}{EXPLICIT}{words}"
+    if measured:
+        return EXPLICIT.join((components[0], words, MDC))
     return words or (components[8] if len(components) > 8 else "")
 
 

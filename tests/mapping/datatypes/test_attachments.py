@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.mapping.datatypes import load
-from tests.mapping.house import context
+from tests.mapping.house import context, into, message, only
 
 PDF = base64.b64encode(b"%PDF-1.4 \xe5\x87\xba").decode()
 TITLE = "PDF^出院小结PDF^L"
@@ -109,3 +109,12 @@ def test_a_document_that_is_not_at_hand_is_not_written_as_a_pointer() -> None:
     around = context()
     assert load()["attachment"].back({"url": "Binary/abc", "title": "a"}, around)[0] == ""
     assert around.notes == ["an attached document is not in the record; it was not written"]
+
+
+def test_a_section_that_repeats_is_one_text_with_all_of_it() -> None:
+    """Each repetition of OBX-5 is a line (TX, v2.5.1 §2.A.79), in a document as in a report."""
+    body = message(
+        "MDM^T02^MDM_T02", "TXA|1|CN|TX|||||||||DOC1^EMR", "OBX|1|TX|18842-5^小结^LN||胸闷3天~低盐饮食||||||F"
+    )
+    (content,) = only(into(body), "DocumentReference")["content"]
+    assert base64.b64decode(content["attachment"]["data"]).decode() == "胸闷3天\n低盐饮食"

@@ -113,11 +113,30 @@ def test_a_number_that_is_none_is_noted() -> None:
         ("mmol/L^毫摩尔每升^L", "mmol/L"),
         ("mg/dL^milligram per deciliter^UCUM", "milligram per deciliter"),
         ("ug/L^μg/L^UCUM", "μg/L"),
+        ("{CFU}/mL^^UCUM", "{CFU}/mL"),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC", "MDC_DIM_BEAT_PER_MIN"),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC^/min^per minute^UCUM", "MDC_DIM_BEAT_PER_MIN"),
         ('""', None),
     ],
 )
 def test_units_as_written(raw: str, shown: str | None) -> None:
     assert result("5", "NM", raw)[1].get("unit") == shown
+
+
+@pytest.mark.parametrize(
+    ("raw", "system", "code"),
+    [
+        ("{CFU}/mL^^UCUM", "http://unitsofmeasure.org", "{CFU}/mL"),
+        ("[lb_av]^pound^UCUM", "http://unitsofmeasure.org", "[lb_av]"),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC", "urn:iso:std:iso:11073:10101", "264864"),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC^/min^per minute^UCUM", "http://unitsofmeasure.org", "/min"),
+    ],
+)
+def test_a_unit_whose_system_the_sender_names_has_it_in_both_directions(raw: str, system: str, code: str) -> None:
+    made = result("80", "NM", raw)[1]
+    assert (made["system"], made["code"]) == (system, code)
+    written = load()["switch"].back(("Quantity", made), context())[2]
+    assert result("80", "NM", written)[1] == made
 
 
 @pytest.mark.parametrize(
