@@ -7,7 +7,7 @@ never a patient's data.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -18,11 +18,14 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.fhir import json, xml
+from gateway.fhir.validate import Invalid, Problem
 from gateway.store.stored import Missing, PreconditionFailed
 
+FHIR_VERSION = "4.0"  # as media types name it
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 FHIR_XML = "application/fhir+xml; charset=utf-8"
 RETRY_SECONDS = 2  # what Retry-After says on back-pressure
+MAXIMUM_ISSUES = 100  # of one resource that is not valid
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 has no form for
 _PATH = re.compile(r"[A-Z][A-Za-z]+(\.[A-Za-z_]+(\[\d+\])?)+")
@@ -88,7 +91,15 @@ def of_error(request: Request, error: errors.HutongError) -> Response:
 def failure(error: errors.HutongError) -> tuple[int, dict[str, Any]]:
     """The status of one of our errors, and what is said."""
     status, code = next((pair for kind, pair in _STATUS.items() if isinstance(error, kind)), (500, "exception"))
+    if isinstance(error, Invalid) and len(error.problems) > 1:
+        issues = [_issue(each) for each in error.problems[:MAXIMUM_ISSUES]]
+        return status, {"resourceType": "OperationOutcome", "issue": issues}
     return status, outcome(str(error), code=code, place=error.place if _is_path(error.place) else "")
+
+
+def _issue(problem: Problem) -> dict[str, Any]:
+    found: dict[str, Any] = outcome(f"{problem.path}: {problem.text}", code="invalid", place=problem.path)["issue"][0]
+    return found
 
 
 def _is_path(place: str) -> bool:
@@ -98,14 +109,14 @@ def _is_path(place: str) -> bool:
 
 def wants_xml(request: Request, *, lenient: bool = False) -> bool:
     """Whether XML is asked for by _format or Accept. 406 for formats that there are not (json when `lenient`)."""
-    asked = request.query_params.get("_format", "").replace(" ", "+").partition(";")[0].lower()
-    names = [asked] if asked else _accepted(request.headers.get("accept", ""))
-    for name in names:
+    asked = _presented(request, "_format").replace(" ", "+").partition(";")[0].lower()
+    accept = "" if asked else request.headers.get("accept", "")
+    for name in [asked] if asked else _accepted(accept):
         if name in _XML_NAMES:
             return True
         if name in _JSON_NAMES or name in _ANY_NAMES:
             return False
-    if names and not lenient:
+    if (asked or accept.strip()) and not lenient:
         raise Refusal(406, "the format asked for is not served; ask for application/fhir+json or application/fhir+xml")
     return False
 
@@ -116,13 +127,25 @@ def wants_content(request: Request) -> bool:
     return not request.query_params.get("_format") and not any(name in _JSON_NAMES | _XML_NAMES for name in names)
 
 
+def _presented(request: Request, name: str) -> str:
+    """What is said of the answer in the address, or in the form of a POST (R4 http.html#parameters)."""
+    said: Mapping[str, str] = getattr(request.state, "presentation", {})
+    return request.query_params.get(name) or said.get(name, "")
+
+
+def other_version(parameters: Iterable[str]) -> bool:
+    """Do the parameters of a media type ask for another version than R4 (R4 http.html#version-parameter)?"""
+    versions = (each.partition("=")[2].strip(' "') for each in parameters if each.strip().startswith("fhirversion="))
+    return any(each and each != FHIR_VERSION for each in versions)
+
+
 def _accepted(header: str) -> list[str]:
-    """The media types of an Accept header, the most wanted first."""
+    """The media types of an Accept header, the most wanted first; without those that are not wanted (q=0)."""
     weighed = []
     for part in header.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((value[2:] for value in parameters if value.startswith("q=")), "1")
-        if name:
+        if name and _weight(weight) > 0 and not other_version(parameters):
             weighed.append((-_weight(weight), name))
     if any(name == "text/html" for _, name in weighed):  # a browser: it names XML without wanting FHIR
         return ["text/html"]
@@ -145,7 +168,7 @@ def fhir(
     lenient: bool = False,
 ) -> Response:
     """A resource in the format asked for. Stored bytes leave untouched unless XML or _pretty is asked for."""
-    pretty = request.query_params.get("_pretty", "").lower() in {"true", "1"}
+    pretty = _presented(request, "_pretty").lower() in {"true", "1"}
     if wants_xml(request, lenient=lenient):
         return Response(_xml(resource), status, dict(headers or {}), media_type=FHIR_XML)
     if pretty:

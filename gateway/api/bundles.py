@@ -17,7 +17,7 @@ from typing import Any
 import anyio.to_thread
 from starlette.requests import Request
 
-from gateway.api import answer, listing
+from gateway.api import answer, entries, listing
 from gateway.api.guard import require
 from gateway.api.resource import Patch, applied, json_patch, parsed
 from gateway.api.services import Services
@@ -26,6 +26,7 @@ from gateway.db.engine import Transaction
 from gateway.errors import HutongError, Permanent, Transient
 from gateway.fhir import definitions, json, patch, validate
 from gateway.model import Change, Resource
+from gateway.store import query, subset
 from gateway.store import request as asking
 from gateway.store.exchange import ORDER, Asked, Done, Exchanged
 from gateway.store.stored import Stored
@@ -69,38 +70,42 @@ class Bundles:
         self._request = request
         self._base = listing.base_url(request)
         self._answers: dict[int, bytes] = {}
+        self._elsewhere: list[int] = []  # entries of a batch that are requests of their own
         self._named: set[str] = set()  # fullUrls
         self._at: tuple[datetime, str] | None = None  # the time that was last written, and how
         self._permitted: set[tuple[str, str]] = set()  # types and verbs of the caller's scopes
         wanted = request.headers.get("prefer", "").replace(" ", "").lower()
         self._whole = "return=representation" in wanted
+        self._told = "return=operationoutcome" in wanted
 
     async def run(self, body: bytes) -> bytes:
         """Do what it asks; the Bundle of answers, in the order of the entries. Raises Permanent for what is neither a
         batch nor a transaction, and for whatever keeps a transaction from being done."""
         bundle = parsed(self._request, body)
-        entries = bundle.get("entry", [])
+        asked = bundle.get("entry", [])
         kind = bundle.get("type")
-        if kind not in ("batch", "transaction") or not isinstance(entries, list):
+        if kind not in ("batch", "transaction") or not isinstance(asked, list):
             raise Permanent("a Bundle of type batch or transaction is sent here", place="Bundle.type")
-        if len(entries) > MAXIMUM_ENTRIES:
+        if len(asked) > MAXIMUM_ENTRIES:
             raise Permanent(f"more than {MAXIMUM_ENTRIES} entries", place="Bundle.entry", remedy="send several Bundles")
         if kind == "transaction":
             if len(body) < LARGE:
                 validate.check(bundle)
             else:
                 await anyio.to_thread.run_sync(validate.check, bundle, limiter=self._services.readers)
-            await self._services.write(lambda transaction: self._together(transaction, entries))
+            await self._services.write(lambda transaction: self._together(transaction, asked))
         else:
-            await self._services.write(lambda transaction: self._each(transaction, entries))
+            await self._services.write(lambda transaction: self._each(transaction, asked))
+            for position in self._elsewhere:
+                self._answers[position] = await entries.answered(self._request, asked[position])
         head = json.dumps({"resourceType": "Bundle", "type": f"{kind}-response"})
-        answers = [self._answers[position] for position in range(len(entries))]
+        answers = [self._answers[position] for position in range(len(asked))]
         return head[:-1] + b',"entry":[' + b",".join(answers) + b"]}" if answers else head
 
     # ------------------------------------------------------------------------------------------ transaction, batch
 
-    def _together(self, transaction: Transaction, entries: list[Any]) -> Exchanged:
-        read = [_entry(each, position, self._base) for position, each in enumerate(entries)]
+    def _together(self, transaction: Transaction, raw: list[Any]) -> Exchanged:
+        read = [_entry(each, position, self._base) for position, each in enumerate(raw)]
         for each in read:
             self._permit(each)
         written = [each for each in read if each.method not in _READS]
@@ -113,10 +118,15 @@ class Bundles:
                 self._answers[each.position] = self._read(transaction, each)
         return made
 
-    def _each(self, transaction: Transaction, entries: list[Any]) -> Exchanged:
+    def _each(self, transaction: Transaction, raw: list[Any]) -> Exchanged:
         """Each entry of a batch, in the order of their methods (R4 http.html#trules)."""
         changes: list[Change] = []
-        for position, each in sorted(enumerate(entries), key=lambda pair: _rank(pair[1])):
+        self._elsewhere = [place for place, each in enumerate(raw) if entries.is_request(each, self._base)]
+        if len(self._elsewhere) > entries.MAXIMUM:
+            cause = f"more than {entries.MAXIMUM} entries ask for an operation or for what no resource is"
+            raise Permanent(cause, place="Bundle.entry", remedy="send several Bundles")
+        asked = [(place, each) for place, each in enumerate(raw) if place not in set(self._elsewhere)]
+        for position, each in sorted(asked, key=lambda pair: _rank(pair[1])):
             transaction.execute("SAVEPOINT entry")
             try:
                 changes.extend(self._alone(transaction, each, position))
@@ -159,7 +169,9 @@ class Bundles:
         if stored is None or done.status == 204:
             return _answer({"status": _status(done.status)})
         location = f"{stored.type}/{stored.id}/_history/{stored.version}"
-        response = {"status": _status(done.status), "location": location, **self._version(stored)}
+        response: dict[str, Any] = {"status": _status(done.status), "location": location, **self._version(stored)}
+        if self._told:
+            response["outcome"] = answer.outcome("done", code="informational", severity="information")
         return self._with_body(response, stored) if self._whole else _answer(response)
 
     def _version(self, stored: Stored) -> dict[str, str]:
@@ -208,10 +220,25 @@ class Bundles:
             raise answer.Refusal(404, f"there is no {entry.type} with this id, or no such version")
         if stored.deleted:
             raise answer.Refusal(410, f"this {entry.type} was deleted")
-        known = asking.read_etag(entry.headers.get("ifNoneMatch", "").removeprefix("*"))
-        if known == stored.version:
+        if _unchanged(entry, stored):
             return _answer({"status": _status(304), **self._version(stored)})
+        pairs = [pair for pair in entry.query if pair[0] in subset.PARTS]
+        if pairs:
+            asked = query.read(entry.type, pairs)
+            stored = subset.cut(stored, summary=asked.summary, elements=asked.elements)
         return self._with_body({"status": _status(200), **self._version(stored)}, stored)
+
+
+def _unchanged(entry: _Entry, stored: Stored) -> bool:
+    """Does the caller have this version already (R4 bundle.html: request.ifNoneMatch, ifModifiedSince)?"""
+    if (tag := entry.headers.get("ifNoneMatch", "").strip()) and tag != asking.ANY_VERSION:
+        return asking.read_etag(tag) == stored.version
+    since = entry.headers.get("ifModifiedSince", "")
+    try:
+        return not tag and bool(since) and stored.updated <= datetime.fromisoformat(since)
+    except (TypeError, ValueError):
+        place = f"{entry.place}.request.ifModifiedSince"
+        raise Permanent("no instant", place=place, remedy="write 2026-03-05T10:00:00+08:00") from None
 
 
 @functools.cache
@@ -279,9 +306,10 @@ def _asked(entry: _Entry) -> Asked:
     if entry.method != "POST" and not key and not entry.query:
         raise Permanent("neither an id nor a condition", place=f"{entry.place}.request.url")
     condition = entry.query if entry.method != "POST" else asking.pairs(entry.headers.get("ifNoneExist", ""))
-    version = asking.read_etag(entry.headers["ifMatch"]) if "ifMatch" in entry.headers else None
+    match = entry.headers.get("ifMatch", "")
     asked = Asked(
-        method=entry.method, type=entry.type, id=key, condition=() if key else condition, version=version,
+        method=entry.method, type=entry.type, id=key, condition=() if key else condition,
+        version=asking.read_etag(match), existing=match.strip() == asking.ANY_VERSION,
         full_url=entry.full_url, place=entry.place,
     )  # fmt: skip
     if entry.method == "PATCH":

@@ -83,7 +83,9 @@ def statement(*, version: str, base: str, topics: tuple[str, ...] = ()) -> bytes
                     "documentation": "Messages and files of members come in at /intake/{channel}, MLLP and folders.",
                     "security": {"description": "Authorization: Bearer <token>; made by `hutong token create`"},
                     "resource": [_resource(name, base, topics) for name in sorted(definitions.resource_types())],
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+                    "interaction": [
+                        {"code": code} for code in ("transaction", "batch", "search-system", "history-system")
+                    ],
                     "operation": [each.said(base) for each in OPERATIONS if not each.types],
                 }
             ],

@@ -16,12 +16,13 @@ Pairs = list[tuple[str, str]]
 
 
 async def asked_of(request: Request) -> Pairs:
-    """The search parameters of the address, and of a POST's form behind them, in their order."""
+    """The search parameters of the address, and of a POST's form behind them, in their order. What the form says of the
+    answer is kept in the request's state."""
     pairs = list(request.query_params.multi_items())
     if request.method != "POST":
         return pairs
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    if kind != "application/x-www-form-urlencoded" and (kind or request.headers.get("content-length", "0") != "0"):
         raise answer.Refusal(415, "a search by POST is application/x-www-form-urlencoded")
     declared(request, FORM_LIMIT)
     body = bytearray()
@@ -30,6 +31,8 @@ async def asked_of(request: Request) -> Pairs:
         if len(body) > FORM_LIMIT:
             raise answer.Refusal(413, f"the search is larger than {FORM_LIMIT // 1024} KiB")
     try:
-        return pairs + parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=500)
+        form = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=500)
     except ValueError as error:
         raise answer.Refusal(400, "the search form cannot be read; send UTF-8, at most 500 fields") from error
+    request.state.presentation = {name: value for name, value in form if name in PRESENTATION}
+    return pairs + form

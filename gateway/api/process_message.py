@@ -29,7 +29,7 @@ from gateway.api import answer, listing
 from gateway.api.arriving import Arriving, Waiting, peer
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.resource import parsed, parts_of
 from gateway.api.services import Services
 from gateway.fhir import json, validate
 from gateway.journal.conversations import Conversations, Message, Standing, Taken
@@ -66,11 +66,14 @@ class ProcessMessage:
     async def process(self, request: Request) -> Response:
         """A Bundle of type message in, a Bundle of type message out."""
         if request.query_params.get("async", "false").lower() != "false" or "response-url" in request.query_params:
-            raise answer.Refusal(400, "messages are answered at once; leave async and response-url out")
+            raise answer.Refusal(400, _AT_ONCE)
         arriving = Arriving(self.waiting)
         try:
             body = await arriving.whole(request, self.services.intake_limit)
             bundle = parsed(request, body)
+            if bundle["resourceType"] == "Parameters":
+                bundle = _content(bundle)
+                body = json.dumps(bundle)
             header = _header(bundle)
             channel = self._channel(request, header)
             return await self._answered(request, channel, bundle, body)
@@ -152,6 +155,19 @@ class ProcessMessage:
 
 
 _WAY: Final = ("http", "fhir")
+_AT_ONCE: Final = "messages are answered at once; leave async and response-url out"
+
+
+def _content(parameters: Resource) -> Resource:
+    """The message of Parameters, where a client does not send the Bundle alone (R4 messageheader-operation-process-
+    message.html). Refusal 400."""
+    named = {str(each.get("name")): each for each in parts_of(parameters)}
+    if "response-url" in named or named.get("async", {}).get("valueBoolean"):
+        raise answer.Refusal(400, _AT_ONCE)
+    found = named.get("content", {}).get("resource")
+    if not isinstance(found, dict):
+        raise answer.Refusal(400, "the parameter content is missing: the Bundle of type message")
+    return found
 
 
 def _header(bundle: Resource) -> Resource:

@@ -124,4 +124,8 @@ def applied(how: Callable[[Resource, Any], Resource], content: Any) -> Patch:
 
 
 def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """415 for one of another version of FHIR."""
+    kind, *parameters = request.headers.get("content-type", "").lower().split(";")
+    if answer.other_version(parameters):
+        raise answer.Refusal(415, "FHIR R4 is served: fhirVersion=4.0")
+    return kind.strip()

@@ -32,7 +32,6 @@ T = TypeVar("T")
 Pairs = list[tuple[str, str]]
 
 HISTORY_COUNT = 100
-_PARTS = frozenset({"_summary", "_elements"})
 _FOREVER = 1 << 62  # milliseconds
 
 
@@ -194,7 +193,7 @@ def _one(request: Request, stored: Stored | None, type_name: str) -> Response:
         content, kind = content_of(stored)
         # never shown as a page of ours, whatever it says it is
         return Response(content, headers={**headers, "content-disposition": "attachment"}, media_type=kind)
-    pairs = [pair for pair in request.query_params.multi_items() if pair[0] in _PARTS]
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] in subset.PARTS]
     if pairs:
         asked = query.read(type_name, pairs)
         stored = subset.cut(stored, summary=asked.summary, elements=asked.elements)

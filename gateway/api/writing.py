@@ -77,6 +77,7 @@ class Writing:
         asked = Asked(
             method=request.method, type=type_name, id=key, condition=condition,
             version=asking.read_etag(request.headers.get("if-match", "")),
+            existing=request.headers.get("if-match", "").strip() == asking.ANY_VERSION,
             fresh=request.headers.get("if-none-match", "").strip() == "*",
         )  # fmt: skip
         if request.method == "DELETE":

@@ -20,11 +20,21 @@ from gateway.fhir import problems as all_problems
 from gateway.fhir.problems import Problem
 from gateway.model import Resource
 
-__all__ = ["Problem", "check", "check_bundle", "check_bytes", "problems"]
+__all__ = ["Invalid", "Problem", "check", "check_bundle", "check_bytes", "problems"]
 
 _TYPE = re.compile(rb'\{"resourceType":"([A-Za-z]+)"')
 _TYPES = re.compile(rb'"resourceType":"([A-Za-z]+)"')
 _BLANKS = b" \t\r\n"
+
+
+class Invalid(errors.Permanent):
+    """A resource that is not valid R4. Its own place and cause are those of the first of its `problems`."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        first, more = problems[0], len(problems) - 1
+        remedy = f"mend it at the source; {more} more problems follow" if more else "mend it at the source"
+        super().__init__(f"not valid FHIR R4: {first.text}", place=first.path, remedy=remedy)
+        self.problems = problems
 
 
 class _Peek(msgspec.Struct):
@@ -36,7 +46,7 @@ _bundles = structs.BundleReader()
 
 
 def check(resource: Resource) -> None:
-    """Returns when valid. Permanent with the FHIR path of the first problem otherwise."""
+    """Returns when valid. Invalid, a Permanent with the FHIR path of the first problem, otherwise."""
     if not shapes.valid(resource):
         check_bytes(json.dumps(resource))
 
@@ -55,9 +65,7 @@ def check_bytes(body: bytes) -> None:
             return
     found = all_problems.find(json.loads(body))
     if found:
-        first, more = found[0], len(found) - 1
-        remedy = f"mend it at the source; {more} more problems follow" if more else "mend it at the source"
-        raise errors.Permanent(f"not valid FHIR R4: {first.text}", place=first.path, remedy=remedy)
+        raise Invalid(found)
 
 
 def problems(resource: Resource | bytes) -> list[Problem]:

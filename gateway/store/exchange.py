@@ -40,6 +40,7 @@ class Asked:
     resource: Resource | None = None  # of POST and PUT; valid
     patch: Callable[[Resource], Resource] | None = None  # of PATCH; raises Permanent for what it would make invalid
     version: int | None = None  # If-Match
+    existing: bool = False  # If-Match: *
     fresh: bool = False  # If-None-Match: *
     full_url: str = ""
     place: str = ""  # the entry of a Bundle
@@ -92,6 +93,7 @@ class _Exchange:
         self._together = together
         self._urls: dict[str, str] = {}  # what names an entry → 'Type/id'
         self._made: dict[tuple[str, tuple[tuple[str, str], ...]], Working] = {}  # by If-None-Exist
+        self._gone: set[tuple[str, str]] = set()  # what entries before this one delete
 
     def run(self, asked: Sequence[Asked]) -> Exchanged:
         items = sorted(
@@ -119,6 +121,8 @@ class _Exchange:
             item.working = self._workspace.load(asked.type, asked.id)
         else:
             item.working = self._conditional(asked)
+        if asked.method == "DELETE" and item.working is not None:
+            self._gone.add((asked.type, item.working.id))
         if asked.full_url and item.working is not None:
             self._name(asked, f"{asked.type}/{item.working.id}")
 
@@ -156,6 +160,8 @@ class _Exchange:
     def _matching(self, asked: Asked) -> Working | None:
         """The one resource that fulfils the condition. PreconditionFailed when several do."""
         found = self._fulfilling(asked.type, asked.condition)
+        if asked.method == "POST":
+            found = self._staying(asked.type, found)
         if len(found) > 1:
             raise PreconditionFailed(
                 "the condition matches several resources",
@@ -175,6 +181,10 @@ class _Exchange:
             return found  # with what they carry, in one statement
         return found | set(self._search(self._transaction, type, pairs))
 
+    def _staying(self, type: str, ids: set[str]) -> set[str]:
+        """Deletions come first (R4 http.html#trules): what they take away fulfils no condition."""
+        return {key for key in ids if (type, key) not in self._gone}
+
     # ------------------------------------------------------------------------------------------ what it becomes
 
     def _combine(self, item: _Item) -> int:
@@ -188,6 +198,8 @@ class _Exchange:
             raise PreconditionFailed(
                 "another version is current", place=asked.place or asked.type, remedy="read it again, then update"
             )
+        if asked.existing and working.stored is None:
+            raise PreconditionFailed("there is none yet", place=asked.place or asked.type)
         if asked.fresh and working.stored is not None:
             raise PreconditionFailed("there is one already", place=asked.place or asked.type)
         match asked.method:
@@ -249,7 +261,7 @@ class _Exchange:
 
     def _conditional_reference(self, type: str, query: str, asked: Asked) -> str:
         """R4 http.html#trules: exactly one resource must match."""
-        found = self._fulfilling(type, request.pairs(query))
+        found = self._staying(type, self._fulfilling(type, request.pairs(query)))
         if len(found) != 1:
             raise PreconditionFailed(
                 f"a conditional reference to {type} matches {'several' if found else 'no'} resources",

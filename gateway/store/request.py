@@ -14,6 +14,7 @@ from gateway.model import Resource
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # R4 datatypes.html#id
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2}
+ANY_VERSION = "*"  # of If-Match: there has to be one (RFC 9110 §13.1.1)
 
 Pair = tuple[str | None, str]  # system (None: any, '': none) and value of an identifier
 
@@ -86,9 +87,9 @@ def _item(position: int, entry: Mapping[str, Any]) -> Item:
 
 
 def read_etag(text: str) -> int | None:
-    """The version of `W/"3"`; None when there is none. Permanent when it is no version."""
-    number = text.removeprefix("W/").strip('"')
-    if not number:
+    """The version of `W/"3"`; None when there is none, or `*` for any. Permanent when it is no version."""
+    number = text.strip().removeprefix("W/").strip('"')
+    if number in ("", ANY_VERSION):
         return None
     if not number.isdecimal():
         raise Permanent("not a version", place="ifMatch", remedy='write W/"3"')

@@ -11,6 +11,7 @@ from gateway.fhir.definitions import Element
 from gateway.store.stored import Stored
 from gateway.store.update import element_of
 
+PARTS = frozenset({"_summary", "_elements"})  # the parameters that ask for it
 _TAG = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 _ALWAYS = frozenset({"resourceType", "id", "meta", "implicitRules", "modifierExtension"})
 

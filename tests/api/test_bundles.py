@@ -231,3 +231,74 @@ async def test_a_token_covers_only_its_types(door: Door, anyone: httpx.AsyncClie
     says(await sent(anyone, "transaction", *entries), 403, "forbidden")
     made = await answers(anyone, "batch", entries[0], entry("GET", "Observation?status=final"))
     assert [each["response"]["status"][:3] for each in made] == ["201", "403"]
+
+
+async def test_what_a_transaction_deletes_fulfils_no_condition_of_it(client: httpx.AsyncClient) -> None:
+    old = (await client.post("/fhir/Patient", json=patient("1"))).json()["id"]
+    gone, made = await answers(
+        client, "transaction", entry("DELETE", f"Patient/{old}"),
+        entry("POST", "Patient", patient("1"), ifNoneExist=f"identifier={LAB}|1"),
+    )  # fmt: skip
+    assert (gone["response"]["status"], made["response"]["status"]) == ("204 No Content", "201 Created")
+    assert old not in made["response"]["location"]
+    refused = await sent(
+        client, "transaction", entry("DELETE", made["response"]["location"].partition("/_history")[0]),
+        entry("POST", "Observation", observation("a", f"Patient?identifier={LAB}|1")),
+    )  # fmt: skip
+    assert refused.status_code == 412
+
+
+async def test_a_batch_asks_for_whatever_has_an_address(client: httpx.AsyncClient) -> None:
+    """R4 http.html#transaction: operations, the CapabilityStatement, compartments, searches by POST, histories."""
+    (made,) = await answers(client, "batch", entry("POST", "Patient", patient("1")))
+    person = made["response"]["location"].partition("/_history")[0]
+    label = {"name": "meta", "valueMeta": {"tag": [{"system": "urn:t", "code": "a"}]}}
+    asked = (
+        entry("GET", "metadata"), entry("GET", f"{person}/$everything?_format=xml"),
+        entry("POST", f"{person}/$meta-add", {"resourceType": "Parameters", "parameter": [label]}),
+        entry("POST", f"Patient/_search?identifier={LAB}%7C1"), entry("GET", f"{person}/Observation?code=718-7"),
+        entry("GET", "Patient/_history"), entry("GET", f"{BASE}/fhir/?_type=Patient"), entry("GET", "Patient/$nothing"),
+        entry("GET", person),
+    )  # fmt: skip
+    made_of = await answers(client, "batch", *asked)
+    kinds = [each.get("resource", each["response"].get("outcome", {}))["resourceType"] for each in made_of]
+    assert kinds == ["CapabilityStatement", "Bundle", "Parameters", *["Bundle"] * 4, "OperationOutcome", "Patient"]
+    assert [each["response"]["status"] for each in made_of] == [*["200 OK"] * 7, "404 Not Found", "200 OK"]
+    assert [made_of[place]["resource"]["total"] for place in (3, 4, 6)] == [1, 0, 1]
+    assert (await found(client, f"/fhir/{person}"))["meta"]["tag"] == label["valueMeta"]["tag"]
+    refused = await sent(client, "batch", *[entry("GET", "metadata")] * 101)
+    assert "send several Bundles" in says(refused, 400, "invalid")
+
+
+async def test_a_batch_asks_other_addresses_with_its_own_token(door: Door, anyone: httpx.AsyncClient) -> None:
+    anyone.headers["authorization"] = f"Bearer {door.token('system/Patient.rs')}"
+    (made,) = await answers(anyone, "batch", entry("GET", "_history"))
+    assert made["response"]["status"] == "403 Forbidden"
+
+
+async def test_reads_in_bundles_are_conditional_and_cut(client: httpx.AsyncClient) -> None:
+    (made,) = await answers(client, "batch", entry("POST", "Patient", patient("1", gender="male")))
+    person = made["response"]["location"].partition("/_history")[0]
+    old, fresh, cut = await answers(
+        client, "batch", entry("GET", person, ifModifiedSince="2099-01-01T00:00:00Z"),
+        entry("GET", person, ifModifiedSince="2001-01-01T00:00:00Z"), entry("GET", f"{person}?_elements=gender"),
+    )  # fmt: skip
+    assert [each["response"]["status"] for each in (old, fresh, cut)] == ["304 Not Modified", "200 OK", "200 OK"]
+    assert cut["resource"].keys() == {"resourceType", "id", "meta", "gender"}
+    (wrong,) = await answers(client, "batch", entry("GET", person, ifModifiedSince="yesterday"))
+    assert wrong["response"]["status"] == "400 Bad Request"
+
+
+async def test_outcomes_come_back_when_they_are_wanted(client: httpx.AsyncClient) -> None:
+    (made,) = await answers(
+        client, "transaction", entry("POST", "Patient", patient("1")), prefer="return=OperationOutcome"
+    )
+    assert made["response"]["outcome"]["issue"][0]["severity"] == "information"
+
+
+async def test_any_version_is_there_or_not(client: httpx.AsyncClient) -> None:
+    (made,) = await answers(client, "transaction", entry("PUT", "Patient/p", patient("1", id="p")))
+    (again,) = await answers(client, "transaction", entry("PUT", "Patient/p", patient("2", id="p"), ifMatch="*"))
+    assert (made["response"]["status"], again["response"]["status"]) == ("201 Created", "200 OK")
+    refused = await sent(client, "transaction", entry("PUT", "Patient/q", patient("3", id="q"), ifMatch="*"))
+    assert refused.status_code == 412

@@ -90,6 +90,17 @@ async def test_it_is_in_the_record_once(house: House, sender: httpx.AsyncClient)
     assert (line.channel, line.member) == ("imaging-reports", "imaging")
 
 
+async def test_it_may_be_the_content_of_parameters(house: House, sender: httpx.AsyncClient) -> None:
+    """R4 messageheader-operation-process-message.html."""
+    sent = {"resourceType": "Parameters", "parameter": [{"name": "content", "resource": message(*CONTENT)}]}
+    answer = await sender.post("/fhir/$process-message", json=sent)
+    assert (answer.status_code, answer.json()["entry"][0]["resource"]["response"]["code"]) == (200, "ok")
+    assert house.counts()["Observation"] == 1
+    for parameters in ([], [*sent["parameter"], {"name": "async", "valueBoolean": True}]):
+        refused = await sender.post("/fhir/$process-message", json={**sent, "parameter": parameters})
+        assert refused.status_code == 400
+
+
 async def test_the_same_id_with_other_content_is_never_dropped(house: House, sender: httpx.AsyncClient) -> None:
     await answered(sender, message(*CONTENT), "ok")
     await answered(sender, message(patient("P2")), "ok")

@@ -108,3 +108,26 @@ async def test_a_summary_is_what_r4_marks(client: httpx.AsyncClient, filled: str
     assert "birthDate" in entry["resource"]
     (entry,) = (await found(client, f"Patient?_id={filled}&_elements=Patient.birthDate"))["entry"]
     assert entry["resource"].keys() == {"resourceType", "id", "meta", "birthDate"}
+
+
+async def test_a_search_by_post_may_stand_in_the_address_alone(client: httpx.AsyncClient, filled: str) -> None:
+    answer = await client.post("/fhir/Patient/_search?_count=1")
+    assert (answer.status_code, len(answer.json()["entry"])) == (200, 1)
+
+
+async def test_the_form_of_a_search_says_how_it_is_answered(client: httpx.AsyncClient, filled: str) -> None:
+    """R4 http.html#parameters."""
+    answer = await client.post("/fhir/Patient/_search", data={"_format": "xml"})
+    assert answer.headers["content-type"].startswith("application/fhir+xml")
+    pretty = await client.post("/fhir/Patient/_search", data={"_pretty": "true"})
+    assert b"\n  " in pretty.content
+
+
+async def test_a_format_that_is_not_wanted_is_not_sent(client: httpx.AsyncClient, filled: str) -> None:
+    """RFC 9110 §12.4.2: q=0."""
+    for accept, status, kind in (
+        ("application/fhir+xml;q=0, application/fhir+json;q=0.1", 200, "application/fhir+json"),
+        ("application/fhir+xml;q=0", 406, "application/fhir+json"),
+    ):
+        answer = await client.get("/fhir/Patient", headers={"accept": accept})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (status, kind)

@@ -250,3 +250,33 @@ async def test_a_binary_is_what_it_holds(client: httpx.AsyncClient) -> None:
     resource = {"resourceType": "Binary", "contentType": "x\r\ny: z", "data": "QQ=="}
     odd = await client.post("/fhir/Binary", json=resource)
     says(odd, 400, "invalid")  # a line of a header is no media type
+
+
+async def test_every_problem_is_told_at_once_with_its_place(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/fhir/Patient", json={"resourceType": "Patient", "gender": "x", "foo": 1, "active": 1})
+    issues = answer.json()["issue"]
+    assert answer.status_code == 400
+    assert [each["expression"] for each in issues] == [["Patient.gender"], ["Patient.foo"], ["Patient.active"]]
+    assert all(each["diagnostics"] and each["code"] == "invalid" for each in issues)
+
+
+async def test_if_match_of_any_version_wants_one_to_be_there(client: httpx.AsyncClient) -> None:
+    """RFC 9110 §13.1.1."""
+    person = await created(client)
+    address, headers = f"/fhir/Patient/{person['id']}", {"if-match": "*"}
+    assert (await client.put(address, json={**person, "gender": "male"}, headers=headers)).status_code == 200
+    assert (await client.put("/fhir/Patient/new", json=patient("2", id="new"), headers=headers)).status_code == 412
+    assert (await client.get("/fhir/Patient/new")).status_code == 404
+
+
+@pytest.mark.parametrize(("version", "status"), [("4.0", 201), ("3.0", 415), ("5.0", 415)])
+async def test_another_version_of_fhir_is_not_taken_for_this_one(
+    client: httpx.AsyncClient, version: str, status: int
+) -> None:
+    """R4 http.html#version-parameter."""
+    kind = f"application/fhir+json; fhirVersion={version}"
+    answer = await client.post("/fhir/Patient", content=json.dumps(patient("1")), headers={"content-type": kind})
+    assert answer.status_code == status
+    assert (await client.get("/fhir/Patient", headers={"accept": kind})).status_code == (
+        200 if version == "4.0" else 406
+    )
