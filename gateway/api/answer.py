@@ -170,7 +170,7 @@ def fhir(
     """A resource in the format asked for. Stored bytes leave untouched unless XML or _pretty is asked for."""
     pretty = _presented(request, "_pretty").lower() in {"true", "1"}
     if wants_xml(request, lenient=lenient):
-        return Response(_xml(resource), status, dict(headers or {}), media_type=FHIR_XML)
+        return Response(_xml(resource, pretty=pretty), status, dict(headers or {}), media_type=FHIR_XML)
     if pretty:
         body = json.dumps_pretty(json.loads(resource) if isinstance(resource, bytes) else resource)
     else:
@@ -178,8 +178,8 @@ def fhir(
     return Response(body, status, dict(headers or {}), media_type=FHIR_JSON)
 
 
-def _xml(resource: bytes | dict[str, Any]) -> bytes:
-    return xml.to_xml(json.loads(resource) if isinstance(resource, bytes) else resource)
+def _xml(resource: bytes | dict[str, Any], *, pretty: bool) -> bytes:
+    return xml.to_xml(json.loads(resource) if isinstance(resource, bytes) else resource, pretty=pretty)
 
 
 def version_headers(version: int, updated: datetime) -> dict[str, str]:

@@ -14,6 +14,7 @@ from gateway.bulk.selection import filter_of, of_patients
 from gateway.fhir import dates, definitions
 from gateway.model import Resource
 from gateway.store import clause
+from gateway.store.clause import Around
 
 _FORMATS: Final = frozenset({"application/fhir+ndjson", "application/ndjson", "ndjson"})
 _KNOWN: Final = frozenset({"_outputFormat", "_since", "_type", "_typeFilter", "_elements", "patient"})
@@ -33,7 +34,9 @@ def pairs_of(parameters: Resource) -> Iterator[tuple[str, str]]:
         yield str(each.get("name", "")), str("" if text is None else text)
 
 
-def read(pairs: Pairs, *, level: str, group: str, grant: Grant, lenient: bool) -> tuple[Asked, list[str]]:
+def read(
+    pairs: Pairs, *, level: str, group: str, grant: Grant, lenient: bool, around: Around
+) -> tuple[Asked, list[str]]:
     """What is asked for, and the names of what a lenient caller lets us leave out. Refusal 400, 403."""
     left_out = sorted({name for name, _ in pairs} - _KNOWN - _PRESENTATION)
     if left_out and not lenient:
@@ -46,7 +49,7 @@ def read(pairs: Pairs, *, level: str, group: str, grant: Grant, lenient: bool) -
     filters = tuple(part for each in given.get("_typeFilter", ()) for part in _NEXT_FILTER.split(each) if part)
     types = _types(_split(given.get("_type", ())), level=level, grant=grant)
     for each in filters:
-        kind = filter_of(each).type
+        kind = filter_of(each, around).type
         if kind not in types:
             raise answer.Refusal(400, f"_typeFilter is about {kind}, which is not among the types exported")
     asked = Asked(

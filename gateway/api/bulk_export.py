@@ -27,8 +27,9 @@ from gateway.api.offered import Offered
 from gateway.api.resource import parsed
 from gateway.api.security import EVERYTHING
 from gateway.api.services import Services
-from gateway.bulk import File, Job, TooMany
+from gateway.bulk import Asked, File, Job, TooMany
 from gateway.fhir import json
+from gateway.store.search import here
 from gateway.store.stored import instant, moment
 
 T = TypeVar("T")
@@ -88,9 +89,14 @@ class BulkExport:
         if "respond-async" not in wanted:
             raise answer.Refusal(400, "an export is made in the background: send the header `Prefer: respond-async`")
         pairs = await self._pairs(request)
-        asked, left_out = bulk_asked.read(
-            pairs, level=level, group=group, grant=request.state.grant, lenient="handling=lenient" in wanted
-        )
+        grant, lenient = request.state.grant, "handling=lenient" in wanted
+
+        def read() -> tuple[Asked, list[str]]:
+            with self.services.record.reading() as reader:
+                around = here(reader, listing.base_url(request))
+                return bulk_asked.read(pairs, level=level, group=group, grant=grant, lenient=lenient, around=around)
+
+        asked, left_out = await self._hop(read)
         address = str(request.url) if request.method == "GET" else f"{listing.base_url(request)}{_tail(request)}"
         try:
             job = await self._hop(

@@ -16,7 +16,7 @@ from gateway.api.guard import require
 from gateway.api.services import Services
 from gateway.db.engine import Transaction
 from gateway.errors import Configuration
-from gateway.fhir import validate
+from gateway.fhir import definitions, validate
 from gateway.journal.outbox import Outbox
 from gateway.model import Change, Resource
 from gateway.store.exchange import Asked, Done, Exchanged
@@ -59,6 +59,7 @@ class _Draft:
     def settle(self, arriving: Resource, stored: Resource | None) -> Resource:
         """The Subscription as it is kept."""
         validate.check(arriving)
+        arriving = _relative(arriving, listing.base_url(self.request))
         standing = registry.one(self.transaction, str(arriving["id"]))
         self.secrets = unmasked(headers(arriving), standing.headers if standing else ())
         status = str(arriving["status"])
@@ -116,6 +117,15 @@ class _Draft:
                 type=TYPE, id=stored.id, version=stored.version, transaction=stored.transaction,
                 interaction="handshake",
             ))  # fmt: skip
+
+
+def _relative(subscription: Resource, base: str) -> Resource:
+    """Criteria are a search of this service, and some clients write its address before them."""
+    text = str(subscription["criteria"]).strip()
+    search = text.removeprefix(f"{base}/")
+    if search == text or search.partition("?")[0] not in definitions.resource_types():
+        return subscription
+    return {**subscription, "criteria": search}
 
 
 def _status(asked: str, before: str, *, same: bool, topic: bool) -> str:

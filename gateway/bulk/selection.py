@@ -16,8 +16,8 @@ from gateway.db.engine import Reader
 from gateway.errors import Permanent
 from gateway.fhir import compartments, json
 from gateway.fhir.searchparameters import parameters
-from gateway.store import past, query, read, subset, walk
-from gateway.store.clause import Criterion
+from gateway.store import past, query, read, search, subset, walk
+from gateway.store.clause import Around, Criterion
 from gateway.store.columns import columns
 from gateway.store.query import Query
 from gateway.store.stored import Stored, milliseconds
@@ -38,12 +38,13 @@ def of_patients() -> frozenset[str]:
     return AROUND | {"Patient"} | set(compartments.parameters("Patient"))
 
 
-def filter_of(text: str) -> Query:
-    """The query of one _typeFilter. Raises Permanent for what is none, or would have to ask other resources too."""
+def filter_of(text: str, around: Around) -> Query:
+    """The query of one _typeFilter, with the codes of value sets as they are now. Raises Permanent for what is none, or
+    would have to ask other resources too."""
     match = _FILTER.fullmatch(text)
     if match is None:
         raise Permanent("a filter is a search: Observation?status=final", place="_typeFilter")
-    asked = query.read(match[1], match[2])
+    asked = query.read(match[1], match[2], around=around)
     controls = (asked.sort, asked.includes, asked.revincludes, asked.elements, asked.summary, asked.cursor, asked.total)
     own = all(isinstance(each, Criterion) and each.parameter.kind != "local" for each in asked.criteria)
     if not own or not asked.criteria or any(controls) or asked.ignored or asked.count != query.DEFAULT_COUNT:
@@ -70,8 +71,9 @@ class Selection:
         self._around = frozenset(job.asked.types) & AROUND if job.asked.level else frozenset()
         self._people = self._cohort(reader)
         self._filters: dict[str, list[Query]] = {}
-        for each in map(filter_of, job.asked.filters):
-            self._filters.setdefault(each.type, []).append(each)
+        for text in job.asked.filters:
+            asked = filter_of(text, search.here(reader))
+            self._filters.setdefault(asked.type, []).append(asked)
 
     def _cohort(self, reader: Reader) -> frozenset[str] | None:
         """The patients that it is about; None for all of them."""

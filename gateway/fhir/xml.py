@@ -21,13 +21,19 @@ from gateway.model import Resource
 _FHIR = "http://hl7.org/fhir"
 _XHTML = "http://www.w3.org/1999/xhtml"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
+_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"  # schemaLocation may stand at the root
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_PIECE = re.compile(r"<div[\s/>](?s:.*?)</div>\s*(?=</text>)|<[^>]*>")  # a narrative, or one tag
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DEPTH = 100
 
 
-def to_xml(resource: Resource) -> bytes:
-    """One valid resource as FHIR XML, UTF-8. Permanent for characters or narrative that XML cannot hold."""
+def to_xml(resource: Resource, *, pretty: bool = False) -> bytes:
+    """One valid resource as FHIR XML, UTF-8; `pretty`: an element a line. Permanent for characters or narrative that
+    XML cannot hold."""
     text = "".join(_resource(resource, f' xmlns="{_FHIR}"'))
+    text = "".join(_indented(text)) if pretty else text
     if _NOT_XML.search(text):
         _refuse("a text has control characters", "ask for JSON")
     return b'<?xml version="1.0" encoding="UTF-8"?>' + text.encode()
@@ -53,6 +59,16 @@ def _refuse(cause: str, remedy: str, place: str = "FHIR XML") -> NoReturn:
 
 
 # --------------------------------------------------------------------------------------------- writing
+
+
+def _indented(text: str) -> Iterator[str]:
+    """Two spaces a level. Between the elements of FHIR blanks mean nothing; a narrative stays as it is."""
+    depth = 0
+    for piece in _PIECE.findall(text):
+        closes, narrative = piece.startswith("</"), not piece.endswith("/>") and piece.endswith("</div>")
+        depth -= closes
+        yield f"\n{'  ' * depth}{piece}"
+        depth += not (closes or narrative or piece.endswith("/>"))
 
 
 def _resource(resource: Resource, attributes: str = "") -> Iterator[str]:
@@ -123,8 +139,11 @@ def _text(value: Any) -> str:
 
 def _narrative(div: str) -> str:
     try:
-        if "<!DOCTYPE" not in div and ElementTree.fromstring(div).tag == f"{{{_XHTML}}}div":  # noqa: S314
+        tag = "" if "<!DOCTYPE" in div else ElementTree.fromstring(div).tag  # noqa: S314
+        if tag == f"{{{_XHTML}}}div":
             return div
+        if tag == "div":  # JSON without its namespace; inside FHIR XML it would be an element of FHIR
+            return div.replace("<div", f'<div xmlns="{_XHTML}"', 1)
     except ElementTree.ParseError:
         pass
     _refuse("the narrative is not an XHTML <div>", "mend it or ask for JSON", "text.div")
@@ -137,18 +156,23 @@ def _read_resource(node: ElementTree.Element, place: str, depth: int) -> Resourc
     namespace, _, kind = node.tag.rpartition("}")
     if namespace != f"{{{_FHIR}" or kind not in definitions.resource_types():
         _refuse("not a resource of FHIR R4", f'use the namespace "{_FHIR}"', place or "root element")
+    _attributes(node, place or kind, ())
     return {"resourceType": kind, **_read_members(node, kind, place or kind, depth)}
 
 
 def _read_members(node: ElementTree.Element, path: str, place: str, depth: int) -> dict[str, Any]:
     if depth > _DEPTH:
         _refuse(f"nested over {_DEPTH} levels", "send a flatter resource", place)
+    if any(text and not text.isspace() for text in (node.text, *(child.tail for child in node))):
+        _refuse("has text between its tags", 'a value stands in the attribute: <gender value="male"/>', place)
     found: dict[str, Any] = {}
     for child in node:
         namespace, _, name = child.tag.rpartition("}")
         element = _element(path, name, place)
         if namespace != f"{{{_FHIR if element.types != ('xhtml',) else _XHTML}":
             _refuse("an element of another namespace", f'use "{_FHIR}"', f"{place}.{name}")
+        if not element.many and not {element.name, f"_{element.name}"}.isdisjoint(found):
+            _refuse("there is more than one", "send one", f"{place}.{name}")
         _keep(found, element, *_read(child, element, f"{place}.{name}", depth + 1))
     return found
 
@@ -182,12 +206,21 @@ def _read(node: ElementTree.Element, element: Element, place: str, depth: int) -
         return _read_resource(inner[0], place, depth), None
     if element.types == ("xhtml",):
         return "".join(_markup(node, f' xmlns="{_XHTML}"')), None
-    attributes = dict(node.attrib)
-    value = attributes.pop("value", None)
     if element.inside:
+        attributes = _attributes(node, place, ("id", "url") if element.inside == "Extension" else ("id",))
         return {**attributes, **_read_members(node, element.inside, place, depth)}, None
+    attributes = _attributes(node, place, ("id", "value"))
+    value = attributes.pop("value", None)
     shadow = {**attributes, **_read_members(node, "Element", place, depth)}
+    if value is None and not shadow:
+        _refuse("is empty", "leave it out", place)
     return (None if value is None else _value(value, element, place)), shadow or None
+
+
+def _attributes(node: ElementTree.Element, place: str, known: tuple[str, ...]) -> dict[str, str]:
+    if any(name not in known and not name.startswith(_INSTANCE) for name in node.attrib):
+        _refuse("an attribute that is not of FHIR here", f"known: {', '.join(known) or 'none'}", place)
+    return {name: value for name, value in node.attrib.items() if name in known}
 
 
 def _markup(node: ElementTree.Element, declared: str = "") -> Iterator[str]:
@@ -214,15 +247,16 @@ def _value(text: str, element: Element, place: str) -> Any:
     try:
         if wanted.json is bool:
             return {"true": True, "false": False}[text]
-        if wanted.json is int:
+        if wanted.json is int and _WHOLE.fullmatch(text):
             return int(text)
+        if wanted.json is int:
+            raise ValueError
         return _number(text) if wanted.json is float else text
     except (KeyError, ValueError, InvalidOperation):
         _refuse(f"must be {wanted.wanted}", "mend it at the source", place)
 
 
 def _number(text: str) -> int | Decimal:
-    number = Decimal(text)
-    if not number.is_finite():
+    if not _DECIMAL.fullmatch(text):
         raise ValueError
-    return int(text) if text.lstrip("-").isdigit() else number
+    return int(text) if _WHOLE.fullmatch(text) else Decimal(text)

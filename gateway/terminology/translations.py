@@ -140,24 +140,42 @@ def _product(told: Mapping[str, Any]) -> dict[str, Any]:
 def matches(asking: _Asking, table: Resource, asked: Coded) -> Iterator[Match]:
     """What one map says of a code; of a group that does not list it, what it says of all others."""
     asking.budget.enter(str(table.get("url", "")))
-    for group in table.get("group", ()):
-        source, target = (str(group.get(name, "")) for name in ("source", "target"))
-        if asking.reverse:
-            if _fits(asked.system, target) and _fits(asking.target_system, source):
-                yield from _back(asking, table, group, asked)
-        elif _fits(asked.system, source) and _fits(asking.target_system, target):
-            yield from _forth(asking, table, group, asked)
+    ends = ("target", "source") if asking.reverse else ("source", "target")
+    groups = [
+        each
+        for each in table.get("group", ())
+        if _fits(asked.system, str(each.get(ends[0], ""))) and _fits(asking.target_system, str(each.get(ends[1], "")))
+    ]
+    if asking.reverse:
+        for group in groups:
+            yield from _back(asking, table, group, asked)
+    else:
+        yield from _forth_of(asking, table, groups, asked)
     asking.budget.leave()
+
+
+def _forth_of(asking: _Asking, table: Resource, groups: list[Mapping[str, Any]], asked: Coded) -> Iterator[Match]:
+    """Of a code without its system: the groups that list it know it, and what others make of all else is not meant."""
+    found = [(group, _listed(asking, group, asked)) for group in groups]
+    known = not asked.system and any(elements for _, elements in found)
+    for group, elements in found:
+        if elements or not known:
+            yield from _forth(asking, table, group, elements, asked)
 
 
 def _fits(wanted: str, there: str) -> bool:
     return not wanted or not there or wanted == there
 
 
-def _forth(asking: _Asking, table: Resource, group: Mapping[str, Any], asked: Coded) -> Iterator[Match]:
+def _listed(asking: _Asking, group: Mapping[str, Any], asked: Coded) -> list[Mapping[str, Any]]:
     listed = group.get("element", ())
     asking.budget.spend(len(listed))
-    found = [each for each in listed if each.get("code") == asked.code] or _alike(asking, group, listed, asked)
+    return [each for each in listed if each.get("code") == asked.code] or _alike(asking, group, listed, asked)
+
+
+def _forth(
+    asking: _Asking, table: Resource, group: Mapping[str, Any], found: list[Mapping[str, Any]], asked: Coded
+) -> Iterator[Match]:
     if not found:
         yield from _unmapped(asking, table, group, asked)
     for element in found:

@@ -149,6 +149,14 @@ async def test_named_patients(door: Door, ward: httpx.AsyncClient) -> None:
 async def test_filters_elements_and_time(door: Door, ward: httpx.AsyncClient) -> None:
     path = "/fhir/$export?_type=Observation&_typeFilter=Observation%3Fstatus%3Dpreliminary"
     assert await exported(door, ward, path) == {"Observation": ["o3"]}
+    value_set = {
+        "resourceType": "ValueSet", "id": "v", "status": "active", "url": "urn:v",
+        "compose": {"include": [{"system": "http://loinc.org", "concept": [{"code": "718-7"}]}]},
+    }  # fmt: skip
+    await put(ward, value_set)
+    members = "/fhir/$export?_type=Observation&_typeFilter=Observation%3Fcode:{}%3Durn:v"
+    assert await exported(door, ward, members.format("in")) == {"Observation": ["o1", "o2", "o3"]}
+    assert await exported(door, ward, members.format("not-in")) == {}
     both = f"{path},Observation%3F_id%3Do1"
     assert await exported(door, ward, both) == {"Observation": ["o1", "o3"]}
     status = await begun(ward, "/fhir/$export?_type=Patient&_elements=Patient.birthDate,Observation.code")

@@ -295,6 +295,22 @@ async def test_translate_as_in_the_specification(library: httpx.AsyncClient) -> 
     assert (match["concept"]["system"], match["source"]) == (f"{CODES}/v3-AddressUse", f"{HL7}/ConceptMap/101")
 
 
+async def test_translate_without_a_system_asks_the_group_that_lists_the_code(library: httpx.AsyncClient) -> None:
+    table = {
+        "resourceType": "ConceptMap", "id": "two", "url": "urn:two", "status": "active",
+        "group": [
+            {"source": "urn:a", "target": "urn:x", "element": [{"code": "1", "target": [
+                {"code": "one", "equivalence": "equal"}]}], "unmapped": {"mode": "fixed", "code": "other"}},
+            {"source": "urn:b", "target": "urn:y", "element": [{"code": "2", "target": [
+                {"code": "two", "equivalence": "equal"}]}]},
+        ],
+    }  # fmt: skip
+    assert (await library.put("/fhir/ConceptMap/two", json=table)).status_code == 201
+    for code, expected in (("2", ["two"]), ("1", ["one"]), ("3", ["other"])):
+        answer = (await library.get(f"/fhir/ConceptMap/$translate?url=urn:two&code={code}")).json()
+        assert [each["concept"]["code"] for each in told(answer)["match"]] == expected
+
+
 async def test_translate_finds_maps_by_system_and_goes_back(library: httpx.AsyncClient) -> None:
     base = f"ConceptMap/$translate?system={HL7}/administrative-gender"
     found_ = await asked(library, f"{base}&code=other&targetsystem={CODES}/v2-0001")

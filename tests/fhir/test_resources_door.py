@@ -13,6 +13,7 @@ from gateway.fhir import json, resources_door
 from tests.fhir import laboratory
 
 EXAMPLES = laboratory.SHARED / "reference" / "r4" / "examples.ndjson.gz"
+XHTML = "http://www.w3.org/1999/xhtml"
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
@@ -52,6 +53,28 @@ def test_there_and_back(resource: dict[str, Any]) -> None:
         ('<Patient xmlns="http://hl7.org/fhir"><contained/></Patient>', "Patient.contained"),
         ('<!DOCTYPE Patient [<!ENTITY a "b">]><Patient xmlns="http://hl7.org/fhir"/>', "FHIR XML"),
         ("<Patient", "FHIR XML"),
+        ('<Patient xmlns="http://hl7.org/fhir"><gender>male</gender></Patient>', "Patient.gender"),
+        ('<Patient xmlns="http://hl7.org/fhir">male<gender value="male"/></Patient>', "Patient"),
+        ('<Patient xmlns="http://hl7.org/fhir"><gender/></Patient>', "Patient.gender"),
+        (
+            '<Patient xmlns="http://hl7.org/fhir"><gender value="male"/><gender value="other"/></Patient>',
+            "Patient.gender",
+        ),
+        ('<Patient xmlns="http://hl7.org/fhir" id="1"/>', "Patient"),
+        ('<Patient xmlns="http://hl7.org/fhir"><identifier value="1"/></Patient>', "Patient.identifier"),
+        ('<Patient xmlns="http://hl7.org/fhir"><active value="true" other="1"/></Patient>', "Patient.active"),
+        (
+            '<Patient xmlns="http://hl7.org/fhir"><multipleBirthInteger value="1_0"/></Patient>',
+            "Patient.multipleBirthInteger",
+        ),
+        (
+            '<Location xmlns="http://hl7.org/fhir"><position><longitude value="0x1"/></position></Location>',
+            "Location.position.longitude",
+        ),
+        (
+            '<Location xmlns="http://hl7.org/fhir"><position><longitude value="1_0.5"/></position></Location>',
+            "Location.position.longitude",
+        ),
         (f'<Patient xmlns="http://hl7.org/fhir">{"<extension>" * 200}', "FHIR XML"),
     ],
 )
@@ -59,6 +82,30 @@ def test_what_is_not_fhir_xml_is_refused_at_its_place(body: str, place: str) -> 
     with pytest.raises(errors.Permanent) as caught:
         resources_door.from_xml(body.encode())
     assert caught.value.place == place
+
+
+def test_pretty_xml_says_the_same() -> None:
+    resource = {
+        "resourceType": "Patient",
+        "text": {"status": "generated", "div": f'<div xmlns="{XHTML}">a <b>c</b>\n<div>d</div> e</div>'},
+        "contained": [{"resourceType": "Organization", "id": "o", "name": "1 > 0"}], "active": True,
+    }  # fmt: skip
+    pretty = resources_door.to_xml(resource, pretty=True)
+    assert b'\n    <Organization>\n      <id value="o"/>\n' in pretty
+    assert pretty.endswith(b'\n  <active value="true"/>\n</Patient>')
+    assert resources_door.from_xml(pretty) == resource
+
+
+def test_a_narrative_without_its_namespace_gets_it() -> None:
+    resource = {"resourceType": "Patient", "text": {"status": "generated", "div": "<div>a</div>"}}
+    assert f'<div xmlns="{XHTML}">a</div>'.encode() in resources_door.to_xml(resource)
+
+
+def test_the_place_of_a_schema_is_no_content() -> None:
+    instance = "http://www.w3.org/2001/XMLSchema-instance"
+    names = f'xmlns="http://hl7.org/fhir" xmlns:x="{instance}" x:schemaLocation="a b"'
+    body = f'<Patient {names}><active value="true"/></Patient>'
+    assert resources_door.from_xml(body.encode()) == {"resourceType": "Patient", "active": True}
 
 
 def test_deep_and_foreign_bytes_are_refused() -> None:

@@ -64,7 +64,7 @@ class Post:
         self.keeping: asyncio.Task[None] | None = None
         self.made: dict[str, str] = {}
 
-    def write(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
+    async def write(self, work: Callable[[Transaction], Exchanged]) -> Exchanged:
         with self.engine.transaction() as transaction:
             made = work(transaction)
             for change in made.changes:

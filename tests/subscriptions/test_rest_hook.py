@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.subscriptions.conftest import Endpoint, Post, hook, made, reaches, result, until
+from tests.subscriptions.conftest import BASE, Endpoint, Post, hook, made, reaches, result, until
 
 
 async def test_a_matching_resource_is_put_to_the_endpoint(client: httpx.AsyncClient, endpoint: Endpoint) -> None:
@@ -87,6 +87,19 @@ async def test_off_ends_it_and_requested_begins_it_again(client: httpx.AsyncClie
     await made(client, result())
     await asyncio.sleep(0.2)
     assert [each.json["status"] for each in endpoint.taken] == ["final"]
+
+
+async def test_the_address_of_the_service_may_stand_before_criteria(
+    client: httpx.AsyncClient, endpoint: Endpoint
+) -> None:
+    subscription = await made(client, hook(endpoint.url, f"{BASE}/fhir/Observation?code=718-7"))
+    assert (subscription["criteria"], subscription["status"]) == ("Observation?code=718-7", "active")
+    await made(client, result())
+    await until(lambda: endpoint.taken)
+    other = await client.post(
+        "/fhir/Subscription", json=hook(endpoint.url, "http://other.test/fhir/Observation?code=1")
+    )
+    assert other.status_code == 422
 
 
 async def test_a_patch_is_checked_like_all_else(client: httpx.AsyncClient, endpoint: Endpoint) -> None:
