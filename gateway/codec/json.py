@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, NoReturn
 
 from gateway.codec import charset as charsets
@@ -74,6 +75,7 @@ def of_text(text: str) -> Any:
     return root
 
 
+@cache
 def decoder(*, strict: bool = True) -> json.JSONDecoder:
     """What reads values; `check` is to be asked of each. `strict`: no line end and no control character in a text."""
     return json.JSONDecoder(
@@ -94,14 +96,19 @@ def _sound(root: Any) -> bool:
     level, count = [root], 0
     for _ in range(DEPTH_LIMIT):
         below: list[Any] = []
+        texts: list[str] = []
         for node in level:
-            if isinstance(node, dict):
+            if isinstance(node, str):
+                texts.append(node)
+            elif isinstance(node, dict):
                 below.extend(node.values())
-                below.extend(key for key in node if not key.isascii())
+                texts.extend(node)
             elif isinstance(node, list):
                 below.extend(node)
-            elif isinstance(node, _Doubled) or (isinstance(node, str) and _has_surrogate(node)):
+            elif isinstance(node, _Doubled):
                 return False
+        if _has_surrogate("".join(texts)):
+            return False
         count += len(level)
         if not below:
             return count <= NODES_LIMIT
@@ -172,7 +179,11 @@ def _check_node(place: str, node: Any) -> None:
 
 
 def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _written(node: Any, depth: int) -> Iterator[str]:

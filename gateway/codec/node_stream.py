@@ -41,5 +41,6 @@ def weight(tree: Any) -> int:
     if isinstance(tree, str):
         return len(tree) + 8
     if isinstance(tree, dict):
-        return sum(map(len, tree)) + sum(map(weight, tree.values()))
+        within = [len(each) + 8 if isinstance(each, str) else weight(each) for each in tree.values()]
+        return sum(map(len, tree)) + sum(within)
     return 8 + sum(map(weight, tree)) if isinstance(tree, list) else 8

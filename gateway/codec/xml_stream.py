@@ -173,7 +173,7 @@ class _Document:
         """What stands around the records is held, and has the limits of a document."""
         count = Count()
         for _ in element.getroottree().getroot().iter():
-            count.one(0)
+            count.add(0)
 
 
 def _mended(blocks: Iterator[str]) -> Iterator[str]:

@@ -30,6 +30,7 @@ SAFE: Final[dict[str, Any]] = {  # of every parser: no entity is resolved, nothi
     "resolve_entities": False, "no_network": True, "load_dtd": False, "remove_comments": True, "remove_pis": True,
     "encoding": "utf-8",
 }  # fmt: skip
+_HOLDS_MORE: Final = etree.XPath("boolean(@* | */@* | */* | text()[normalize-space()])")  # than texts by names
 _INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
 
 
@@ -82,9 +83,9 @@ class Count:
         self.nodes = 0
         self.carries = False
 
-    def one(self, depth: int) -> None:
-        """One more, so deep. Raises Permanent beyond the limits."""
-        self.nodes += 1
+    def add(self, depth: int, nodes: int = 1) -> None:
+        """So many more, so deep. Raises Permanent beyond the limits."""
+        self.nodes += nodes
         if self.nodes > NODES_LIMIT:
             refuse(f"more than {NODES_LIMIT} nodes")
         if depth >= DEPTH_LIMIT:
@@ -123,7 +124,9 @@ def name_of(element: Any) -> str:
 
 def node_of(element: Any, count: Count, depth: int, inside: int) -> Any:
     """An element as a tree; `depth`: how many elements are around it, `inside`: how many documents."""
-    count.one(depth)
+    count.add(depth)
+    if len(element) and not _HOLDS_MORE(element):
+        return _texts_of(element, count, depth + 1, inside)
     made: dict[str, Any] = {f"@{str(name).rpartition('}')[2]}": value for name, value in element.attrib.items()}
     for child in element:
         _add(made, name_of(child), node_of(child, count, depth + 1, inside))
@@ -132,6 +135,23 @@ def node_of(element: Any, count: Count, depth: int, inside: int) -> Any:
         return _inner(text, count, inside)
     if text:
         made["#text"] = text
+    return made
+
+
+def _texts_of(element: Any, count: Count, depth: int, inside: int) -> dict[str, Any]:
+    """The same of an element of texts alone, as most records are."""
+    count.add(depth, len(element))
+    made: dict[str, Any] = {}
+    for child in element:
+        name, text = child.tag, (child.text or "").strip()
+        if name[0] == "{":
+            name = name_of(child)
+        if text[-1:] == ">":
+            text = _inner(text, count, inside)
+        if name in made:
+            _add(made, name, text)
+        else:
+            made[name] = text
     return made
 
 

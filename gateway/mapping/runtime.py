@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from gateway.codec.table import UNSEEN
@@ -183,7 +184,17 @@ def scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return text.strip() if text.isascii() else UNSEEN.sub("", text).strip()
+    return text.strip() if text.isascii() else _seen(text)
+
+
+def _seen(text: str) -> str:
+    """Without the signs that nobody sees; most short texts come again and again."""
+    return _seen_before(text) if len(text) <= _LONGEST_CODE else UNSEEN.sub("", text).strip()
+
+
+@lru_cache(maxsize=_CODES)
+def _seen_before(text: str) -> str:
+    return UNSEEN.sub("", text).strip()
 
 
 def link(resource: dict[str, Any], path: tuple[tuple[str, bool], ...], entries: list[Entry]) -> None:

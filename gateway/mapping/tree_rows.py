@@ -10,6 +10,7 @@ from gateway.mapping.runtime import nodes, scalar
 from gateway.mapping.syntax import Export
 
 _DEEPEST = 6  # nodes around the rows
+_NODES = frozenset({dict, list})
 
 
 def tables(root: Any) -> list[tuple[str, list[dict[str, str]]]]:
@@ -32,7 +33,7 @@ def row_of(node: Any) -> dict[str, str] | None:
 
 
 def _is_flat(node: dict[str, Any]) -> bool:
-    return bool(node) and all(_is_text(value) for value in node.values())
+    return bool(node) and (_NODES.isdisjoint(map(type, node.values())) or all(map(_is_text, node.values())))
 
 
 def _is_text(value: Any) -> bool:
