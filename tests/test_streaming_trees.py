@@ -181,6 +181,30 @@ def test_what_stands_around_the_records_is_there_before_and_behind(tiny: None) -
     assert str(stream.root["末"]) == "1e3"
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_list_is_seen_however_the_document_is_indented(tiny: None, indent: int | None) -> None:
+    body = json.dumps({"d": {"r": [{"a": "一"}] * 900}, "z": 1}, ensure_ascii=False, indent=indent).encode()
+    seen = json_stream.glance(document_of(opened(body)))
+    assert seen is not None
+    assert seen[1] == ("d", "r")
+
+
+def test_of_a_list_inside_too_many_objects_no_more_is_tried_than_may_be(
+    tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = ('{"d":' * 300 + '{"r":[%s{"a":1}]}' % (ROWS * 20) + "}" * 300).encode()
+    tried: list[int] = []
+    read = json_stream._Reader.tried
+
+    def counted(reader: Any) -> tuple[Any, int]:
+        tried.append(reader.at)
+        return read(reader)
+
+    monkeypatch.setattr(json_stream._Reader, "tried", counted)
+    assert refusal(lambda: json_stream.glance(document_of(opened(body))))[0] == "deeper than 100 levels"
+    assert len(tried) <= 2 * json_stream.DEPTH_LIMIT
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

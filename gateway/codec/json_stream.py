@@ -148,8 +148,10 @@ class _Reader:
         raise refusal(f"{what.removesuffix(':')} (line {self._lines + lines}, column {column})")
 
 
-def _begun(reader: _Reader) -> _Part:
-    """The value that begins here, as far as it was read."""
+def _begun(reader: _Reader, depth: int = 0) -> _Part:
+    """The value that begins here, as far as it was read; `depth`: how many objects are around it."""
+    if depth >= DEPTH_LIMIT:
+        raise refusal(f"deeper than {DEPTH_LIMIT} levels")
     first = reader.sign()
     found, end = reader.tried()
     if end >= 0:
@@ -170,27 +172,27 @@ def _begun(reader: _Reader) -> _Part:
         if listed:
             return listed, ()
     elif first == "{":
-        return _begun_object(reader)
+        return _begun_object(reader, depth)
     raise _Cut
 
 
-def _begun_object(reader: _Reader) -> _Part:
+def _begun_object(reader: _Reader, depth: int) -> _Part:
     reader.at += 1
     pairs: list[tuple[str, Any]] = []
     while True:
+        reader.sign()
         name, end = reader.tried()
         if end < 0 or not isinstance(name, str):
             raise _Cut
         reader.at = end
         reader.expect(":")
-        value, path = _begun(reader)
+        value, path = _begun(reader, depth + 1)
         pairs.append((name, value))
         if path is not None:
             return of_pairs(pairs), (name, *path)
         if reader.sign() != ",":
             raise _Cut
         reader.at += 1
-        reader.sign()
 
 
 class _Document:
