@@ -38,7 +38,7 @@ def cut(lines: Iterable[str], delimiter: str) -> Iterator[Cut]:
     """Each record. One over several lines is believed where it has as many cells as the others; else the quote that
     it began with was none, its first line fails, and the next ones are read by themselves."""
     source = _Lines(lines)
-    reader = csv.reader(source, delimiter=delimiter, strict=True)
+    reader = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
     usual = 0
     while True:
         source.taken = []
@@ -55,7 +55,7 @@ def cut(lines: Iterable[str], delimiter: str) -> Iterator[Cut]:
             usual = len(cells) if len(cells) > 1 else usual
         elif len(taken) > 1 and (cause or (usual and len(cells) != usual)):
             source.back(taken[1:])
-            reader = csv.reader(source, delimiter=delimiter, strict=True)
+            reader = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
             cause = "broken quotes: one that is not closed in its row"
         if not cause and (MARK in taken[0] or (len(taken) > 1 and any(MARK in line for line in taken))):
             cells = [cell.replace(MARK, "") for cell in cells]

@@ -27,6 +27,9 @@ UNSEEN: Final = re.compile(  # zero widths and directions; the joiners of other 
 )
 _KEPT: Final = 8192  # cells
 _REPEATED: Final = 100  # characters: longer ones hardly come again
+_FIELD: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*(?:\(\d+(?:,\d+)?\))?", re.ASCII
+)  # PAT_ID, varchar(20)
 _QUOTED_TEXT: Final = re.compile(r'="([^"]*)"')
 
 Record = tuple[int, list[str], str]  # row number from 1, trimmed cells, why it is none or ""
@@ -98,8 +101,8 @@ def clean(cell: str) -> str:
     if not cell.isascii() and UNSEEN.search(cell):
         cell = UNSEEN.sub("", cell)
     cell = cell.strip(_BLANKS)
-    if cell[:1] == "'" and FORMULA.match(cell, 1):
-        return cell[1:]
+    if cell[:1] == "'" and (FORMULA.match(cell, 1) or "'" not in cell[1:]):
+        return cell[1:]  # what tells a spreadsheet that a text stands there
     if cell[:2] == '="' and (quoted := _QUOTED_TEXT.fullmatch(cell)):
         return quoted[1]
     return cell
@@ -127,7 +130,7 @@ def shape_of(sample: Sequence[Sequence[str]], header_row: int | None) -> Shape:
             remedy="name the columns in one row, or set the header row",
             code="100",
         )
-    names, notes = columns(sample[place - 1])
+    names, notes = columns(sample[place - 1], _unnamed(sample[place - 1], sample[place:]))
     if place > 1:
         notes.insert(0, f"header found in row {place}")
     lengths = Counter(len(cells) for cells in sample[place:] if any(cells))
@@ -154,13 +157,20 @@ def width_of(cells: Sequence[str]) -> int:
     return next((index + 1 for index in range(len(cells) - 1, -1, -1) if cells[index]), 0)
 
 
-def columns(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Column names: line breaks taken out, blank ones named #4 after their place, doubled ones 名称#2."""
+def _unnamed(header: Sequence[str], data: Sequence[Sequence[str]]) -> int:
+    """How many columns the header has with those behind the last name: they are some where most rows fill them."""
+    widths = sorted(width for cells in data if len(cells) == len(header) and (width := width_of(cells)))
+    return max(width_of(header), widths[(len(widths) - 1) // 2] if widths else 0)
+
+
+def columns(cells: Sequence[str], width: int = 0) -> tuple[tuple[str, ...], list[str]]:
+    """Column names: line breaks taken out, blank ones named #4 after their place, doubled ones 名称#2. `width`: how
+    many there are, where some behind the last name have none."""
     if len(cells) > COLUMNS_LIMIT:
         raise Permanent(f"more than {COLUMNS_LIMIT} columns", place="header", remedy="send the file in parts")
     names: list[str] = []
     notes: list[str] = []
-    for index, cell in enumerate(cells[: width_of(cells)]):
+    for index, cell in enumerate(cells[: width or width_of(cells)]):
         name = re.sub(r"\s*[\r\n]\s*", "", cell) or f"#{index + 1}"
         if not cell:
             notes.append(f"column {index + 1} has no name; called {name}")
@@ -177,10 +187,11 @@ def columns(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
     """The rows behind the header, without the empty ones. Raises Permanent where what follows is no table any more."""
     misfits = 0
+    header = _Header(shape)
     for number, cells, cause in records:
         if not cause and not any(cells):
             continue
-        cause = cause or _misfit(cells, shape)
+        cause = cause or header.misfit(cells)
         misfits = misfits + 1 if cause else 0
         if misfits > MISFITS_LIMIT:
             raise Permanent(
@@ -190,17 +201,51 @@ def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
         if cause:
             yield Reject(number, cause, tuple(cells))
         else:
-            yield Row(number, dict(zip(shape.columns, cells, strict=False)))
+            yield Row(number, dict(zip(header.columns, cells, strict=False)))
 
 
-def _misfit(cells: Sequence[str], shape: Shape) -> str:
-    """Empty cells after the last column are harmless where most rows have them; anything else may have shifted."""
-    width = shape.width
-    if len(cells) != width and (
-        len(cells) < width or len(cells) != (shape.usual or len(cells)) or width_of(cells) > width
-    ):
-        return f"{len(cells)} cells, the header has {width}"
-    return "the header stands here again" if tuple(cells[:width]) == shape.columns else ""
+class _Header:
+    """The columns of the rows that follow: of the header, or of one that stands further down in another order."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.columns, self.shape = shape.columns, shape
+        self._names = frozenset(shape.columns)
+        self._strange, self._first = False, True
+
+    def misfit(self, cells: Sequence[str]) -> str:
+        """Why a row is none, or "". Empty cells after the last column are harmless where most rows have them; anything
+        else may have shifted."""
+        first, self._first = self._first, False
+        if cells[0] in self._names or cells[-1] in self._names:
+            again = self._again(cells)
+            if again:
+                return again
+        width, usual = self.shape.width, self.shape.usual or len(cells)
+        if len(cells) != width and (len(cells) < width or len(cells) != usual or width_of(cells) > width):
+            return f"{len(cells)} cells, the header has {width}"
+        if self._strange:
+            return "it stands below a header of other columns"
+        return "the names of the columns again, in other words" if first and _fields(cells) else ""
+
+    def _again(self, cells: Sequence[str]) -> str:
+        """A row of names is a header, and what follows it is read by it; what follows other names by none."""
+        said = [cell for cell in cells if cell]
+        known = self._names.intersection(said)
+        if len(known) < 3 or len(known) < len(said) * 0.6:
+            return ""
+        width = self.shape.width
+        self._strange = frozenset(said) != self._names or len(said) != width or not all(cells[:width])
+        if self._strange:
+            return "a header of other columns stands here"
+        same, self.columns = tuple(cells[:width]) == self.columns, tuple(cells[:width])
+        return "the header stands here again" if same else "the header stands here again, in another order"
+
+
+def _fields(cells: Sequence[str]) -> bool:
+    """Is it a row of names of fields or of their types, as some programs write below the header? Each a word of a
+    program, and no data."""
+    said = [cell for cell in cells if cell]
+    return len(said) > max(4, len(cells) // 2) and all(map(_FIELD.fullmatch, said))
 
 
 def held(stream: TableStream) -> Table:

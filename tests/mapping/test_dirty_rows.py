@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -68,6 +69,9 @@ HARMLESS = {
             *LINES[1:],
         ]
     ).encode(),
+    "a column without a name behind the last": table([{**row, "": "x"} for row in rows(COUNT)], [*HEADER, ""]),
+    "blanks before quotes": gb(*(", ".join(f'"{cell}"' for cell in line.split(",")) for line in LINES[:-1])),
+    "apostrophes before texts": gb(LINES[0], *(re.sub(",(?=[^,])", ",'", line) for line in LINES[1:])),
     "small letters": renamed(lambda name: name.replace("ID", "id")),
 }
 
@@ -86,6 +90,17 @@ def again(*added: Row) -> bytes:
 
 TOLD = {  # rows that are set aside while the rest is as it was: (row, column, the beginning of the cause)
     "the header again": (gb(*LINES[:8], LINES[0], *LINES[8:]), (9, "", "the header stands here again")),
+    "names of fields below the header": (
+        gb(LINES[0], ",".join(f"FIELD_{at}" for at in range(35)), *LINES[1:]), (2, "", "the names of the columns again")
+    ),
+    "types below the header": (
+        gb(LINES[0], ",".join(["varchar(20)"] * 35).replace("(20)", ""), *LINES[1:]),
+        (2, "", "the names of the columns again"),
+    ),
+    "the header again in another order": (
+        gb(*LINES[:11]) + b"\r\n" + table(rows(COUNT)[10:], HEADER[::-1]),
+        (12, "", "the header stands here again, in another order"),
+    ),
     "a total": (gb(*LINES[:-1], "合计,20" + "," * 33, ""), (22, "申请单号", "申请单号 is empty")),
     "a short total": (gb(*LINES[:-1], "合计：20条", ""), (22, "", "1 cells, the header has 35")),
     "a footer": (gb(*LINES[:-1], "制表人：张三,,审核：李四", ""), (22, "", "3 cells, the header has 35")),
@@ -105,6 +120,13 @@ def test_a_row_too_many_is_told_and_changes_nothing(clean: Facts, kind: str) -> 
     (told,) = made.rejects
     assert (told.row, told.column) == (row, column)
     assert told.cause.startswith(cause)
+
+
+def test_what_stands_below_a_header_of_other_columns_is_set_aside(clean: Facts) -> None:
+    other = LINES[0].replace("结果,单位", "单位,定性")
+    made = facts(gb(*LINES[:19], other, *LINES[19:]))
+    assert [each.row for each in made.rejects] == [20, 21, 22]
+    assert len(clean.resources) - len(made.resources) == 2
 
 
 def broken(change: Callable[[str], str]) -> bytes:
