@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from gateway.codec.cell import EXACT, shown
@@ -46,18 +47,21 @@ def is_workbook(body: bytes) -> bool:
 
 
 def streams(source: Opened, *, header_row: int | None = None) -> Iterator[TableStream]:
-    """A table for each visible sheet that has one, its rows read one at a time. `header_row` (from 1): where the member
-    says that it is. Raises Permanent for what is no workbook, has a password, or is larger than the limits."""
+    """A table for each visible sheet that has one, its rows read one at a time; hidden ones are told.
+    `header_row` (from 1): where the member says that it is. Raises Permanent for what is no workbook, has a password,
+    or is larger than the limits."""
     from gateway.codec import workbook_xls, workbook_xlsx  # their libraries take a tenth of a second
 
     with source() as file:
         reader = workbook_xls if file.read(len(XLS)) == XLS else workbook_xlsx
     found = False
-    for sheet in reader.sheets(source):
-        table = _table(sheet, header_row)
+    sheets = [*reader.sheets(source)]
+    hidden = tuple(f"the hidden sheet {each.name} was left out" for each in sheets if each.hidden)
+    for sheet in sheets:
+        table = None if sheet.hidden else _table(sheet, header_row)
         if table is not None:
+            yield table if found else replace(table, notes=(*table.notes, *hidden))
             found = True
-            yield table
     if not found:
         remedy = "name the columns in one row, or set the header row"
         raise Permanent("no sheet holds a table", place="workbook", remedy=remedy, code="100")

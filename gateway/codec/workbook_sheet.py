@@ -26,6 +26,7 @@ class Sheet:
     name: str
     rows: Callable[[], Iterator[Numbered]]
     merged: Sequence[Range]
+    hidden: bool = False  # it is not read
 
 
 def refusal(cause: str, remedy: str, place: str = "workbook") -> Permanent:

@@ -18,7 +18,7 @@ _VISIBLE: Final = 0
 
 
 def sheets(source: Opened) -> Iterator[Sheet]:
-    """The visible sheets. Raises Permanent for what cannot be read."""
+    """The sheets, of the hidden ones their names. Raises Permanent for what cannot be read."""
     with source() as file:
         body = file.read(SIZE_LIMIT + 1)
     if len(body) > SIZE_LIMIT:
@@ -29,6 +29,8 @@ def sheets(source: Opened) -> Iterator[Sheet]:
         for sheet in book.sheets():
             if sheet.visibility == _VISIBLE:
                 yield _sheet(sheet, 1 if book.datemode else 0)
+            else:
+                yield Sheet(sheet.name, lambda: iter(()), (), hidden=True)
     except HutongError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file shows itself in many ways

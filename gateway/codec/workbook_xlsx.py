@@ -38,12 +38,14 @@ _BEGINNING: Final = 4096  # bytes in which a document type stands
 
 
 def sheets(source: Opened) -> Iterator[Sheet]:
-    """The visible sheets. Raises Permanent for what cannot be read."""
+    """The sheets, of the hidden ones their names. Raises Permanent for what cannot be read."""
     with _read(source) as archive:
         book = _Book(archive)
         for name, part in book.parts:
             merged = _ranges(archive, part, name)
             yield Sheet(name, partial(_rows, source, name, part, book.cells), merged)
+        for name in book.hidden:
+            yield Sheet(name, lambda: iter(()), (), hidden=True)
 
 
 @contextmanager
@@ -85,7 +87,9 @@ class _Book:
         relations = [*_relations(archive, f"{root}/_rels/{posixpath.basename(main)}.rels")]
         targets = {each.get("Id"): _at(root, each.get("Target", "")) for each in relations}
         book = _tree(archive, main)
-        listed = [each for each in book.iter("{*}sheet") if each.get("state", "visible") == "visible"]
+        every = [*book.iter("{*}sheet")]
+        listed = [each for each in every if each.get("state", "visible") == "visible"]
+        self.hidden = [str(each.get("name")) for each in every if each not in listed]
         check_sheets(len(listed))
         found = ((str(each.get("name")), targets.get(_relation_of(each), "")) for each in listed)
         self.parts = [(name, part) for name, part in found if part in names]

@@ -26,7 +26,7 @@ from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
-from gateway.mapping.recurring import BORROWED, Apart, People, Recurring, finest
+from gateway.mapping.recurring import Apart, People, Recurring, finest
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.translation import Address, Translation, transaction
 from gateway.mapping.written_file import WrittenFile
@@ -95,24 +95,22 @@ class ExportMap:
         linked: _Linked = {}
         context.root = part.root
         numbers = part.numbers or range(1, len(part.records) + 1)
-        records, borrowed = self.recurring.own(part.records)
+        records, left_out = self.recurring.own(part.records)
         verdicts = self.recurring.judge(records, numbers, people)
         for index, (number, record) in enumerate(zip(numbers, records, strict=True)):
             before = len(context.entries), len(known)
             verdict = verdicts.get(index)
             if verdict is None:
                 cause, column = self._record(record, context, known, linked)
-            elif verdict.apart:
-                cause, column = self._record(
-                    Apart(record, verdict.apart, self.recurring.number), context, known, linked
-                )
+            elif (taken := verdict.taken(record, self.recurring.number)) is not None:
+                cause, column = self._record(taken, context, known, linked)
                 context.unread.tell(verdict.column, self.cell(record, verdict.column), verdict.cause)
             else:
                 cause, column = verdict.cause, verdict.column
             if watch is not None:
                 watch(index, cause)
-            for name, text in borrowed.get(index, ()):
-                context.unread.tell(name, text, BORROWED)
+            for name, text, why in left_out.get(index, ()):
+                context.unread.tell(name, text, why)
             if cause:
                 _forget(context.entries, before[0])  # all of it or nothing
                 _forget(known, before[1])

@@ -4,7 +4,7 @@ late corrections, numbers given to another person), judged before anything is ma
 - The same again is taken once. Of several that differ the latest stands (`latest` of the export; at the same time the
   one whose status goes furthest: a correction, a cancellation). Where nothing tells which is right, the first stands.
 - A record of which rows name several patients keeps those of the one that most of them name.
-- The identity card beside a newborn's name is the mother's.
+- The identity card beside a newborn's name is the mother's; an error of a spreadsheet (#REF!) is no cell.
 - A person's number that stands with two valid identity cards is that of the first; the other person is kept apart,
   without it. With two names and nothing to tell the people apart, the later rows wait for a person.
 """
@@ -36,9 +36,12 @@ _TREE: Final = "tree"
 _APART: Final = "\x1f"
 _LONGEST: Final = 100  # characters of a name or a number
 
+_ERROR: Final = re.compile(r"#(?:VALUE|REF|N/A|NAME|DIV/0|NUM|NULL|GETTING_DATA|SPILL|CALC)[!?]?|#{3,}", re.IGNORECASE)
+SPOILT: Final = "an error of a spreadsheet; it was left out"
 BORROWED: Final = "a newborn has no identity card: the mother's, by the name; it was left out"
 
 Cell = Callable[[Any, str], str]
+Told = tuple[str, str, str]  # column, cell, why it was left out
 
 
 class People(Protocol):
@@ -51,11 +54,17 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is to become of a record. `apart`: what makes its person another one than the number says."""
+    """What is to become of a record. `apart`: what makes its person another one than the number says; it is taken then,
+    as one that is only `told`."""
 
     cause: str
     column: str = ""
     apart: str = ""
+    told: bool = False
+
+    def taken(self, record: Any, number: Sequence[str]) -> Any:
+        """The record as it is read, where it is; None for one that is set aside."""
+        return Apart(record, self.apart, number) if self.apart else record if self.told else None
 
 
 class Apart(dict[str, Any]):
@@ -150,19 +159,29 @@ class Recurring:
                 found[index] = Verdict(cause=cause, column=column)
         return found
 
-    def own(self, records: Sequence[Any]) -> tuple[Sequence[Any], dict[int, list[tuple[str, str]]]]:
-        """The records without the identity card of somebody else: a newborn (张三之女) has none yet, and what stands
-        there is the mother's. Also the (column, cell) of each, by the record's place."""
-        born: dict[int, list[tuple[str, str]]] = {}
+    def own(self, records: Sequence[Any]) -> tuple[Sequence[Any], dict[int, list[Told]]]:
+        """The records without what is not theirs: errors of a spreadsheet, and the identity card of somebody else: a
+        newborn (张三之女) has none yet, and what stands there is the mother's. Also what was left out of each, by the
+        record's place."""
+        spoilt = {} if self.of_nodes else {at: found for at, each in enumerate(records) if (found := _spoilt(each))}
+        if spoilt:
+            blanks = {at: dict.fromkeys((name for name, *_ in found), "") for at, found in spoilt.items()}
+            records = [{**each, **blanks[at]} if at in blanks else each for at, each in enumerate(records)]
+        born: dict[int, list[Told]] = {}
         for index, record in enumerate(records) if self.cards and self.names else ():
             name = next(filter(None, (self.cell(record, each) for each in self.names)), "")
             if len(name) <= _LONGEST and name and _is_newborn(name):
-                found = [(each, text) for each in self.cards if (text := self.cell(record, each)) and _card(text[:99])]
+                found = [
+                    (each, text, BORROWED)
+                    for each in self.cards
+                    if (text := self.cell(record, each)) and _card(text[:99])
+                ]
                 if found and not self._agrees(record, found[0][1]):
                     born[index] = found
         if not born:
-            return records, born
-        return [_without(record, born[at]) if at in born else record for at, record in enumerate(records)], born
+            return records, spoilt
+        left_out = {at: [*spoilt.get(at, ()), *born.get(at, ())] for at in spoilt.keys() | born.keys()}
+        return [_without(record, born[at]) if at in born else record for at, record in enumerate(records)], left_out
 
     def _agrees(self, record: Any, card: str) -> bool:
         """Is it the day of birth that stands in a column of its own?"""
@@ -261,9 +280,12 @@ class Recurring:
             if first.card and person.card and first.card != person.card:
                 told = f"the number is that of another person in row {first.number}: this one is kept apart, without it"
                 found[index] = Verdict(cause=told, column=self.number[0], apart=person.card)
-            elif first.name and person.name and first.name != person.name and not (first.card and person.card):
-                told = f"row {first.number} has another name for the same {' '.join(self.number)}"
-                found[index] = Verdict(cause=told, column=next(iter(self.names), ""))
+            elif first.name and person.name and first.name != person.name:
+                told, column = f"row {first.number} has another name for the same", next(iter(self.names), "")
+                if first.card and person.card:  # the same person, by one of the names
+                    found[index] = Verdict(cause=f"{told} identity card", column=column, told=True)
+                else:
+                    found[index] = Verdict(cause=f"{told} {' '.join(self.number)}", column=column)
 
     def _person(self, record: Any, number: int) -> _Person:
         card = next(filter(None, (_card(self.cell(record, name)[:_LONGEST]) for name in self.cards)), "")
@@ -274,11 +296,18 @@ class Recurring:
 _is_newborn = lru_cache(maxsize=8192)(is_newborn)
 
 
-def _without(record: Any, cells: Sequence[tuple[str, str]]) -> Any:
+def _spoilt(record: Mapping[str, str]) -> list[Told]:
+    """The cells of a row that are errors of a spreadsheet."""
+    if "#" not in "".join(record.values()):
+        return []
+    return [(name, cell, SPOILT) for name, cell in record.items() if cell[:1] == "#" and _ERROR.fullmatch(cell[:20])]
+
+
+def _without(record: Any, cells: Sequence[Told]) -> Any:
     """A record, a node too, without these cells."""
-    for path, _ in cells:
+    for path, *_ in cells:
         head, _, rest = path.partition("/")
-        inside = _without(record[head], [(rest, "")]) if rest else ""
+        inside = _without(record[head], [(rest, "", "")]) if rest else ""
         record = {**record, head: inside}
     return record
 

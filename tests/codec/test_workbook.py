@@ -113,6 +113,7 @@ def test_several_sheets_and_hidden_ones() -> None:
 
     tables = workbook.decode(made([["姓名", "结果"], ["欧阳建国", 13.6]], more=add))
     assert [(table.sheet, len(table.rows)) for table in tables] == [("检查报告", 1), ("二月", 1)]
+    assert [table.notes for table in tables] == [("the hidden sheet 旧 was left out",), ()]
 
 
 def test_the_old_format() -> None:

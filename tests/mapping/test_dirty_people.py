@@ -172,6 +172,22 @@ def test_no_number_is_nobodys_number(text: str) -> None:
     assert patients_of(made) == [("欧阳建国", "", ["SQ000101"])]
 
 
+@pytest.mark.parametrize("text", ["#REF!", "#N/A", "#NAME?", "######"])
+@pytest.mark.parametrize(
+    "column", ["姓名", "临床诊断", "检验者", "备注", "组合名称", "标本类型", "单位", "条码号", "机构编码"]
+)
+def test_an_error_of_a_spreadsheet_is_no_cell(column: str, text: str) -> None:
+    made, empty = (facts(dirty.changed({column: each}, count=2)) for each in (text, ""))
+    assert made.resources == empty.resources
+    assert (column, text) in told(made)
+
+
+@pytest.mark.parametrize("column", ["申请单号", "病人ID"])
+def test_an_error_of_a_spreadsheet_is_nobodys_number(column: str) -> None:
+    made = facts(dirty.changed({column: "#VALUE!"}))
+    assert [(each.row, each.column) for each in made.rejects] == [(2, column)]
+
+
 @pytest.mark.parametrize(
     "text", ["529901****0111", "111111111111111111", "未办理", "529901195804120111,529901196311020221"]
 )

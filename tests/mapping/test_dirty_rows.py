@@ -206,6 +206,17 @@ def test_a_number_given_to_another_person_makes_two_people_and_is_told() -> None
     }
 
 
+@pytest.mark.parametrize("row", [0, 4])
+def test_two_names_beside_one_identity_card_are_told(clean: Facts, row: int) -> None:
+    listed = rows(COUNT)
+    listed[row]["姓名"] = "何家豪"
+    made = facts(table(listed))
+    assert made.resources.keys() == clean.resources.keys()
+    assert {(each.column, each.cause.partition(" has ")[2], each.cell) for each in made.rejects} == {
+        ("姓名", "another name for the same identity card", True)
+    }
+
+
 def test_two_names_under_one_number_without_a_card_wait_for_a_person() -> None:
     made = facts(with_stranger(姓名="李秀英", 身份证号=""))
     assert len([each for each in made.resources.values() if each["resourceType"] == "Patient"]) == 1
