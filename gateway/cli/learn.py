@@ -137,4 +137,4 @@ def _write(made: dict[str, Draft], looked: Looked, own: str, file: Path, out: Pa
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8")
         typer.echo(f"wrote {out / name}", err=True)
-    typer.echo(f"try it: hutong translate {file} --map {out}", err=True)
+    typer.echo(f"try it: hutong translate {file} --map {out} --loss", err=True)
