@@ -100,7 +100,9 @@ class Context:
         self.unread = Unread()  # of the record of an export
         self.root: Any = None  # of the tree that the records stand in
         self._scratch: Context | None = None
+        self.record: tuple[Any, ...] = ()  # of an export: what tells it from the others of its file
         self._counts: dict[str, int] = dict(counted or ())  # after the batches before this one
+        self._ordinals: dict[tuple[tuple[Any, ...], str], int] = {}  # by record and key
         self._passing: set[str] = set()  # keys of this message alone
 
     @cached_property
@@ -129,7 +131,7 @@ class Context:
     @property
     def untouched(self) -> bool:
         """Has nothing been made or said?"""
-        made = self.entries or self.left or self.united or self.whole or self._counts or self._passing
+        made = self.entries or self.left or self.united or self.whole or self._counts or self._ordinals or self._passing
         return not (made or self.told or self.unknown or self.words)
 
     # -------------------------------------------------------------------------------------------- texts
@@ -324,7 +326,7 @@ class Context:
     @property
     def counted(self) -> dict[str, int]:
         """By type how many have been made without a number of their own: the next batch of a file counts on."""
-        return {name: count for name, count in self._counts.items() if name.isalpha()}
+        return dict(self._counts)
 
     def spare(self, type_: str, parts: tuple[str, ...], content: Sequence[str] = ()) -> str:
         """The key of a resource without a number. Where a part of it is not said nothing could find it again without
@@ -341,8 +343,9 @@ class Context:
         return key
 
     def ordinal(self, key: str) -> str:
-        """The key, numbered when the same one comes again (a second result of one code in one report)."""
-        count = self._counts[key] = self._counts.get(key, 0) + 1
+        """The key, numbered when the same one comes again (a second result of one code in one report). Another record
+        of the same file that has it tells of the same thing, as another file would."""
+        count = self._ordinals[self.record, key] = self._ordinals.get((self.record, key), 0) + 1
         return key if count == 1 else f"{key}#{count}"
 
 

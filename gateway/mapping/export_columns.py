@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from gateway.mapping.columns import naming
@@ -36,6 +36,21 @@ def _read(block: Block) -> Iterator[tuple[str, str]]:
     for line in block.lines:
         if line.into and line.sources:
             yield from ((block.each, each.name) for each in (*line.sources, *line.arguments) if each.name)
+
+
+def grouped_by(export: Export) -> tuple[str, ...]:
+    """The columns in which the rows of one record of the leading block agree; () where each row or node is one."""
+    leads = (each for each in export.blocks if each.into and each.type == export.lead and not each.element)
+    return next((each.rows_by or () for each in leads), ())
+
+
+def unused(block: Block, cell: Callable[[str], str]) -> str:
+    """Why the cells that only this block reads come to nothing where it makes nothing."""
+    if not block.rows_by:
+        return f"no {block.type} is made: what names it is empty"
+    if all(map(cell, block.rows_by)):
+        return f"no {block.type} is made of such a row"
+    return f"{' '.join(block.rows_by)} is empty: no {block.type} is made of it"
 
 
 def needed(export: Export, blocks: Sequence[Block]) -> list[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from gateway.mapping import contradictions, envelope, runtime, tree_rows
 from gateway.mapping.batches import TREE, Batching, batching
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
-from gateway.mapping.export_columns import needed, only_there
+from gateway.mapping.export_columns import grouped_by, needed, only_there, unused
 from gateway.mapping.export_parts import leads
 from gateway.mapping.export_writer import ExportWriter
 from gateway.mapping.functions import Functions, Near
@@ -80,6 +80,7 @@ class ExportMap:
             (path, blocks, columns_of.inside(blocks)) for path, blocks in ((at, list(each)) for at, each in steps)
         ]
         self.needed = needed(export, blocks)
+        self.grouped_by = grouped_by(export)
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
         self.only = only_there(self.blocks, export.lead)
@@ -99,6 +100,7 @@ class ExportMap:
         verdicts = self.recurring.judge(records, numbers, people)
         for index, (number, record) in enumerate(zip(numbers, records, strict=True)):
             before = len(context.entries), len(known)
+            context.record = tuple([self.cell(record, name) for name in self.grouped_by]) or (part.place, index)
             verdict = verdicts.get(index)
             if verdict is None:
                 cause, column = self._record(record, context, known, linked)
@@ -202,13 +204,10 @@ class ExportMap:
 
     def _unused(self, compiled: CompiledBlock, node: Any, context: Context) -> None:
         """The cells that only a block reads which makes nothing here."""
-        names = compiled.block.rows_by or ()
-        cause = f"{' '.join(names)} is empty: no {compiled.block.type} is made of it" if names else ""
-        if names and all(self.cell(node, name) for name in names):
-            cause = f"no {compiled.block.type} is made of such a row"
+        cause = unused(compiled.block, lambda name: self.cell(node, name))
         for name in self.only[id(compiled)]:
             if text := self.cell(node, name):
-                context.unread.tell(name, text, cause or f"no {compiled.block.type} is made: what names it is empty")
+                context.unread.tell(name, text, cause)
 
 
 def _forget(made: dict[Any, Any], count: int) -> None:
