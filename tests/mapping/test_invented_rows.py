@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.fhir import validate
 from gateway.mapping import runtime
+from gateway.mapping.accounting.file_forms import is_nothing
 from gateway.mapping.accounting.files import Files
 from gateway.mapping.accounting.roundtrip import Came
 from gateway.mapping.export_parts import leads
@@ -111,18 +112,20 @@ def lost_of(names: tuple[str, ...], seed: int) -> list[str]:
         for part in parts
         if part.name in written
         for value in files(part.name).compare(part, records(written[part.name]), written[part.name].root, made.rejects)
-        if value.came is Came.LOST and not value.form and not _of_others(part.name, value.place, made.rejects)
+        if value.came is Came.LOST and not value.form and not _of_others(part, value.place, made.rejects)
     ]
 
 
-def _of_others(name: str, place: str, rejects: Sequence[Reject]) -> bool:
-    """Is it a cell that others than the lead read, of a row that makes no lead, which was told? No row is written for
-    whom it is about."""
-    lead = maps().library.exports[name].lead
+def _of_others(part: Part, place: str, rejects: Sequence[Reject]) -> bool:
+    """Is it a cell that says nothing, or that others than the lead read, of a row that makes no lead, which was told?
+    No row is written for whom it is about."""
+    lead = maps().library.exports[part.name].lead
     row, _, column = place.rpartition(", ")
-    told = any(f"{each.place} row {each.row}" == row and f"no {lead} is made" in each.cause for each in rejects)
-    readings = files(name).mapped[""].get(column, ())
-    return told and any(each.block.type != lead for each in readings)
+    told = [each for each in rejects if f"{each.place} row {each.row}" == row and f"no {lead} is made" in each.cause]
+    readings = files(part.name).mapped[""].get(column, ())
+    return any(is_nothing(part.records[each.row - 1][column]) for each in told) or (
+        bool(told) and any(each.block.type != lead for each in readings)
+    )
 
 
 def settles(names: tuple[str, ...], seed: int) -> None:
