@@ -1,5 +1,5 @@
-"""Words of headers that mean the same (`mappings/learning/alike.tsv`), and traditional characters: a name that nobody
-listed is read as one that somebody did."""
+"""Words of headers that mean the same (`mappings/learning/alike.tsv`): a name that nobody listed is read as one that
+somebody did."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ _NAMED = {
     "姓名": ("doctor", "name"),
     "名称": ("dept", "orgname", "item", "panel", "device", "ward", "exam", "diagnosis", "name"),
 }
-
-
-def simplified(text: str) -> str:
-    """The name in simplified characters, as the listed spellings are."""
-    return text.translate(_traditional()) if not text.isascii() else text
 
 
 def others(name: str, holds: str, rounds: int = 2) -> Iterator[str]:
@@ -81,20 +76,11 @@ def _pinyin(character: str) -> str:
 
 @cache
 def _alike() -> Mapping[str, tuple[str, ...]]:
-    return {word: tuple(alike.split()) for word, alike in _rows("alike.tsv")}
+    text = (shipped() / "learning" / "alike.tsv").read_text(encoding="utf-8")
+    rows = csv.reader(text.splitlines()[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
+    return {word: tuple(alike.split()) for word, alike in rows}
 
 
 @cache
 def _families() -> Mapping[str, str]:
     return {each: word for word, alike in _alike().items() if word.isascii() for each in (word, *alike)}
-
-
-@cache
-def _traditional() -> Mapping[int, str]:
-    return {ord(traditional): plain for plain, traditional in _rows("traditional.tsv")}
-
-
-def _rows(name: str) -> list[tuple[str, str]]:
-    text = (shipped() / "learning" / name).read_text(encoding="utf-8")
-    rows = csv.reader(text.splitlines()[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [(word, other) for word, other in rows]

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from gateway.mapping.learning.alike import others, plain_words, simplified, spelled, whole_words
+from gateway.codec.character_forms import simplified
+from gateway.mapping.learning.alike import others, plain_words, spelled, whole_words
 from gateway.mapping.maps import shipped
 
 WORD, INSIDE = "word", "inside"  # kinds of rows that are no spellings of columns
