@@ -1,5 +1,5 @@
 """What a translation was worked out with is freed at once: none of it waits for the garbage collector, whose passes
-took a third of the time of the way back."""
+took a quarter of the time of the way back."""
 
 from __future__ import annotations
 
