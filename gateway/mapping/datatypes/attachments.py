@@ -225,13 +225,6 @@ def document_back(value: dict[str, Any], context: Context, status: str = "curren
 
 
 PAIRS = {
-    "attachment": Pair(
-        attachment_into,
-        attachment_back,
-        fields=2,
-        makes="Binary",
-        fits=("Attachment",),
-        whole=True,
-    ),
+    "attachment": Pair(attachment_into, attachment_back, fields=2, makes="Binary", fits=("Attachment",), whole=True),
     "document": Pair(document_into, document_back, makes="DocumentReference", fits=("Reference",)),
 }
