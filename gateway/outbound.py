@@ -168,8 +168,10 @@ def _file(self: Dispatcher, resources: Mapping[str, Resource], delivery: Deliver
     written = exports.from_fhir(resources, [delivery.change.reference], name=self.subscription.message, to=to)
     told: list[str] = []
     body = files.encode(written, self.subscription.format, to.profile, told.append)
+    ids = {"subscription": self.subscription.id, "delivery": delivery.id}
+    for note in written.notes:
+        telemetry.logger().warning("left out of a file", cause=note, **ids)
     if told:
-        ids = {"subscription": self.subscription.id, "delivery": delivery.id}
         telemetry.logger().warning("characters replaced", count=len(told), charset=to.profile.charset, **ids)
     return body
 
@@ -177,7 +179,9 @@ def _file(self: Dispatcher, resources: Mapping[str, Resource], delivery: Deliver
 def _rows(self: Dispatcher, resources: Mapping[str, Resource], delivery: Delivery, at: datetime) -> bytes:
     """Rows for a middle table, each with whether what it tells of was withdrawn."""
     to, lead = self.address(delivery, at), delivery.change.reference
-    written = self.maps.of(to.profile).exports.from_fhir(resources, [lead], name=self.subscription.message, to=to)
+    written = self.maps.of(to.profile).exports.from_fhir(
+        resources, [lead], name=self.subscription.message, to=to, marked=True
+    )  # fmt: skip
     if written.root is not None:
         raise Configuration(f"{written.name} is a tree, and a table takes rows", place="format", remedy="take json")
     columns = (*dict.fromkeys((*written.columns, *(name for row in written.rows for name in row))), rows.WITHDRAWN)

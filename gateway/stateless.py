@@ -273,7 +273,7 @@ def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: s
     address = address_of(formats, member, bundle, body, "")
     found = formats.maps.of(address.profile)
     written = found.exports.about(resources, name=name, to=address)
-    notes: list[str] = []
+    notes = [*written.notes]
     body = files.encode(written, to, address.profile, notes.append)
     return Translated(output=body, suffix=files.SUFFIXES[to], notes=notes)
 

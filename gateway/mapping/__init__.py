@@ -26,6 +26,7 @@
     envelope    MSH, EVN, whose numbers stand first    adopt       a member's FHIR → a transaction
     maps        the maps of a community: both ways     examples    a mapping lives with its examples
     statement   what the maps map, for tools           arrivals    which component arrives where, by trial
+    withheld    what no longer holds is told or left out    shown_first     what a row shows of a list
     lawful      what R4 forbids is left out        same_number   several things under one number
     accounting/ what became of every value, where each element came from
 

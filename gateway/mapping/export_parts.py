@@ -56,16 +56,25 @@ class Parts:
         ]
         return [*sourced, *((path.text, value) for block in alike for path, value in constants(library, block))]
 
-    def around(self, lead: Resource, graph: Graph, item: tuple[int, Resource] | None = None) -> Found:
-        """What belongs to a lead; where a row of it is meant, to the `item` (its block, its resource) first."""
+    def around(
+        self,
+        lead: Resource,
+        graph: Graph,
+        item: tuple[int, Resource] | None = None,
+        without: frozenset[int] = frozenset(),
+    ) -> Found:
+        """What belongs to a lead; where a row of it is meant, to the `item` (its block, its resource) first. `without`:
+        what is not written, by identity."""
         found: Found = {item[0]: [item[1]]} if item else {}
         found.setdefault(self.lead, [lead])
-        while (more := self._next(found, lead, graph)) is not None:
+        while (more := self._next(found, lead, graph, without)) is not None:
             found[more[0]] = more[1]
         return found
 
-    def _next(self, found: Found, lead: Resource, graph: Graph) -> tuple[int, list[Resource]] | None:
-        used = {id(each) for resources in found.values() for each in resources}
+    def _next(
+        self, found: Found, lead: Resource, graph: Graph, without: frozenset[int]
+    ) -> tuple[int, list[Resource]] | None:
+        used = without.union(id(each) for resources in found.values() for each in resources)
         for rule in (self._named, self._listed, self._pointing):
             for index in self.making:
                 if index in found:

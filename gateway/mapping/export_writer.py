@@ -7,9 +7,10 @@ record as it was written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
+from gateway.errors import Permanent
 from gateway.mapping import runtime
 from gateway.mapping.context import Context
 from gateway.mapping.export_parts import Found, Parts, constants
@@ -17,11 +18,16 @@ from gateway.mapping.graph import Graph
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Condition, Export
 from gateway.mapping.tree_paths import merged, ordered, placed, pruned, put
+from gateway.mapping.withheld import Withheld
 from gateway.mapping.written_blocks import Target
+from gateway.mapping.written_file import WrittenFile
 from gateway.mapping.written_lines import Claims, WrittenLine, leaf_values, written_texts
 from gateway.model import Resource
 
+TABLE = "table"  # the format of an export; others are trees
 Record = dict[str, Any]
+# A lead, what belongs to it, what does not (by identity), and what is shown in the place of some (by identity)
+_Lead = tuple[Resource, Found, frozenset[int], Mapping[int, Resource]]
 _Late = list[tuple[Target, Resource, Claims]]  # blocks whose lines with conditions are still to be written
 
 
@@ -38,24 +44,59 @@ class ExportWriter:
         for target in targets:
             for path, said in constants(library, target.block):
                 self.constants.setdefault(path.text, []).append(said)
+        written = (each for target in targets for each in target.lines)
+        self.columns = export.order or tuple(
+            dict.fromkeys((*export.columns, *filter(None, chain.from_iterable(map(_cells, written)))))
+        )
         numbered = list(enumerate(targets))
         self.steps = [
             (path, [index for index, _ in found]) for path, found in groupby(numbered, lambda each: each[1].block.each)
         ]
 
-    def rows(self, leads: Sequence[Resource], graph: Graph, context: Context) -> Iterator[dict[str, str]]:
+    def written(self, leads: Sequence[Resource], graph: Graph, context: Context, *, marked: bool) -> WrittenFile:
+        """The file. `marked`: leads that were taken back are marked beside their rows. Raises Permanent where all of
+        them were, and no cell can say so; for several leads where the file holds one."""
+        export, table = self.export, self.export.format == TABLE
+        if not table and not export.each and len(leads) > 1:
+            cause = f"a file of {export.name} holds one {export.lead}"
+            raise Permanent(cause, place=export.name, remedy="write one file for each")
+        withheld = Withheld(self.parts.targets, graph.resources.values(), context, marked=marked)
+        rows = list(self.rows(leads, graph, context, withheld)) if table else []
+        root = None if table else self.tree(leads, graph, context, withheld)
+        if withheld.all_of(leads):
+            cause = f"a {export.lead} was taken back, and {export.name} cannot say so"
+            remedy = "give the map a line for its status (<->), or tell the member of it in another way"
+            raise Permanent(cause, place=export.name, remedy=remedy)
+        columns = self.columns if table else ()
+        return WrittenFile(
+            name=export.name, columns=columns, rows=rows, each=export.each, root=root, notes=withheld.notes()
+        )
+
+    def rows(
+        self, leads: Sequence[Resource], graph: Graph, context: Context, withheld: Withheld
+    ) -> Iterator[dict[str, str]]:
         """Of a table: a row for each resource of the block over `row`, or of the block that has the most; in the order
         of the lead's own list."""
         page = _Page(graph, context, runtime.cell, _put_cell, self.constants)
-        for lead in leads:
-            found = self.parts.around(lead, graph)
+        for lead, found, without, shown in self._found(leads, graph, withheld):
             index = self.row if self.row is not None else max(found, key=lambda each: len(found[each]))
-            items = [self.parts.around(lead, graph, (index, item)) for item in found.get(index, ())]
+            items = [self.parts.around(lead, graph, (index, item), without) for item in found.get(index, ())]
             for around in items or [found]:  # a report without results is a row too
                 row: Record = {}
                 blocks = [*((each, around[each][0]) for each in sorted(around)), *self._beside(around)]
-                page.write(row, [(self.parts.targets[each], resource) for each, resource in blocks])
+                page.write(row, [(self.parts.targets[each], shown.get(id(made), made)) for each, made in blocks])
                 yield row
+
+    def _found(self, leads: Sequence[Resource], graph: Graph, withheld: Withheld) -> Iterator[_Lead]:
+        """What belongs to each lead that is written."""
+        for lead in leads:
+            without = withheld.aside(lead)
+            found = self.parts.around(lead, graph, without=without)
+            shown = withheld.shown(lead, [each for several in found.values() for each in several])
+            if shown is not None and without and self.row not in found and self.row in self.parts.around(lead, graph):
+                withheld.leave(lead)  # nothing that it has to say holds
+            elif shown is not None:
+                yield lead, found, without, shown
 
     def _beside(self, around: Found) -> Iterator[tuple[int, Resource]]:
         """The elements that a row holds of what it is about: the first of each list, since one row has one."""
@@ -63,7 +104,7 @@ class ExportWriter:
             if target.list is not None and target.block.rows_by == ():
                 yield from ((index, each) for each in self.parts.elements(index, around)[:1])
 
-    def tree(self, leads: Sequence[Resource], graph: Graph, context: Context) -> Record:
+    def tree(self, leads: Sequence[Resource], graph: Graph, context: Context, withheld: Withheld) -> Record:
         """Of a tree: its root, with a node for each lead."""
         root: Record = {}
         page = _Page(
@@ -73,7 +114,10 @@ class ExportWriter:
             lambda node, name, text: put(*_from(root, node, name), text),
             self.constants,
         )
-        records = [self._node(self.parts.around(lead, graph), page) for lead in leads]
+        records = []
+        for _, found, without, _ in self._found(leads, graph, withheld):
+            page.without = without
+            records.append(self._node(found, page))
         made = [
             ordered(pruned({**each, **self._known_by(each)}, self.export.without), self.export.order)
             for each in records
@@ -112,6 +156,8 @@ class ExportWriter:
                 continue
             for element in self.parts.elements(index, found):
                 beside = [id(each) for each in self.parts.beside(index, element, page.graph)]
+                if not page.without.isdisjoint(beside):  # it speaks of what is not written
+                    continue
                 node = next((nodes[each] for each in beside if each in nodes), None)
                 if node is None and not self._is_written(element, found, page.graph):
                     node = nodes[id(element)] = {}
@@ -143,6 +189,7 @@ class _Page:
         self.context = context
         self.read = read
         self.put = put
+        self.without: frozenset[int] = frozenset()
         self.constants = constants
 
     def write(self, record: Record, blocks: list[tuple[Target, Resource]]) -> Record:
@@ -171,18 +218,27 @@ class _Page:
         line = written.line
         if line.sources[0].name.startswith("../"):  # the record around a node writes that itself
             return
-        names = [line.sources[0].name, *(each.name for each in line.arguments[: written.pair.fields])]
-        adds = written.pair.adds
-        if not adds and all(self.read(record, name) for name in names):
+        names = _cells(written)
+        joins = written.pair.joins
+        if not joins and all(self.read(record, name) for name in names):
             return
         values = [each for each in leaf_values(resource, written, claims) if not self._is_constant(written, each)]
-        for _, made in written_texts(values, written, self.context, self.graph, claims):
+        if values and written.pair.together:
+            values = [written.pair.together(values, self.context)]
+        for _, texts in written_texts(values, written, self.context, self.graph, claims):
+            made = self._beside(record, names[1:], texts, written)
             for name, text in zip(names, made, strict=False):
                 there = self.read(record, name) if text else ""
-                if text and (adds or not there):
-                    self.put(record, name, f"{there}{adds}{text}" if there else text)
+                if text and (joins or not there):
+                    self.put(record, name, joins(there, text) if joins and there else text)
         if written.entered:
             claims.enter(resource, written)
+
+    def _beside(self, record: Record, names: list[str], made: tuple[str, ...], written: WrittenLine) -> tuple[str, ...]:
+        """What is written where the cells beside the line's own say something else: a range of another unit."""
+        there = tuple(self.read(record, name) for name in names)
+        differs = any(text and each and text != each for text, each in zip(made[1:], there, strict=False))
+        return written.pair.apart(made, there) if differs and written.pair.apart else made
 
     def _is_constant(self, written: WrittenLine, value: Any) -> bool:
         """Is a member of a list what the block says of all that it makes (`category* = …`)?"""
@@ -198,6 +254,11 @@ class _Page:
             return bool(text) if each.operator == "valued" else text in each.values
 
         return runtime.judged(condition, known) is not False
+
+
+def _cells(written: WrittenLine) -> list[str]:
+    """The names of the cells that a line writes, its own first; "" for one that it has no use for."""
+    return [each.name for each in (written.line.sources[0], *written.line.arguments[: written.pair.fields])]
 
 
 def _put_cell(row: Record, name: str, text: str) -> None:

@@ -19,7 +19,7 @@ from gateway.mapping.context import Context, Entry
 from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
 from gateway.mapping.export_columns import grouped_by, needed, only_there, unused
 from gateway.mapping.export_parts import leads
-from gateway.mapping.export_writer import ExportWriter
+from gateway.mapping.export_writer import TABLE, ExportWriter
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
@@ -27,12 +27,12 @@ from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
 from gateway.mapping.recurring import Apart, People, Recurring, finest
+from gateway.mapping.shown_first import shown_first
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.translation import Address, Translation, transaction
 from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Reject, Resource
 
-TABLE = "table"  # what an export map reads
 Watch = Callable[[int, str], None]
 _NOWHERE: Near = {}  # rows and nodes have no segments
 _Known = dict[tuple[int, tuple[str, ...]], "Entry"]  # by block and what rows agree in
@@ -376,22 +376,23 @@ class Exports:
         return export
 
     def from_fhir(
-        self, resources: Mapping[str, Resource], leads: Sequence[str], *, name: str, to: Address
+        self,
+        resources: Mapping[str, Resource],
+        leads: Sequence[str],
+        *,
+        name: str,
+        to: Address,
+        marked: bool = False,
     ) -> WrittenFile:
-        """What an export says of the lead resources. Raises Configuration for a name that no export has, and for a map
-        that only reads."""
+        """What an export says of the lead resources. `marked`: whoever takes the rows marks beside them what was taken
+        back. Raises Configuration for a name that no export has, and for a map that only reads; Permanent as the
+        writer."""
         export = self._export(name)
         if not export.writes:
             remedy = "take another export map, or give lines of it a way back (<->)"
             raise Configuration(f"the export map {name} only reads", place="subscription.message", remedy=remedy)
-        own = {reference: envelope.own_first(resource, to.own) for reference, resource in resources.items()}
+        own = {name: envelope.own_first(shown_first(each), to.own) for name, each in resources.items()}
         context = Context(profile=to.profile, facility=to.facility, systems=self.library.coding_systems, own=to.own)
         if name not in self._writers:
             self._writers[name] = ExportWriter(export, self.library)
-        writer, about, graph = self._writers[name], [own[each] for each in leads], Graph(own)
-        if export.format == TABLE:
-            rows = list(writer.rows(about, graph, context))
-            return WrittenFile(name=name, columns=export.order or export.columns, rows=rows, each=export.each)
-        if not export.each and len(leads) > 1:
-            raise Permanent(f"a file of {name} holds one {export.lead}", place=name, remedy="write one file for each")
-        return WrittenFile(name=name, each=export.each, root=writer.tree(about, graph, context))
+        return self._writers[name].written([own[each] for each in leads], Graph(own), context, marked=marked)

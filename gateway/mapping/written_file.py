@@ -19,6 +19,7 @@ class WrittenFile:
     rows: list[dict[str, str]] = field(default_factory=list)
     each: str = ""  # the path of the rows or nodes
     root: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()  # for people: what was left out of it
 
     def records(self) -> list[Any]:
         """Of a table its rows, each with its columns in their order; of a tree its nodes. Raises Permanent where

@@ -190,8 +190,8 @@ def _claimed(path: paths.Path, line: Line) -> str:
 def written_texts(
     values: list[Any], written: WrittenLine, context: Context, graph: Graph, claims: Claims
 ) -> list[tuple[Any, tuple[str, ...]]]:
-    """The values that can be written here with their texts, claimed by it: all of them where the field repeats, else
-    the first."""
+    """The values that can be written here with their texts, claimed by it: all of them where the field repeats or the
+    cell holds several, else the first."""
     source = written.line.sources[0]
     made: list[tuple[Any, tuple[str, ...]]] = []
     for value in values:
@@ -200,7 +200,7 @@ def written_texts(
             made.append((value, found))
             if not written.line.constant:  # that something is there is no claim on it
                 claims.take(written.claim, value)
-            if not (source.repeats or source.every):
+            if not (source.repeats or source.every or written.pair.joins):
                 break
     return made
 

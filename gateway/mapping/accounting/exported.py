@@ -13,7 +13,8 @@ from gateway.mapping.accounting.account import Account, Row, State
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import load
 from gateway.mapping.datatypes.clocks import says_none
-from gateway.mapping.exports import TABLE, ExportMap, Part
+from gateway.mapping.export_writer import TABLE
+from gateway.mapping.exports import ExportMap, Part
 from gateway.mapping.functions import Functions
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import of_condition

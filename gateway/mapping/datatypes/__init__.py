@@ -38,7 +38,10 @@ class Pair:
     # numbers that stand in what is made as they came, and of which nothing else depends but their kind (forms.py).
     words: tuple[int, ...] = ()
     alone: str = ""  # the pair that makes the same where the field arguments are empty
-    adds: str = ""  # coming back, what its text is joined with to what stands in the cell already
+    joins: Callable[[str, str], str] | None = None  # (what stands in the cell, its text) → both
+    together: Callable[..., Any] | None = None  # (all values of a list, context) → the one that a cell has room for
+    # (texts, what stands in the cells of the field arguments) → what is written instead, where that is something else
+    apart: Callable[[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] | None = None
     slot: int = field(default_factory=SLOTS.__next__, compare=False, repr=False)
 
 
@@ -67,6 +70,7 @@ def load() -> dict[str, Pair]:
         referrals,
         results,
         schedules,
+        signals,
         simple,
         sites,
         staff,
@@ -79,7 +83,7 @@ def load() -> dict[str, Pair]:
     kinds = (simple, identifiers, people, staff, codes, values, attachments, exports, answers, money, masters, queries)
     pairs: dict[str, Pair] = {}
     more = (results, ranges, recognition, moments, papers, phrases, referrals, schedules, places, visits, timing, sites)
-    for module in (*kinds, *more, things, laboratory, headers, cells):
+    for module in (*kinds, *more, things, laboratory, headers, cells, signals):
         doubled = pairs.keys() & module.PAIRS.keys()
         if doubled:
             raise ValueError(f"two data types are called {sorted(doubled)[0]}")

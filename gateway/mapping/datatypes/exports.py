@@ -375,7 +375,7 @@ def others_into(raw: str, context: Context) -> str | None:
 
 PAIRS = {
     "diagnosis": Pair(diagnosis_into, coded_back, fields=1, fits=("CodeableConcept",)),
-    "others": Pair(others_into, cell_back, fits=("string", "markdown"), adds=";"),
+    "others": Pair(others_into, cell_back, fits=("string", "markdown"), joins="{};{}".format),
     "base64": Pair(base64_into, cell_back, fits=("base64Binary",)),
     "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
     "behind": Pair(behind_into, behind_back, fits=("string", "markdown")),

@@ -152,6 +152,38 @@ def cell_range_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
     return range_text(value, context), str(ends[0].get("unit", "")) if ends else ""
 
 
+def _of_result(values: list[dict[str, Any]], context: Context) -> dict[str, Any]:
+    """Of the ranges of one result what its cell says: the usual one for everybody, else each with whom it is for. A
+    critical or a therapeutic one is no range of what is normal."""
+    usual = [each for each in values if _is_usual(each)]
+    for_all = [each for each in usual if not each.get("appliesTo")]
+    if for_all or not usual:
+        return for_all[0] if for_all else {}
+    plain = [{name: end for name, end in each.items() if name != "appliesTo"} for each in usual]
+    listed = [f"{_whom(each)}{range_text(each, context)}" for each in usual]
+    return {**plain[0], "text": ";".join(listed)}
+
+
+def _is_usual(value: dict[str, Any]) -> bool:
+    codes = {each.get("code") for each in value.get("type", {}).get("coding", ())}
+    return not codes or "normal" in codes
+
+
+def _whom(value: dict[str, Any]) -> str:
+    """`男:` of a range for men."""
+    first: dict[str, Any] = value["appliesTo"][0]
+    codes = {each.get("code") for each in first.get("coding", ())}
+    sex = next((sign for sign, code in _SEXES if code in codes), "")
+    whom = first.get("text") or sex or next((each.get("display", "") for each in first.get("coding", ())), "")
+    return f"{whom}:" if whom else ""
+
+
+def _in_its_unit(made: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
+    """A range of another unit than the one that stands in the row tells its own."""
+    (text, unit), (standing,) = made, there
+    return made if (ucum(standing) or standing) == (ucum(unit) or unit) else (f"{text} {unit}", "")
+
+
 def ranges_into(raw: str, unit: str, context: Context) -> list[dict[str, Any]]:
     """Several ranges in one cell, each with whom it is for: `男:3.9-6.1;女:3.5-5.5`. None where it is not made of
     such parts wholly."""
@@ -195,6 +227,14 @@ def ranges_back(value: dict[str, Any], context: Context) -> tuple[str, str]:
 
 
 PAIRS = {
-    "cellrange": Pair(cell_range_into, cell_range_back, fields=1, fits=("BackboneElement",), coded=True),
+    "cellrange": Pair(
+        cell_range_into,
+        cell_range_back,
+        fields=1,
+        fits=("BackboneElement",),
+        coded=True,
+        apart=_in_its_unit,
+        together=_of_result,
+    ),
     "ranges": Pair(ranges_into, ranges_back, fields=1, fits=("BackboneElement",), several=True),
 }

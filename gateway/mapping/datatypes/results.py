@@ -24,6 +24,7 @@ from gateway.mapping.datatypes.values import (
     INTERPRETATION,
     qualitative,
     quantity_text,
+    range_text,
     with_unit,
     worded,
 )
@@ -34,7 +35,7 @@ _MARKS: Final = {
     "异常": "A", "★": "AA", "☆": "AA", "*": "A", "偏高": "H", "偏低": "L", "升高": "H", "降低": "L", "增高": "H",
     "减低": "L", "危急": "AA", "危急值": "AA", "危": "AA", "▲": "H", "▼": "L", "⬆": "H", "⬇": "L",
     "⇑": "H", "⇓": "L", "⇧": "H", "⇩": "L",
-    "↑↑↑": "HH", "↓↓↓": "LL",
+    "↑↑↑": "HH", "↓↓↓": "LL", "S": "S", "敏感": "S", "I": "I", "中介": "I", "R": "R", "耐药": "R",
 }  # fmt: skip
 _WRITTEN: Final = {"HH": "↑↑", "LL": "↓↓", "H": "↑", "L": "↓", "POS": "+", "IND": "±", "AA": "★", "A": "A"}
 _YES: Final = frozenset({"是", "1", "Y", "危急", "危急值", "危", "★", "TRUE", "YES", "T", "√", "✓", "有"})
@@ -200,15 +201,33 @@ def no_value(text: str, unit: str, limits: str) -> bool:
 
 
 def result_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
+    """(result, unit). A waveform has no place in a cell, nor has a bare code that would be read as a number."""
     kind, content = value
     match kind:
         case "Quantity":
-            return quantity_text(content, context), str(content.get("unit", ""))
+            return quantity_text(content, context), _unit_of(content)
+        case "Range":
+            ends = [content[each] for each in ("low", "high") if each in content]
+            return range_text(content, context), next(map(_unit_of, ends), "")
+        case "Ratio":
+            parts = [content.get(each, {}) for each in ("numerator", "denominator")]
+            return ":".join(f"{quantity_text(each, context)}{_unit_of(each)}" for each in parts), ""
+        case "Period":
+            return "至".join(str(content.get(each, "")) for each in ("start", "end")), ""
         case "CodeableConcept":
             first: dict[str, Any] = next(iter(content.get("coding", ())), {})
-            return str(content.get("text") or first.get("display") or first.get("code", "")), ""
+            code = str(first.get("code", ""))
+            bare = code if read(code, "").amount is None else ""
+            return str(content.get("text") or first.get("display") or bare), ""
+        case "Boolean":
+            return "是" if content else "否", ""
         case _:
-            return str(content), ""
+            return "" if isinstance(content, dict) else str(content), ""
+
+
+def _unit_of(value: dict[str, Any]) -> str:
+    """The unit as written; its code where that alone is told."""
+    return str(value.get("unit") or value.get("code", ""))
 
 
 def counted_back(value: tuple[str, Any], context: Context) -> tuple[str, str]:
@@ -311,9 +330,18 @@ def _contradicts(code: str, found: Reading, limits: str, unit: str) -> bool:
 
 
 def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
-    code = next((each.get("code", "") for each in value.get("coding", ())), "")
-    mark = _WRITTEN.get(code, value.get("text", "") if code in ("", "NEG") else "")
-    return "", mark, "是" if code in ("HH", "LL", "AA") else "", "", ""
+    """Of several marks the strongest; one that has no sign of ours as it is: an empty cell would mean normal."""
+    codes = tuple(str(each["code"]) for each in value.get("coding", ()) if "code" in each)
+    code = _strongest(codes) or next(iter(codes), "")
+    mark = _WRITTEN.get(code, value.get("text", "") if code in ("", "NEG") else "" if code == "N" else code)
+    return "", mark, "是" if {"HH", "LL", "AA"} & set(codes) else "", "", ""
+
+
+def _marks_together(values: list[dict[str, Any]], context: Context) -> dict[str, Any]:
+    """All interpretations of one result as one: its row has one cell for them."""
+    texts = [str(each["text"]) for each in values if "text" in each]
+    told = {"text": texts[0]} if texts else {}
+    return {"coding": [coding for each in values for coding in each.get("coding", ())], **told}
 
 
 def unmeasured() -> dict[str, Any]:
@@ -325,6 +353,6 @@ PAIRS = {
     "result": Pair(result_into, result_back, fields=2, optional=1),
     "counted": Pair(result_into, counted_back, fields=2, optional=1),
     "described": Pair(result_into, described_back, fields=2, optional=1),
-    "noted": Pair(noted_into, noted_back, fits=("string", "markdown"), adds=";"),
-    "flag": Pair(flag_into, flag_back, fields=4, optional=2, fits=("CodeableConcept",)),
+    "noted": Pair(noted_into, noted_back, fits=("string", "markdown"), joins="{};{}".format),
+    "flag": Pair(flag_into, flag_back, fields=4, optional=2, fits=("CodeableConcept",), together=_marks_together),
 }
