@@ -197,7 +197,7 @@ def _tests_fail(mutant: Mutant) -> bool:
             else:
                 shutil.copy2(source, target)
         _change(mutant, copy / MAPS)
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow"]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
         environment = {**os.environ, "PYTHONPATH": str(copy)}
         done = subprocess.run([*command, "tests/mapping"], cwd=copy, env=environment, capture_output=True, check=False)
         return done.returncode != 0

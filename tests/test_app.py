@@ -129,6 +129,7 @@ def family(service: Service) -> list[int]:
 # ------------------------------------------------------------------------------------------------ starting
 
 
+@pytest.mark.slow
 def test_two_gateways_never_share_a_data_directory(shared: tuple[Service, Hospital]) -> None:
     service, _ = shared
     second = service.again()
@@ -201,6 +202,7 @@ def test_the_front_goes_on_without_its_worker_and_gets_a_new_one(mortal: tuple[S
     assert "worker fell" in service.log.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_worker_never_outlives_its_front(mortal: tuple[Service, Hospital]) -> None:
     service, _ = mortal
     service.send(community.result("L1", report="F1"))
@@ -273,6 +275,7 @@ def test_stopped_under_load(mortal: tuple[Service, Hospital]) -> None:
 # ------------------------------------------------------------------------------------------------ receivers
 
 
+@pytest.mark.slow
 def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(shared: tuple[Service, Hospital]) -> None:
     service, county = shared
     before = len(county.received)
@@ -284,6 +287,7 @@ def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(shared
     assert [message.report for message in county.wait(before + 5)[before:]] == [f"FA{number}" for number in range(5)]
 
 
+@pytest.mark.slow
 def test_a_report_that_a_fhir_client_writes_reaches_who_asked_for_it(shared: tuple[Service, Hospital]) -> None:
     service, county = shared
     patient, observation = (
@@ -313,6 +317,7 @@ def test_a_report_that_a_fhir_client_writes_reaches_who_asked_for_it(shared: tup
     assert (message.name_of_patient, message.results) == ("周九", ["5.4"])
 
 
+@pytest.mark.slow
 def test_a_message_that_is_refused_for_ever_stops_nobody_and_can_be_replayed(shared: tuple[Service, Hospital]) -> None:
     """R9: refused as often as the settings say it is a dead letter; the others went by; replay brings it."""
     service, county = shared
@@ -408,6 +413,7 @@ while drain.once():
 """
 
 
+@pytest.mark.slow
 def test_a_message_that_takes_the_worker_down_stops_nobody_else(tmp_path: Path) -> None:
     """What no `except` sees: the process ends in the middle of one message, every time. It is parked in the end."""
     house = House(tmp_path)

@@ -106,6 +106,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_running_gateway_takes_new_maps_and_keeps_them_when_newer_ones_are_wrong(service: Service) -> None:
     settings = service.data.parent / "community" / "community.yaml"
     assert service.send(MESSAGE % (b"Z1", b"1")).one("MSA", 1) == "AR"

@@ -141,6 +141,7 @@ def test_it_is_refused_in_bounded_memory(case: str, tmp_path: Path) -> None:
     assert ";" in told  # the remedy stands behind it
 
 
+@pytest.mark.slow
 def test_a_file_of_10_gb_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "sparse.csv"
     with path.open("wb") as file:
@@ -148,6 +149,7 @@ def test_a_file_of_10_gb_is_refused_unread(tmp_path: Path) -> None:
     assert "the file is larger than 4294967296 bytes; send it in parts" in refused(path)
 
 
+@pytest.mark.slow
 def test_cells_of_a_megabyte_are_read(tmp_path: Path) -> None:
     head, *lines = TABLE.split(b"\r\n")
     long = [line.replace(b",HR,", b",HR," + b"z" * MIB) for line in lines if line]

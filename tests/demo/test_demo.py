@@ -43,6 +43,7 @@ def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
 # ------------------------------------------------------------------------------------------------ all of it
 
 
+@pytest.mark.slow
 def test_all_claims_hold(cast: Cast) -> None:
     assert [(claim, fault) for claim, fault in proof.claims(cast) if fault] == []
 
@@ -80,6 +81,7 @@ COUNTY: dict[str, tuple[int, Callable[[Message], Message]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tamper", "broken"),
     [
@@ -103,6 +105,7 @@ def test_what_is_received_wrongly_is_noticed(cast: Cast, tamper: Callable[[Cast]
     assert broken in faulty[0]
 
 
+@pytest.mark.slow
 def test_what_else_gets_into_the_record_is_noticed(cast: Cast) -> None:
     stranger = (DEMO / "papers" / "second-number.hl7").read_text("utf-8")
     for before, after in (

@@ -15,6 +15,7 @@ from tests.mapping.house import maps
 REGENERATE = "look at it, then: python -m tests.mapping.generated --accept"
 
 
+@pytest.mark.slow
 def test_all_of_them_are_as_they_say() -> None:
     assert list(golden.differences(maps())) == [], REGENERATE
 
@@ -42,6 +43,7 @@ def silent() -> frozenset[str]:
     return frozenset(named(block, line) for block, line in lines() if str(line.place) not in spoken)
 
 
+@pytest.mark.slow
 def test_every_line_is_at_work_or_it_is_said_why_not() -> None:
     assert sorted(silent() - set(declared())) == [], REGENERATE
 

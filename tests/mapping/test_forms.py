@@ -38,6 +38,7 @@ def _context() -> Context:
     return Context(profile=Profile(), facility="XZRMYY", control_id="1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORDED)
 @given(texts=some.lists(TEXTS, min_size=1, max_size=4))
 @settings(max_examples=150)

@@ -12,6 +12,7 @@ from gateway.codec import hl7v2
 from tests.mapping.house import SHANGHAI, back, fixture, into, maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["into", "back"])
 @pytest.mark.parametrize(("name", "structure"), [("05", "ORM_O01"), ("07", "ORU_R01"), ("13", "OUL_R22")])
 def test_nothing_waits_for_the_garbage_collector(way: str, name: str, structure: str) -> None:

@@ -174,6 +174,7 @@ def test_an_arrival_knows_its_place() -> None:
     assert Arrival(0, 4, 0, "Patient", "name.suffix") in found.into & found.back
 
 
+@pytest.mark.slow
 def test_the_command_prints_it_the_same_each_time() -> None:
     shown = CliRunner().invoke(app, ["map", "statement"])
     assert shown.exit_code == 0

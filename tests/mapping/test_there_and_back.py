@@ -153,6 +153,7 @@ def mapped_samples() -> list[tuple[Path, hl7v2.Message, Translation]]:
 needs_samples = pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the repository")
 
 
+@pytest.mark.slow
 @pytest.mark.samples
 @needs_samples
 def test_every_sample_becomes_a_valid_bundle_or_an_error_with_a_place() -> None:
@@ -170,6 +171,7 @@ def test_every_sample_becomes_a_valid_bundle_or_an_error_with_a_place() -> None:
     assert failed == {True: len(samples()) - len(made)}
 
 
+@pytest.mark.slow
 @pytest.mark.samples
 @pytest.mark.timeout(400)
 @needs_samples

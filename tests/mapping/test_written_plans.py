@@ -116,6 +116,7 @@ RESULT = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(chance=st.randoms(use_true_random=False))
 def test_nothing_of_one_patient_is_written_of_the_next(chance: random.Random) -> None:

@@ -22,6 +22,8 @@ from gateway.transport.view_reader import ViewReader
 from tests.polling.rooms import House, change, house, numbers
 from tests.transport.county import EXPECTED, load
 
+pytestmark = pytest.mark.slow  # real databases
+
 SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in databases.KINDS]
 RESULT = "SELECT * FROM HIS_BGMX"
 REPORT = "B20260312001L"  # 13 results

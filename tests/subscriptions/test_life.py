@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from gateway.model import Hooks
 from tests.subscriptions.conftest import Endpoint, Post, hook, made, result, topical, until
 
+pytestmark = pytest.mark.slow  # real waiting
+
 HOOKS = Hooks(networks=("127.0.0.0/8",), attempts=2, patience=0.3)
 STEPS = ("event", "event", "event", "fail", "mend", "slow", "off", "request", "restart", "again", "wait")
 
@@ -130,7 +132,6 @@ async def test_a_hard_life(topic: bool) -> None:
     )
 
 
-@pytest.mark.slow
 @given(steps=LIVES, topic=st.booleans())
 @settings(max_examples=20, deadline=None, suppress_health_check=ANYTHING)
 def test_any_life(steps: list[str], topic: bool) -> None:

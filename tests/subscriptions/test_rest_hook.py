@@ -10,6 +10,8 @@ import pytest
 
 from tests.subscriptions.conftest import BASE, Endpoint, Post, hook, made, reaches, result, until
 
+pytestmark = pytest.mark.slow  # real endpoints, real waiting
+
 
 async def test_a_matching_resource_is_put_to_the_endpoint(client: httpx.AsyncClient, endpoint: Endpoint) -> None:
     subscription = await made(client, hook(endpoint.url, header=["Authorization: Bearer secret-of-mine"]))

@@ -16,6 +16,8 @@ from gateway.model import Hooks, Topic, Trigger
 from gateway.subscriptions.topics import PREFIX, SHIPPED
 from tests.subscriptions.conftest import BASE, GUIDE, Endpoint, Post, made, reaches, result, topical, until
 
+pytestmark = pytest.mark.slow  # real endpoints, real waiting
+
 OWN = Topic(
     url="http://sanhe.example.cn/topics/critical",
     title="危急值",

@@ -22,6 +22,8 @@ from gateway.transport.sftp_sender import SftpSender
 from tests.transport.lines import Receiver, delivery, until
 from tests.transport.sftp_server import PASSWORD, Running, serving
 
+pytestmark = pytest.mark.slow  # against a real server
+
 SETTLE = 0.15
 
 

@@ -118,6 +118,7 @@ def made_by(pair: Pair, raw: str, others: list[str], word: str, around: Context,
     return pair.into(raw, *others[: pair.fields], around, *([word] if worded else []))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=30, deadline=None)
 @given(raw=TEXT, others=st.lists(TEXT, min_size=6, max_size=6), word=WORDS)
@@ -166,6 +167,7 @@ ONE_WAY = {
 }  # nothing goes back, or by another line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [each for each in NAMES if each not in ONE_WAY])
 @settings(max_examples=30, deadline=None)
 @given(raw=TEXT, others=st.lists(PLAIN, min_size=6, max_size=6), word=WORDS)

@@ -69,6 +69,7 @@ def rows_of(kind: str) -> tuple[str, list[dict[str, str]]]:
     return "imaging-reports", workbook.decode((FIXTURES / "imaging_center_202603.xlsx").read_bytes())[0].rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "variant"), [(kind, each) for kind in ("laboratory", "imaging") for each in VARIANTS[kind]]
 )
@@ -90,6 +91,7 @@ TREES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "variant"), [(file, variant) for file, (kind, _) in TREES.items() for variant in VARIANTS[kind]]
 )
