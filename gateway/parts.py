@@ -22,7 +22,7 @@ from gateway.journal import progress, unknown
 from gateway.journal.bodies import Bodies
 from gateway.journal.progress import SHOWN, Progress
 from gateway.mapping.batches import Item
-from gateway.mapping.exports import Carried
+from gateway.mapping.export_records import Carried
 from gateway.mapping.translation import Translation
 from gateway.model import Channel, Entry, Reject, Resource
 from gateway.worker import Processed

@@ -18,7 +18,7 @@ from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats
 from gateway.formats.bulk import Bulk, bulk
 from gateway.formats.written import NEVER, timed
-from gateway.mapping.exports import Carried
+from gateway.mapping.export_records import Carried
 from gateway.mapping.same_number import unite
 from gateway.model import STREAMED, Reject, Resource
 from gateway.stateless import asked, channel_of, digest_of, formats_of, owner_of, told_of, way_of

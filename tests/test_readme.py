@@ -26,7 +26,7 @@ from gateway.cli import app
 from gateway.codec import hl7v2
 from gateway.fhir import validate
 from gateway.mapping import maps
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.maps import Address, Maps
 from gateway.model import Profile
 

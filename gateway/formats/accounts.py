@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gateway.formats.exports import facility, parts_of
 from gateway.mapping.accounting.account import Account
 from gateway.mapping.accounting.exported import account_of_export, explained, traced
+from gateway.mapping.export_records import Part
 from gateway.mapping.export_writer import TABLE
-from gateway.mapping.exports import Part
 from gateway.mapping.learning.columns import of_table, of_tree
 from gateway.mapping.learning.kinds import kinds
 from gateway.mapping.learning.matching import assigned, read

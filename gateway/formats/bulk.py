@@ -23,7 +23,7 @@ from gateway.formats import record_streams
 from gateway.formats.exports import facility, reject_of
 from gateway.formats.look import STRANGER, Hidden, Look
 from gateway.mapping.batches import SIZE, Batching, Item, cut
-from gateway.mapping.exports import Carried, Part
+from gateway.mapping.export_records import Carried, Part
 from gateway.mapping.recurring import People
 from gateway.mapping.translation import Translation
 from gateway.model import STREAMED, Channel, Member

@@ -14,7 +14,7 @@ from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Table
 from gateway.errors import Configuration, HutongError, Permanent
 from gateway.formats.look import STRANGER, Hidden, Look
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part, joined
 from gateway.mapping.translation import Translation
 from gateway.model import Channel, Entry, Frame, Member, Reject
 
@@ -167,7 +167,7 @@ def of_tables(
         rejects.extend(_ragged(table))
     if not parts:
         raise unknown[0]
-    return Export(parts=parts, charset=tables[0].charset, notes=tuple(notes), rejects=tuple(rejects))
+    return Export(parts=joined(parts), charset=tables[0].charset, notes=tuple(notes), rejects=tuple(rejects))
 
 
 def _spelt(formats: Formats, name: str, table: Table) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from gateway.errors import Configuration
 from gateway.formats.exports import knows
 from gateway.mapping import tree_rows
 from gateway.mapping.batches import TREE
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.model import Channel, Member
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@
     written_together  coded elements, remembered    written_fields  where texts go
     written_message  which resource goes where
     exports         tables and trees ↔ Bundles     columns         the names that stand in them
+    export_records  a file's sheets and batches
     message_writer  resources → segments           table_writer    resources → rows
     pen             a block's lines → segments     segments        a segment's fields, filled
     wording         values as they were written    origins         the field an element stood in

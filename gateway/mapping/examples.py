@@ -23,7 +23,7 @@ from gateway.codec import delimited, hl7v2, xml_tree, xml_writer
 from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.leads import leads_of
 from gateway.mapping.maps import Address, Maps, Translation, load, shipped
 from gateway.mapping.written_file import WrittenFile

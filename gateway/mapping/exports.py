@@ -6,7 +6,6 @@ A record that cannot be understood is set aside with the cell that is the cause;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -19,6 +18,7 @@ from gateway.mapping.context import Context, Entry
 from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
 from gateway.mapping.export_columns import grouped_by, needed, only_there, unused
 from gateway.mapping.export_parts import leads
+from gateway.mapping.export_records import Carried, Part
 from gateway.mapping.export_writer import TABLE, ExportWriter
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
@@ -37,32 +37,6 @@ Watch = Callable[[int, str], None]
 _NOWHERE: Near = {}  # rows and nodes have no segments
 _Known = dict[tuple[int, tuple[str, ...]], "Entry"]  # by block and what rows agree in
 _Linked = dict[tuple[int, str], tuple[ListLink, "Entry", list["Entry"]]]  # by link and entry: to what it is linked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Records and the export map that reads them: a sheet of a workbook, the nodes of a tree, a whole file."""
-
-    name: str
-    records: Sequence[Any]
-    numbers: Sequence[int] = ()  # of the records, where they were not counted from 1
-    place: str = ""  # the sheet, or the path in a tree
-    root: Any = None  # of the tree that they stand in
-
-
-@dataclass(slots=True)
-class Carried:
-    """What the batches of one file hand on: how many there were, and what they have counted."""
-
-    batch: int = 0
-    within: str = ""  # of one that is read record by record: which of them
-    counted: dict[str, int] = field(default_factory=dict)
-    people: People | None = None
-
-    @property
-    def name(self) -> str:
-        """Of the batch; that of the first is "", as of a file that is read as a whole."""
-        return f"{self.batch or ''}{self.within}"
 
 
 class ExportMap:
@@ -95,12 +69,12 @@ class ExportMap:
         known: _Known = {}
         linked: _Linked = {}
         context.root = part.root
-        numbers = part.numbers or range(1, len(part.records) + 1)
         records, left_out = self.recurring.own(part.records)
-        verdicts = self.recurring.judge(records, numbers, people)
-        for index, (number, record) in enumerate(zip(numbers, records, strict=True)):
+        verdicts = self.recurring.judge(records, part.called(), people)
+        for index, record in enumerate(records):
+            number, place = part.number(index), part.place_of(index)
             before = len(context.entries), len(known)
-            context.record = tuple([self.cell(record, name) for name in self.grouped_by]) or (part.place, index)
+            context.record = tuple([self.cell(record, name) for name in self.grouped_by]) or (place, index)
             verdict = verdicts.get(index)
             if verdict is None:
                 cause, column = self._record(record, context, known, linked)
@@ -117,10 +91,10 @@ class ExportMap:
                 _forget(context.entries, before[0])  # all of it or nothing
                 _forget(known, before[1])
                 value = self.cell(record, column) if column else tree_rows.shown(record)
-                yield Reject(place=part.place, row=number, column=column, cause=cause, value=value)
+                yield Reject(place=place, row=number, column=column, cause=cause, value=value)
             for name, value, told in context.unread.taken():
                 if not cause and not says_none(value):
-                    yield Reject(place=part.place, row=number, column=name, cause=told, value=value, cell=True)
+                    yield Reject(place=place, row=number, column=name, cause=told, value=value, cell=True)
         for link, entry, made in linked.values():
             link.set(entry, {link.type: made}, context)
 
@@ -332,7 +306,7 @@ class Exports:
 
     def remember(self, part: Part, people: People) -> None:
         """Whom the numbers of rows that were worked off before were given to."""
-        self._map(part.name).recurring.judge(part.records, part.numbers, people)
+        self._map(part.name).recurring.judge(part.records, part.called(), people)
 
     def _ordered(self, parts: Sequence[Part]) -> Iterator[Part]:
         """What others find comes before them; else as they came."""

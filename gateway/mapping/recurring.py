@@ -88,7 +88,7 @@ class _Person:
 
     card: str
     name: str
-    number: int  # of the record
+    number: int | str  # of the record, as people are told it
 
 
 class _Known(dict[tuple[str, ...], _Person]):
@@ -111,7 +111,7 @@ class _Known(dict[tuple[str, ...], _Person]):
             people.keep(name, _APART.join((person.card, person.name, str(person.number))).encode())
             return person
         card, called, number = told.decode().split(_APART)
-        return _Person(card, called, int(number))
+        return _Person(card, called, number)
 
 
 class Recurring:
@@ -144,7 +144,9 @@ class Recurring:
         self.names = _sources(patient, lambda line: line.path == "name.text")
         self.owned = [(block.rows_by or (), block.type) for block in blocks if block.rows_by and _of_patient(block)]
 
-    def judge(self, records: Sequence[Any], numbers: Sequence[int], people: People | None = None) -> dict[int, Verdict]:
+    def judge(
+        self, records: Sequence[Any], numbers: Sequence[int | str], people: People | None = None
+    ) -> dict[int, Verdict]:
         """By their place among the records, those that are not simply taken. `people`: of the batches before."""
         found: dict[int, Verdict] = {}
         if self.key:
@@ -190,7 +192,7 @@ class Recurring:
 
     # ------------------------------------------------------------------------------------------ the same again
 
-    def _again(self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict]) -> None:
+    def _again(self, records: Sequence[Any], numbers: Sequence[int | str], found: dict[int, Verdict]) -> None:
         first: dict[tuple[str, ...], int] = {}
         groups: dict[int, list[int]] = {}
         for index, record in enumerate(records):
@@ -208,7 +210,7 @@ class Recurring:
                     found[index] = _said(records[index] == records[stands], numbers[stands], newer=newer)
 
     def _of_one(
-        self, records: Sequence[Any], numbers: Sequence[int], group: Sequence[int], found: dict[int, Verdict]
+        self, records: Sequence[Any], numbers: Sequence[int | str], group: Sequence[int], found: dict[int, Verdict]
     ) -> Iterator[int]:
         """Those that are about the person of the first: what is said of another one is no newer word of the same."""
         whose = [tuple(self.cell(records[index], name) for name in self.number) for index in group]
@@ -246,7 +248,7 @@ class Recurring:
 
     # ------------------------------------------------------------------------------------------ whose it is
 
-    def _strangers(self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict]) -> None:
+    def _strangers(self, records: Sequence[Any], numbers: Sequence[int | str], found: dict[int, Verdict]) -> None:
         """Rows of one report that name another patient than the rest of it."""
         for columns, _ in self.owned:
             groups: dict[tuple[str, ...], list[int]] = {}
@@ -267,7 +269,7 @@ class Recurring:
                         found[index] = Verdict(cause=told, column=self.number[0])
 
     def _people(
-        self, records: Sequence[Any], numbers: Sequence[int], found: dict[int, Verdict], people: People | None
+        self, records: Sequence[Any], numbers: Sequence[int | str], found: dict[int, Verdict], people: People | None
     ) -> None:
         """Rows of one patient's number that are about several people."""
         known = _Known(people)
@@ -287,7 +289,7 @@ class Recurring:
                 else:
                     found[index] = Verdict(cause=f"{told} {' '.join(self.number)}", column=column)
 
-    def _person(self, record: Any, number: int) -> _Person:
+    def _person(self, record: Any, number: int | str) -> _Person:
         card = next(filter(None, (_card(self.cell(record, name)[:_LONGEST]) for name in self.cards)), "")
         name = next(filter(None, (self.cell(record, name) for name in self.names)), "")
         return _Person(card, _plain(name[:_LONGEST]), number)
@@ -322,7 +324,7 @@ def _plain(name: str) -> str:
     return _DOTS.sub("", unicodedata.normalize("NFKC", name))
 
 
-def _said(same: bool, number: int, *, newer: bool) -> Verdict:
+def _said(same: bool, number: int | str, *, newer: bool) -> Verdict:
     if same:
         return Verdict(cause=f"the same as row {number}, taken once")
     if newer:

@@ -75,6 +75,35 @@ def test_a_cell_of_the_workbook(cells: dict[str, Any], changed: set[str], lines:
     assert all(each.place == SHEET for each in made.rejects)
 
 
+def copied(**cells: Any) -> Facts:
+    """The workbook with a copy of its sheet, of which row 8 says otherwise."""
+    workbook = openpyxl.load_workbook(io.BytesIO(BOOK))
+    sheet = workbook.copy_worksheet(workbook[SHEET])
+    sheet.title = "副本"
+    columns = {str(cell.value).replace("\n", ""): cell.column for cell in sheet[HEADER]}
+    for name, value in cells.items():
+        sheet.cell(8, columns[name]).value = value
+    target = io.BytesIO()
+    workbook.save(target)
+    return facts(target.getvalue(), IMAGING)
+
+
+def test_a_sheet_that_is_there_twice_is_taken_once() -> None:
+    made = copied()
+    assert kinds(IMAGING, made) == set()
+    assert {(each.place, each.cause) for each in made.rejects} == {
+        ("副本", f"the same as row {number} of {SHEET}, taken once") for number in range(5, 41)
+    }
+
+
+def test_a_later_word_on_another_sheet_stands() -> None:
+    made = copied(审核时间="2026-03-20 10:00:00", 诊断意见="更正后的诊断")
+    assert kinds(IMAGING, made) == {"DiagnosticReport"}
+    assert [(each.place, each.row, each.cause) for each in made.rejects if each.place == SHEET] == [
+        (SHEET, 8, "row 8 of 副本 is about the same and newer")
+    ]
+
+
 VISIT_NODES = (
     ("529901197506180318", " 529901 197506180318 ", set(), []),
     ("529901197506180318", "5.29901E+17", set(), [(1, "ZJHM")]),  # another visit of hers tells it

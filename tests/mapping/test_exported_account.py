@@ -14,8 +14,8 @@ from gateway.codec import delimited, workbook, xml_tree
 from gateway.codec import json as json_tree
 from gateway.mapping.accounting.account import Row, State
 from gateway.mapping.accounting.exported import account_of_export, explained, leaves, traced
+from gateway.mapping.export_records import Part
 from gateway.mapping.exported_statement import statement
-from gateway.mapping.exports import Part
 from tests.mapping.house import FIXTURES, SHANGHAI, maps
 
 HEAD = "机构编码,机构名称,申请单号,条码号,病人ID,姓名,性别,项目代码,项目名称,结果,单位,参考范围,采样时间,页码"

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.codec import workbook
 from gateway.mapping.context import CHINESE_ID
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.maps import Translation
 from gateway.model import Resource
 from tests.mapping.house import FIXTURES, SHANGHAI, WHEN, all_of, follow, maps

@@ -17,7 +17,7 @@ from gateway.mapping.accounting.file_forms import is_nothing
 from gateway.mapping.accounting.files import Files
 from gateway.mapping.accounting.roundtrip import Came
 from gateway.mapping.export_parts import leads
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.lawful import lawful
 from gateway.mapping.maps import Address
 from gateway.mapping.translation import Translation

@@ -11,7 +11,7 @@ from gateway.codec import delimited, xml_tree
 from gateway.codec import json as json_tree
 from gateway.errors import Configuration
 from gateway.formats import files
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.maps import Address, Maps, load, shipped
 from gateway.model import FileForm, Profile, Resource
 from tests.mapping.house import FIXTURES, WHEN

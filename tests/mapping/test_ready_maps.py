@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.codec import delimited
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.maps import Translation, shipped
 from gateway.model import Resource
 from tests.mapping.house import SHANGHAI, maps

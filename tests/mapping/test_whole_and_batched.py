@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.mapping.exports import Carried, Part
+from gateway.mapping.export_records import Carried, Part
 from gateway.model import Profile, Resource
 from tests.mapping.house import WHEN, maps
 

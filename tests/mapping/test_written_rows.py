@@ -10,7 +10,7 @@ import pytest
 from gateway.fhir.shapes import valid_as
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import load
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.model import Profile
 from tests.mapping.test_invented_rows import again, into_fhir, into_files, resources_of
 

@@ -13,8 +13,9 @@ from gateway.mapping.accounting.account import Account, Row, State
 from gateway.mapping.context import Context
 from gateway.mapping.datatypes import load
 from gateway.mapping.datatypes.clocks import says_none
+from gateway.mapping.export_records import Part
 from gateway.mapping.export_writer import TABLE
-from gateway.mapping.exports import ExportMap, Part
+from gateway.mapping.exports import ExportMap
 from gateway.mapping.functions import Functions
 from gateway.mapping.library import Library
 from gateway.mapping.source_code import of_condition
@@ -43,7 +44,7 @@ class Trace:
     first: list[dict[int, int]] = field(default_factory=list)  # by record: block → the record that made its resource
 
     def number(self, index: int) -> int:
-        return self.part.numbers[index] if self.part.numbers else index + 1
+        return self.part.number(index)
 
 
 def traced(library: Library, parts: Sequence[Part], profile: Profile, facility: str) -> tuple[list[Trace], Context]:
@@ -89,17 +90,17 @@ def account_of_export(traces: Sequence[Trace], misfits: Sequence[Reject] = (), m
 
 def _rows(trace: Trace) -> Iterator[Row]:
     readers = _readers(trace.export)
-    aside = {each.row: each.cause for each in trace.rejects if not each.cell}
-    left = {(each.row, each.column): each.cause for each in trace.rejects if each.cell}
+    aside = {(each.place, each.row): each.cause for each in trace.rejects if not each.cell}
+    left = {(each.place, each.row, each.column): each.cause for each in trace.rejects if each.cell}
     for index, record in enumerate(trace.part.records):
-        number = trace.number(index)
+        row = trace.part.place_of(index), trace.number(index)
         lines = _counted(trace, index)
         for column, text in leaves(record, trace.export.export.format):
-            place = _placed(trace.part.place if trace.export.export.format == TABLE else "", column)
-            if number in aside:
-                yield Row(place, State.KEPT, f"its record was set aside: {aside[number]}")
-            elif (number, column) in left:
-                yield Row(place, State.KEPT, f"left out: {left[number, column]}")
+            place = _placed(row[0] if trace.export.export.format == TABLE else "", column)
+            if row in aside:
+                yield Row(place, State.KEPT, f"its record was set aside: {aside[row]}")
+            elif (*row, column) in left:
+                yield Row(place, State.KEPT, f"left out: {left[*row, column]}")
             else:
                 yield Row(place, *_became(trace, index, column, text, readers.get(column, ()), lines))
     for column, _ in _above(trace.part.root, trace.export.export.each):
@@ -234,6 +235,6 @@ def explained(traces: Sequence[Trace], context: Context) -> Iterator[str]:
             for resource, path, place in made:
                 if id(resource) in numbers:
                     columns = " ".join(each.name for each in columns_of(lines[place]) if each.name)
-                    where = _placed(trace.part.place, f"row {trace.number(index)}")
+                    where = _placed(trace.part.place_of(index), f"row {trace.number(index)}")
                     element = f"{numbers[id(resource)]}.{path.partition('.')[2]}"
                     yield f"{element} <- {columns or 'the map'}, {where}, {place}"

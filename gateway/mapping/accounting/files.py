@@ -15,7 +15,7 @@ from gateway.mapping.accounting.file_forms import declared, is_nothing
 from gateway.mapping.accounting.roundtrip import Came, Value
 from gateway.mapping.codetables import BUILT
 from gateway.mapping.context import Context
-from gateway.mapping.exports import Part
+from gateway.mapping.export_records import Part
 from gateway.mapping.library import Library
 from gateway.mapping.syntax import Block, Condition, Export, Line
 from gateway.mapping.wording import unworded
