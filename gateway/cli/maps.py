@@ -82,13 +82,14 @@ def waived() -> None:
 
 @app.command("normal-forms")
 def normal_forms() -> None:
-    """Fields, and columns of exports, that come back otherwise than their data type alone would have it: field or
-    export/column, when (of columns), what is written; between tabs."""
-    from gateway.mapping.accounting import file_forms
+    """Fields, columns of exports, and resources written to exports, that come back otherwise than their data type alone
+    would have it: field, export/column or export/path, when (not of fields), what is written; between tabs."""
+    from gateway.mapping.accounting import file_forms, resource_forms
     from gateway.mapping.accounting.normal_forms import declared
 
     _print(f"{field}\t{form}" for field, form in declared().items())
     _print(file_forms.lines())
+    _print(resource_forms.lines())
 
 
 def _library(config: Path | None) -> Library:

@@ -79,11 +79,12 @@ class ExportWriter:
         of the lead's own list."""
         page = _Page(graph, context, runtime.cell, _put_cell, self.constants)
         for lead, found, without, shown in self._found(leads, graph, withheld):
-            index = self.row if self.row is not None else max(found, key=lambda each: len(found[each]))
+            index = self.row if self.row is not None else max(found, key=lambda each: self._rows_of(each, found))
             items = [self.parts.around(lead, graph, (index, item), without) for item in found.get(index, ())]
             for around in items or [found]:  # a report without results is a row too
                 row: Record = {}
-                blocks = [*((each, around[each][0]) for each in sorted(around)), *self._beside(around)]
+                blocks = [(each, made) for each in sorted(around) for made in self._told(each, around)]
+                blocks += self._beside(around)
                 page.write(row, [(self.parts.targets[each], shown.get(id(made), made)) for each, made in blocks])
                 yield row
 
@@ -97,6 +98,18 @@ class ExportWriter:
                 withheld.leave(lead)  # nothing that it has to say holds
             elif shown is not None:
                 yield lead, found, without, shown
+
+    def _told(self, index: int, around: Found) -> Sequence[Resource]:
+        """The resources of a block that a record tells: one, or all where its cells hold several."""
+        return around.get(index, [])[: None if self._is_joined(index) else 1]
+
+    def _rows_of(self, index: int, found: Found) -> int:
+        """How many rows the resources of a block take."""
+        return 1 if self._is_joined(index) else len(found[index])
+
+    def _is_joined(self, index: int) -> bool:
+        lines = self.parts.targets[index].lines
+        return bool(lines) and all(each.pair.joins for each in lines)
 
     def _beside(self, around: Found) -> Iterator[tuple[int, Resource]]:
         """The elements that a row holds of what it is about: the first of each list, since one row has one."""
@@ -135,7 +148,7 @@ class ExportWriter:
                 self._children(record, path, indices, found, page)
             else:
                 for index in indices:
-                    for resource in found.get(index, ())[:1]:
+                    for resource in self._told(index, found):
                         page.lines(record, self.parts.targets[index], resource, late)
         page.rest(record, late)
         return record

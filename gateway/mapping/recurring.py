@@ -196,8 +196,8 @@ class Recurring:
         first: dict[tuple[str, ...], int] = {}
         groups: dict[int, list[int]] = {}
         for index, record in enumerate(records):
-            told = (next(filter(None, (self.cell(record, name) for name in names)), "") for names in self.key)
-            key = tuple(map(cell_said, told))
+            said = ((cell_said(self.cell(record, name)) for name in names) for names in self.key)
+            key = tuple(next(filter(None, each), "") for each in said)
             if all(key) and (at := first.setdefault(key, index)) != index:
                 groups.setdefault(at, [at]).append(index)
         for group in groups.values():

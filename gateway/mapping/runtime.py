@@ -10,6 +10,7 @@ from typing import Any
 from gateway.codec.table import UNSEEN
 from gateway.fhir.bundle import remember
 from gateway.mapping.context import Context, Entry
+from gateway.mapping.datatypes.clocks import no_words
 from gateway.mapping.structure import Instance, Segment, all_of
 from gateway.mapping.syntax import Condition
 
@@ -70,7 +71,9 @@ def said(text: str) -> str:
 
 
 def cell_said(text: str) -> str:
-    """The same of a cell: a code in full-width characters names what it names in half-width ones."""
+    """The same of a cell: a code in full-width characters names what it names in half-width ones, a dash nothing."""
+    if len(text) <= 6 and no_words(text):
+        return ""
     return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).split())
 
 

@@ -68,12 +68,13 @@ def rows(
     """The rows of a table: of a few orders, visits and people, of which each row says the same, here and in the tables
     before."""
     keys = {name for block in export.blocks for name in block.rows_by or ()}
+    own = _own_numbers(export, library)
     made: list[dict[str, str]] = []
     for _ in range(random.randint(1, 4)):
         one = {name: cell(name, readings, library, random) for name, readings in mapped[""].items()}
         for name in sorted(keys):
             if not any(each.line.datatype in (*CARDED, "uid") for each in mapped[""].get(name, ())):
-                one[name] = f"K{random.choice(ones(name))}"
+                one[name] = f"K{random.choice(ones(f'{export.name} {name}' if name in own else name))}"
         for block in [*reversed(export.blocks)] * 3:  # what is said of an order says whose it is
             alike = (
                 each for each in [*earlier, *made] if all(each.get(key) == one.get(key) for key in block.rows_by or ())
@@ -100,6 +101,14 @@ def _about(export: Export, block: Block) -> list[Block]:
         found += more
         types |= {each.type for each in more}
     return found
+
+
+def _own_numbers(export: Export, library: Library) -> set[str]:
+    """What its leads are named by, where no other export asks for them: a laboratory's report is none of imaging."""
+    found = {block.type for each in library.exports.values() for block in each.blocks if block.found}
+    if export.lead in found:
+        return set()
+    return {name for block in export.blocks if block.type == export.lead for name in block.rows_by or ()}
 
 
 def ones(name: str) -> tuple[int, ...]:

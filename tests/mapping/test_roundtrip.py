@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
-from gateway.mapping.accounting import file_forms, files
+from gateway.mapping.accounting import file_forms, files, resource_forms
 from gateway.mapping.accounting.normal_forms import completed, declared, mapped_fields
 from gateway.mapping.accounting.roundtrip import Came, Comparison, compare_message, compare_resources
 from gateway.mapping.accounting.trial import Trial
@@ -89,7 +89,13 @@ def test_the_table_of_normal_forms_names_mapped_fields_and_says_what_is_written(
         for (export, column), forms in file_forms.declared().items()
         for form in forms
     ]
-    assert [line.split("\t") for line in shown.stdout.splitlines()] == [*map(list, declared().items()), *exported]
+    resources = [
+        [f"{export}/{form.path}", form.when, form.said]
+        for export, forms in resource_forms.declared().items()
+        for form in forms
+    ]
+    told = [line.split("\t") for line in shown.stdout.splitlines()]
+    assert told == [*map(list, declared().items()), *exported, *resources]
 
 
 def test_the_normal_forms_of_exports_name_columns_that_are_read() -> None:

@@ -30,9 +30,9 @@ def declared(folder: Path | None = None) -> dict[str, str]:
     return {row[0]: row[1] for row in rows_of("hl7v2", folder)}
 
 
-def rows_of(kind: str, folder: Path | None = None) -> list[list[str]]:
-    """The rows of the table of `hl7v2` or of `exports`."""
-    path = (folder or shipped()) / kind / FILE
+def rows_of(kind: str, folder: Path | None = None, file: str = FILE) -> list[list[str]]:
+    """The rows of a table of `hl7v2` or of `exports`."""
+    path = (folder or shipped()) / kind / file
     lines = path.read_text(encoding="utf-8").splitlines()
     return [line.split("\t") for line in lines if line and line[0] != "#"]
 

@@ -15,6 +15,7 @@ from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.clocks import no_number, no_words, says_none
 from gateway.mapping.datatypes.codes import (
+    ABSENT,
     EXTENDED,
     ICD10,
     NEGATED_ALLERGY,
@@ -89,10 +90,8 @@ def given_back(value: dict[str, Any], context: Context, system: str = "", code: 
 
 def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[str, Any] | None:
     """A code cell with the cell of its name → CodeableConcept in the sender's own code system."""
-    code, display = (
-        "" if no_words(raw) else one_code((raw if raw.isascii() else unicodedata.normalize("NFKC", raw)).strip()),
-        unmarked(name),
-    )
+    text = raw if raw.isascii() else unicodedata.normalize("NFKC", raw)
+    code, display = "" if no_words(raw) else one_code(text.strip()), "" if no_words(name) else unmarked(name)
     if not code:
         return {"text": display} if display else None
     made: dict[str, Any] = {"system": context.code_system(system or "L"), "code": code}
@@ -108,7 +107,10 @@ def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[
 
 def coded_back(value: dict[str, Any], context: Context, system: str = "") -> tuple[str, str]:
     wanted = context.code_system(system or "L")
-    codings = [each for each in value.get("coding", ()) if each.get("code")]
+    codings = [each for each in value.get("coding", ()) if each.get("code") and each.get("system") != ABSENT]
+    if system:  # a column of one list holds no code of another one
+        alike = {*EXTENDED, ICD10} if wanted in EXTENDED else {wanted}
+        codings = [each for each in codings if each.get("system", CODE).startswith((*alike, CODE))]
     if context.profile.concepts:
         codings = local_codings(codings, context)
     chosen: dict[str, Any] = next((each for each in codings if each.get("system") == wanted), next(iter(codings), {}))
@@ -269,6 +271,7 @@ def listed_pair(found: CodeList) -> Pair:
             context.unknown.append((found.table, code))
             context.unread.doubt(f"a code that the list {found.table} does not know; it was kept as text")
             return {"text": code}
+        code = found.codes.get(name, code)  # another spelling of it (畲 of 22) is none of the list's own
         codings = [{"system": system, "code": code, "display": name}]
         if meant := found.meanings.get(code):
             codings.append({"system": found.meant, "code": meant})
@@ -380,7 +383,7 @@ PAIRS = {
     "followed": Pair(followed_into, followed_back, fields=1, fits=("string", "markdown")),
     "behind": Pair(behind_into, behind_back, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
-    "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",)),
+    "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",), joins="{}、{}".format),
     "phone": Pair(phone_into, cell_back, fits=("string",)),
     "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),

@@ -157,8 +157,11 @@ def _of_result(values: list[dict[str, Any]], context: Context) -> dict[str, Any]
     critical or a therapeutic one is no range of what is normal."""
     usual = [each for each in values if _is_usual(each)]
     for_all = [each for each in usual if not each.get("appliesTo")]
-    if for_all or not usual:
-        return for_all[0] if for_all else {}
+    if for_all:
+        unit = next(({"low": each["low"]} for each in usual if "low" in each), {})  # of the parts that it lists
+        return for_all[0] if {"low", "high"} & for_all[0].keys() else {**unit, **for_all[0]}
+    if not usual:
+        return {}
     plain = [{name: end for name, end in each.items() if name != "appliesTo"} for each in usual]
     listed = [f"{_whom(each)}{range_text(each, context)}" for each in usual]
     return {**plain[0], "text": ";".join(listed)}
