@@ -26,6 +26,7 @@ from gateway.mapping.accounting.explained import Explanation
 from gateway.mapping.accounting.roundtrip import Comparison, compare_message, compare_resources
 from gateway.mapping.accounting.trial import Trial
 from gateway.mapping.accounting.writing import account_of_resources
+from gateway.mapping.accounting.writing_files import account_of_file
 from gateway.mapping.accounting.written import written
 from gateway.mapping.translation import Translation
 from gateway.model import Channel, Community, Entry, Frame, Member, Reject
@@ -45,7 +46,7 @@ class Translated:
     notes: list[str] = field(default_factory=list)
     explanation: str = ""
     rejects: list[Reject] = field(default_factory=list)  # records that were set aside
-    account: Account | None = None  # what became of every value; of HL7 v2 messages, and of Bundles that become one
+    account: Account | None = None  # what became of every value; not of FHIR that stays FHIR
 
 
 def translate(
@@ -73,7 +74,7 @@ def translate(
         written = _to_hl7v2(body, formats, member, explain=explain, loss=loss, message=message)
         return _as_xml(written) if xml else written
     if to in files.WRITTEN:
-        return _to_file(body, formats, member, to, message)
+        return _to_file(body, formats, member, to, message, loss=loss)
     owner = owner_of(formats, member)
     if owner is None and sender and not hl7v2.decode(body).header.sending_facility:
         owner = formats.sender(sender, None)
@@ -265,7 +266,7 @@ def _to_hl7v2(
     )
 
 
-def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: str) -> Translated:
+def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: str, *, loss: bool) -> Translated:
     """What an export map says of a Bundle, as a file for a member. Raises HutongError."""
     bundle = bundle_of(body)
     validate.check(bundle)
@@ -275,7 +276,8 @@ def _to_file(body: bytes, formats: Formats, member: str | None, to: str, name: s
     written = found.exports.about(resources, name=name, to=address)
     notes = [*written.notes]
     body = files.encode(written, to, address.profile, notes.append)
-    return Translated(output=body, suffix=files.SUFFIXES[to], notes=notes)
+    told = account_of_file(found, resources, name=name, to=address) if loss else None
+    return Translated(output=body, suffix=files.SUFFIXES[to], notes=notes, account=told)
 
 
 def _as_xml(made: Translated) -> Translated:

@@ -1,9 +1,10 @@
-"""The account of resources that became a message: which element is in it, and why another is not."""
+"""The account of resources that became a message or a file: which element is in it, and why another is not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.codec import hl7v2
 from gateway.errors import HutongError
@@ -14,12 +15,28 @@ from gateway.mapping.into_fhir import homes
 from gateway.mapping.library import Library
 from gateway.mapping.maps import Address, Maps
 from gateway.mapping.structure import Layout
-from gateway.mapping.syntax import Line
+from gateway.mapping.syntax import Block, Line
 from gateway.model import Resource
 
 OWN = frozenset(
     {"id", "meta", "text", "implicitRules", "language"}
 )  # what a record says of a resource, not of a person
+
+
+Lines = dict[str, list[tuple[tuple[str, ...], Line]]]  # resource type → the paths that lines write
+Said = set[tuple[str, tuple[str, ...], str]]  # (type, path, value)
+
+
+class Source(Protocol):
+    """What is written of resources at one time: a message, or what a file says of one lead."""
+
+    @property
+    def resources(self) -> Mapping[str, Resource]: ...
+    @property
+    def title(self) -> str: ...
+    def lines(self) -> Lines: ...
+    def body(self, resources: Mapping[str, Resource] | None = None) -> bytes: ...
+    def again(self, body: bytes) -> Said: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +61,61 @@ class Writing:
         except (HutongError, LookupError, TypeError, ValueError):  # without that element it is no valid resource
             return b""
 
+    @property
+    def title(self) -> str:
+        return self.structure
+
+    def lines(self) -> Lines:
+        return written_paths(self.maps.library, self.structure)
+
+    def again(self, body: bytes) -> Said:
+        """What the message says when it is read again."""
+        try:
+            made = self.maps.to_fhir(hl7v2.decode(body), profile=self.to.profile, when=self.to.when)
+        except HutongError:
+            return set()
+        return said_of(by_url(made.bundle))
+
 
 def account_of_resources(writing: Writing) -> Account:
     """Every element of every resource: carried into the message, or kept in the record for the reason given."""
-    named = names(writing.resources)
-    written = written_paths(writing.maps.library, writing.structure)
-    body = writing.body()
-    again = _again(writing, body)
+    return account_of(writing.resources, [writing], "the message")
+
+
+def account_of(resources: Mapping[str, Resource], sources: Sequence[Source], what: str) -> Account:
+    """The same of all that is written of them. `what`: how people call it."""
+    named = names(resources)
+    carried: dict[str, set[Leaf]] = {url: set() for url in resources}
+    again: Said = set()
+    for source in sources:
+        body, written = source.body(), source.lines()
+        again |= source.again(body)
+        for url, resource in source.resources.items():
+            carried[url] |= _tried(source, url, resource, written, body, carried[url])
     rows = []
-    for url, resource in writing.resources.items():
-        tried = _tried(writing, url, resource, written, body)
+    for url, resource in resources.items():
         for way, value in leaves(resource):
             place = f"{named[url]}.{path_of(way)}"
-            if way in tried:
-                rows.append(Row(place, State.CARRIED, "the message says it"))
+            if way in carried[url]:
+                rows.append(Row(place, State.CARRIED, f"{what} says it"))
             elif (resource["resourceType"], plain(way), str(value)) in again:
-                rows.append(Row(place, State.CARRIED, "it follows from the rest: the message says it again"))
-            else:
-                rows.append(Row(place, State.KEPT, _reason(resource["resourceType"], way, written, writing.structure)))
+                rows.append(Row(place, State.CARRIED, f"it follows from the rest: {what} says it again"))
+            elif value in resources and _is_link(resource["resourceType"], way, sources):
+                rows.append(Row(place, State.CARRIED, f"it follows from what stands together in {what}"))
+            elif sources:
+                reason = _reason(resource["resourceType"], way, sources[0].lines(), sources[0].title)
+                rows.append(Row(place, State.KEPT, reason))
     return Account(tuple(rows))
 
 
-def _tried(
-    writing: Writing, url: str, resource: Resource, written: dict[str, list[tuple[tuple[str, ...], Line]]], body: bytes
-) -> set[Leaf]:
-    """The elements without which the message is another one; those that no line writes are taken out all at once."""
-    candidates = [way for way, _ in leaves(resource)]
+def _is_link(type_: str, way: Leaf, sources: Sequence[Source]) -> bool:
+    """Does a reference only say what reading makes of one record?"""
+    return way[-1] == "reference" and any(line.link for line in lines_of(sources[0].lines(), type_, way))
+
+
+def _tried(writing: Source, url: str, resource: Resource, written: Lines, body: bytes, known: set[Leaf]) -> set[Leaf]:
+    """The elements without which another thing is written; those that no line writes are taken out all at once."""
+    candidates = [way for way, _ in leaves(resource) if way not in known]
     far = [way for way in candidates if not lines_of(written, resource["resourceType"], way)]
     near = [way for way in candidates if way not in far]
     bare = resource
@@ -80,13 +126,16 @@ def _tried(
     return {way for way in near if writing.body({**writing.resources, url: without(resource, way)}) != body}
 
 
-def written_paths(library: Library, structure: str) -> dict[str, list[tuple[tuple[str, ...], Line]]]:
+def written_paths(library: Library, structure: str) -> Lines:
     """Resource type → the paths that lines of a structure write (links too: they say where a resource stands)."""
     layout = Layout(library.structures[structure].root)
-    found: dict[str, list[tuple[tuple[str, ...], Line]]] = {}
-    for block in library.blocks_of(structure):
-        if not homes(layout, block):
-            continue
+    return paths_of(library, [block for block in library.blocks_of(structure) if homes(layout, block)])
+
+
+def paths_of(library: Library, blocks: Iterable[Block]) -> Lines:
+    """The same of these blocks."""
+    found: Lines = {}
+    for block in blocks:
         for line in block.lines:
             if not (line.back or line.link):
                 continue
@@ -102,7 +151,7 @@ def _path(library: Library, start: str, line: Line) -> paths.Path:
     return paths.resolve(start, line, library.systems)
 
 
-def lines_of(written: dict[str, list[tuple[tuple[str, ...], Line]]], type_: str, way: Leaf) -> list[Line]:
+def lines_of(written: Lines, type_: str, way: Leaf) -> list[Line]:
     """The lines that write an element."""
     return [line for steps, line in written.get(type_, ()) if covers(steps, plain(way))]
 
@@ -122,7 +171,7 @@ def begins(names_: tuple[str, ...], steps: tuple[str, ...]) -> bool:
     )
 
 
-def _reason(type_: str, way: Leaf, written: dict[str, list[tuple[tuple[str, ...], Line]]], structure: str) -> str:
+def _reason(type_: str, way: Leaf, written: Lines, structure: str) -> str:
     if way[0] in OWN:
         return "the record's own, no message says it"
     if type_ not in written:
@@ -133,15 +182,10 @@ def _reason(type_: str, way: Leaf, written: dict[str, list[tuple[tuple[str, ...]
     return f"{lines[0].place} writes this element: another value stands there, or it holds no more"
 
 
-def _again(writing: Writing, body: bytes) -> set[tuple[str, tuple[str, ...], str]]:
-    """What the message says when it is read again: (type, path, value)."""
-    try:
-        message = hl7v2.decode(body)
-        made = writing.maps.to_fhir(message, profile=writing.to.profile, when=writing.to.when)
-    except HutongError:
-        return set()
+def said_of(resources: Mapping[str, Resource]) -> Said:
+    """All that resources say."""
     return {
         (resource["resourceType"], plain(way), str(value))
-        for resource in by_url(made.bundle).values()
+        for resource in resources.values()
         for way, value in leaves(resource)
     }
