@@ -42,7 +42,7 @@ def parsed(request: Request, body: bytes) -> Resource:
         return xml.from_xml(body)
     if kind not in _JSON:
         raise answer.Refusal(415, "send application/fhir+json or application/fhir+xml")
-    resource = json.loads(body)
+    resource = json.received(body)
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         raise answer.Refusal(400, "no FHIR resource: an object with resourceType")
     return resource
@@ -87,12 +87,12 @@ def patch_of(request: Request, body: bytes) -> Patch:
     """The patch of a body: JSON Patch, JSON Merge Patch or FHIRPath Patch."""
     kind = _media_type(request)
     if kind == "application/json-patch+json":
-        return json_patch(json.loads(body))
+        return json_patch(json.received(body))
     if kind not in _MERGE | _JSON | _XML:
         raise answer.Refusal(
             415, "send application/json-patch+json, merge-patch+json, or Parameters as application/fhir+json"
         )
-    content: Any = xml.from_xml(body) if kind in _XML else json.loads(body)
+    content: Any = xml.from_xml(body) if kind in _XML else json.received(body)
     if isinstance(content, list):
         return json_patch(content)
     if isinstance(content, dict) and content.get("resourceType") == "Parameters":

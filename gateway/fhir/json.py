@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -16,6 +19,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 content = _encoder.encode  # of what came as JSON: the same bytes as `dumps`, nothing is looked for
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_SHOWN = re.compile(r"\[\d+\]|[A-Za-z_]\w{0,63}", re.ASCII)  # names like those of FHIR; others are shown to nobody
 
 
 def dumps(resource: Any, *, finite: bool = False) -> bytes:
@@ -61,6 +65,42 @@ def loads(body: bytes | str) -> Any:
     if _may_be_deep(body) and _depth_exceeds(value, MAXIMUM_DEPTH):
         _too_deep()
     return value
+
+
+def received(body: bytes | str) -> Any:
+    """`loads` for what others wrote. Permanent too where an object has one name twice (R4 json.html: each is unique):
+    a reader would take one of the two and lose the other in silence."""
+    value = loads(body)
+    octets = body.encode() if isinstance(body, str) else body
+    again = _encoder.encode(value)
+    if again != octets and _may_have_lost(octets, again):
+        for place in _doubled(json.loads(octets, object_pairs_hook=_Pairs), ""):
+            raise errors.Permanent("one name twice in an object", place=place, remedy="send each name once")
+    return value
+
+
+def _may_have_lost(octets: bytes, again: bytes) -> bool:
+    """A name that is lost takes its quotes along; a quote that was written as \\u0022 hides that."""
+    return octets.count(b'"') != again.count(b'"') or b"\\u0022" in octets
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with all that it says."""
+
+
+def _doubled(value: Any, path: str) -> Iterator[str]:
+    """The paths of names that stand twice."""
+    if not isinstance(value, list):
+        return
+    met: set[str] = set()
+    for index, each in enumerate(value):
+        name, inner = each if isinstance(value, _Pairs) else (f"[{index}]", each)
+        shown = name if _SHOWN.fullmatch(name) else "?"
+        here = f"{path}.{shown}" if path and shown[:1] != "[" else f"{path}{shown}"
+        if isinstance(value, _Pairs) and name in met:
+            yield here
+        met.add(name)
+        yield from _doubled(inner, here)
 
 
 def _too_deep() -> NoReturn:

@@ -52,7 +52,7 @@ def _read(body: bytes) -> _Read:
     if fhir_xml.is_fhir_xml(body):
         return _Read(resource=fhir_xml.decode(body))
     if not ndjson.is_ndjson(body):
-        return _Read(resource=json.loads(body))
+        return _Read(resource=json.received(body))
     lines = ndjson.decode(body, parse=_resource)
     if len(lines.records) > _LINES:
         raise Permanent(f"more than {_LINES} lines", place="line", remedy="send the file in parts", code="102")
@@ -65,7 +65,7 @@ def _read(body: bytes) -> _Read:
 
 def _resource(line: str) -> Any:
     """One resource, valid by itself. Raises Permanent with its place."""
-    found = json.loads(line)
+    found = json.received(line)
     if not isinstance(found, dict) or "resourceType" not in found:
         raise Permanent("no FHIR resource", place="resourceType", remedy="write one resource a line")
     try:

@@ -280,3 +280,11 @@ async def test_another_version_of_fhir_is_not_taken_for_this_one(
     assert (await client.get("/fhir/Patient", headers={"accept": kind})).status_code == (
         200 if version == "4.0" else 406
     )
+
+
+async def test_a_name_that_stands_twice_in_an_object_is_refused_with_its_place(client: httpx.AsyncClient) -> None:
+    body = '{"resourceType":"Patient","name":[{"text":"甲","text":"乙"}]}'
+    answer = await client.post("/fhir/Patient", content=body, headers={"content-type": "application/fhir+json"})
+    assert answer.status_code == 400
+    assert "name[0].text" in answer.text
+    assert "甲" not in answer.text

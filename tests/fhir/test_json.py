@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json as standard
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway import errors
+from gateway.errors import Permanent
 from gateway.fhir import json
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False).filter(
@@ -87,3 +89,29 @@ def test_what_json_cannot_say_is_permanent(value: Any) -> None:
 
 def test_the_words_nan_and_infinity_are_texts_like_others() -> None:
     assert json.loads(json.dumps({"a": "NaN", "b": "Infinity"})) == {"a": "NaN", "b": "Infinity"}
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"resourceType":"Patient","gender":"male","gender":"female"}', "gender"),
+        ('{"gender"\t: "male", "gender":"female"}', "gender"),
+        ('{"entry":[{},{"resource":{"name":[{"text":"张伟"}],"name":[{"text":"李娜"}]}}]}', "entry[1].resource.name"),
+        ('{"\\u0022\\u0022": {"id":"1","id":"2"}}', "?.id"),
+        ('{"a":{"张伟":1,"张伟":2}}', "a.?"),
+        ('{"a":{"two words":1,"two words":2}}', "a.?"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_where_others_wrote_it(body: str, place: str) -> None:
+    for each in (body, body.encode()):
+        with pytest.raises(Permanent) as refused:
+            json.received(each)
+        assert refused.value.place == place
+    assert json.loads(body)
+
+
+@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@example({'a":': 'b\\":', "\\": {"\\": '":"'}, " :": "\t:"})
+def test_what_has_no_name_twice_is_received_however_it_is_spelt(tree: Any) -> None:
+    for body in (standard.dumps(tree), standard.dumps(tree, indent=1, separators=(" ,", " : "), ensure_ascii=False)):
+        assert json.received(body) == tree
