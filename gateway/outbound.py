@@ -170,7 +170,7 @@ def _file(self: Dispatcher, resources: Mapping[str, Resource], delivery: Deliver
     body = files.encode(written, self.subscription.format, to.profile, told.append)
     ids = {"subscription": self.subscription.id, "delivery": delivery.id}
     for note in written.notes:
-        telemetry.logger().warning("left out of a file", cause=note, **ids)
+        telemetry.logger().warning("not all is in a file", cause=note, **ids)
     if told:
         telemetry.logger().warning("characters replaced", count=len(told), charset=to.profile.charset, **ids)
     return body

@@ -99,7 +99,8 @@ class Parts:
         for resources, link in self._leading(index, found):
             if link.every:
                 for resource in resources:
-                    yield from graph.follow(resource, link.path, link.type)
+                    for each in graph.follow(resource, link.path, link.type):
+                        yield from _with_members(each, graph, frozenset())
 
     def _pointing(self, index: int, found: Found, graph: Graph) -> Iterator[Resource]:
         """What names something found. Where it names more than people and places, only that counts: all of it."""
@@ -179,6 +180,17 @@ def leads(export: Export, library: Library, resources: Mapping[str, Resource]) -
         if each["resourceType"] == export.lead
         and all(any(_says(value, wanted) for value in values_at(each, path.elements)) for path, wanted in said)
     ]
+
+
+def _with_members(resource: Resource, graph: Graph, around: frozenset[int]) -> Iterator[Resource]:
+    """A result and those that it groups; a group without a value of its own is none. `around`: what it is a member
+    of."""
+    members = [found for each in resource.get("hasMember", ()) if (found := graph.resolve(each)) is not None]
+    members = [each for each in members if each["resourceType"] == "Observation" and id(each) not in around]
+    if not members or any(name.startswith("value") for name in resource):
+        yield resource
+    for each in members:
+        yield from _with_members(each, graph, around | {id(resource)})
 
 
 def _once(resources: Iterator[Resource]) -> Iterator[Resource]:

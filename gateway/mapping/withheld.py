@@ -1,10 +1,11 @@
 """What no longer holds is never written as if it did: a result, a diagnosis, a whole report that was taken back goes
-into a file only where a cell of it says so; it is left out of any other, which is told."""
+into a file only where a cell of it says so; it is left out of any other, which is told. What is only preliminary is
+written, and told where no cell says so."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.mapping.context import Context
@@ -13,28 +14,29 @@ from gateway.mapping.written_lines import Claims, leaf_values
 from gateway.model import Resource
 
 TAKEN_BACK: Final = frozenset({"entered-in-error", "cancelled", "revoked", "rejected", "nullified", "refuted"})
+_NOT_YET: Final = frozenset({"registered", "preliminary", "partial"})
 _FINDINGS: Final = frozenset({"Observation", "Condition", "AllergyIntolerance"})
 _STATUS: Final = ("status", "verificationStatus")
 
 
 def is_taken_back(resource: Mapping[str, Any]) -> bool:
-    return any(_says_so(resource[each]) for each in _STATUS if each in resource)
+    return any(_is_one(resource[each], TAKEN_BACK) for each in _STATUS if each in resource)
 
 
-def _says_so(value: Any) -> bool:
+def _is_one(value: Any, codes: frozenset[str]) -> bool:
     if isinstance(value, dict):
-        return any(each.get("code") in TAKEN_BACK for each in value.get("coding", ()))
-    return value in TAKEN_BACK
+        return any(each.get("code") in codes for each in value.get("coding", ()))
+    return value in codes
 
 
-def tells(target: Target, resource: Resource, context: Context) -> bool:
-    """Does a block write a cell from which a reader sees that the resource was taken back?"""
+def tells(target: Target, resource: Resource, context: Context, codes: frozenset[str] = TAKEN_BACK) -> bool:
+    """Does a block write a cell from which a reader sees that the status of the resource is one of these?"""
     for written in target.lines:
         if written.line.constant or len(written.path.elements) > 1 or written.path.leaf.name not in _STATUS:
             continue
         for value in leaf_values(resource, written, Claims()):
             text = written.pair.back(value, context)
-            if text and _says_so(written.pair.into(text, context.scratch())):
+            if text and _is_one(written.pair.into(text, context.scratch()), codes):
                 return True
     return False
 
@@ -43,7 +45,7 @@ class Withheld:
     """Of the resources that one file is written of."""
 
     def __init__(
-        self, targets: Sequence[Target], resources: Iterable[Resource], context: Context, *, marked: bool
+        self, targets: Sequence[Target], resources: Collection[Resource], context: Context, *, marked: bool
     ) -> None:
         self._targets = targets
         self._context = context
@@ -51,10 +53,20 @@ class Withheld:
         self._leads: Counter[str] = Counter()  # that were left out, by type
         back = [each for each in resources if each["resourceType"] in _FINDINGS and is_taken_back(each)]
         self.findings = {id(each): each for each in back if not self._tells([each])}
+        self._early = self._unsaid(resources)
 
-    def _tells(self, resources: Iterable[Resource]) -> bool:
+    def _unsaid(self, resources: Iterable[Resource]) -> Counter[str]:
+        """How many results and reports are not final yet, though no cell says so; a report's cells are its results'."""
+        types = {target.block.type for target in self._targets} & {"Observation", "DiagnosticReport"}
+        early = [each for each in resources if each["resourceType"] in types and each.get("status") in _NOT_YET]
+        said = {each["resourceType"] for each in early if self._tells([each], _NOT_YET)}
+        return Counter(each["resourceType"] for each in early if not {each["resourceType"], "Observation"} & said)
+
+    def _tells(self, resources: Iterable[Resource], codes: frozenset[str] = TAKEN_BACK) -> bool:
         return any(
-            target.list is None and target.block.type == each["resourceType"] and tells(target, each, self._context)
+            target.list is None
+            and target.block.type == each["resourceType"]
+            and tells(target, each, self._context, codes)
             for each in resources
             for target in self._targets
         )
@@ -85,9 +97,8 @@ class Withheld:
         return bool(leads) and self._leads.total() == len(leads)
 
     def notes(self) -> tuple[str, ...]:
-        """For people: what was left out, without any of its words."""
+        """For people: what was left out, and what is not final yet though no cell says so; without any of its words."""
         told = self._leads + Counter(each["resourceType"] for each in self.findings.values())
-        return tuple(
-            f"{count} {type_} left out: taken back, which no column of this file can say"
-            for type_, count in sorted(told.items())
-        )
+        left_out = [f"{count} {type_} left out: taken back" for type_, count in sorted(told.items())]
+        early = [f"{count} {type_} written that is not final yet" for type_, count in sorted(self._early.items())]
+        return tuple(f"{each}, which no column of this file can say" for each in (*left_out, *early))

@@ -161,6 +161,32 @@ def test_an_address_in_parts_is_written_whole() -> None:
     assert row["家庭住址"] == "甲省乙市丙县丁路1号"
 
 
+def test_the_members_of_a_panel_have_rows_of_their_own() -> None:
+    resources = report({"code": {"text": "血常规"}, "hasMember": [{"reference": "m0"}, {"reference": "m1"}]})
+    member = {name: each for name, each in resources["o0"].items() if name != "hasMember"}
+    resources["m0"] = {**member, "code": {"text": "白细胞"}, "valueQuantity": amount("5")}
+    resources["m1"] = {
+        **member,
+        "code": {"text": "血小板"},
+        "valueQuantity": amount("9"),
+        "hasMember": [{"reference": "o0"}],
+    }
+    rows = written(resources).rows
+    assert [(row["项目名称"], row["结果"]) for row in rows] == [("白细胞", "5"), ("血小板", "9")]
+
+
+def test_results_of_two_persons_stay_apart() -> None:
+    one, other = report({"valueString": "x"}), report({"valueString": "y"})
+    number = {"system": f"urn:hutong:id:{FACILITY}:PI", "value": "P2"}
+    second: dict[str, Resource] = {
+        "p2": {**PATIENT, "identifier": [number], "name": [{"text": "李娜"}]},
+        "o1": {**other["o0"], "subject": {"reference": "p2"}},
+        "r2": {**other["r"], "subject": {"reference": "p2"}, "result": [{"reference": "o1"}]},
+    }
+    rows = written({**one, **second}).rows
+    assert [(row["病人ID"], row["姓名"], row["结果"]) for row in rows] == [("P1", "张伟", "x"), ("P2", "李娜", "y")]
+
+
 # --------------------------------------------------------------------------------------- what no longer holds
 
 
@@ -211,6 +237,17 @@ def test_what_no_column_can_say_is_left_out_and_told() -> None:
     for resources in (report(taken_back), report({"valueString": "y"}, status="cancelled")):
         with pytest.raises(Permanent, match="was taken back"):
             written(resources, "zhifang-results")
+
+
+@pytest.mark.parametrize(("name", "told"), [("jiahe-results", True), ("laboratory-results", False)])
+def test_what_is_not_final_yet_is_told_where_no_column_can_say_it(name: str, told: bool) -> None:
+    early = written(report({"valueString": "x", "status": "preliminary"}, {"valueString": "y"}), name).notes
+    note = "1 Observation written that is not final yet, which no column of this file can say"
+    assert early == ((note,) if told else ())
+    assert written(report({"valueString": "x"}), name).notes == ()
+    whole = written(report({"valueString": "x", "status": "preliminary"}, status="preliminary"), name)
+    assert bool(whole.notes) is told
+    assert written(report({"valueString": "x"}, status="preliminary"), name).notes
 
 
 @pytest.mark.parametrize("status", ["entered-in-error", "refuted"])
