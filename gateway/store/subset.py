@@ -8,8 +8,8 @@ from typing import Any
 
 from gateway.fhir import definitions, json, reference, summaries
 from gateway.fhir.definitions import Element
+from gateway.store.elements import element_of
 from gateway.store.stored import Stored
-from gateway.store.update import element_of
 
 PARTS = frozenset({"_summary", "_elements"})  # the parameters that ask for it
 _TAG = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}

@@ -1,20 +1,20 @@
 """What an arriving resource does to the stored one: pure, no database, no clock.
 
-An element that is absent says nothing, one that is present replaces, identifiers are united. A status moves forward
+An element that is absent says nothing, one that is present replaces, part by part where messages tell it in parts;
+identifiers are united. A status moves forward
 only: an older statement that comes late never undoes a newer one.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from gateway.fhir import definitions
 from gateway.model import Resource
+from gateway.store.elements import element_of, told_in_parts
 
 
 def _ranks(*levels: str) -> Mapping[str, int]:
@@ -250,7 +250,9 @@ def _is_status(kind: str, status: Any) -> bool:
 
 
 def _united(kind: str, name: str, stored: Any, arriving: Any) -> Any:
-    """The few lists whose members say something each; anything else is simply replaced."""
+    """The few lists whose members say something each, and elements told in parts; anything else is simply replaced."""
+    if isinstance(stored, dict) and isinstance(arriving, dict) and (inside := told_in_parts(kind, name)):
+        return _in_order(_with_parts(inside, stored, arriving), arriving)
     if not isinstance(stored, list) or not isinstance(arriving, list):
         return arriving
     if name == "identifier":
@@ -262,6 +264,18 @@ def _united(kind: str, name: str, stored: Any, arriving: Any) -> Any:
         linked = {_other(each) for each in arriving}
         return [each for each in stored if _other(each) not in linked] + arriving
     return arriving
+
+
+def _with_parts(inside: str, stored: dict[str, Any], arriving: dict[str, Any]) -> dict[str, Any]:
+    """What arrives of an element, and of what is stored the parts that nothing was said of."""
+    told = {element_of(inside, name) for name in arriving}
+    left = {name: value for name, value in stored.items() if element_of(inside, name) not in told}
+    return left | {name: _united(inside, name, stored.get(name), value) for name, value in arriving.items()}
+
+
+def _in_order(period: dict[str, Any], arriving: dict[str, Any]) -> dict[str, Any]:
+    """A period that would end before it begins is another one than the stored (R4 per-1)."""
+    return arriving if earlier(period.get("end"), period.get("start")) else period
 
 
 def _other(link: Mapping[str, Any]) -> str:
@@ -285,25 +299,6 @@ def _with_identifiers(stored: Resource, arriving: Resource, *, override: bool) -
     if not isinstance(identifiers, list):
         return stored
     return {**stored, "identifier": unite_identifiers(stored.get("identifier", []), identifiers, override=override)}
-
-
-@functools.cache
-def _choices(kind: str) -> Mapping[str, str]:
-    """'valueQuantity' → 'value[x]' for every form of every choice of a type."""
-    if kind not in definitions.resource_types():
-        return {}
-    forms = {}
-    for element in definitions.children(kind).values():
-        if element.choice:
-            for type_name in element.types:
-                forms[definitions.one_type(element, type_name).name] = element.name
-    return forms
-
-
-def element_of(kind: str, name: str) -> str:
-    """The element that a JSON name belongs to: '_birthDate' → 'birthDate', 'valueQuantity' → 'value[x]'."""
-    name = name.removeprefix("_")
-    return _choices(kind).get(name, name)
 
 
 # ------------------------------------------------------------------------------------------------ identifiers

@@ -9,7 +9,7 @@ import pytest
 from gateway.codec import hl7v2
 from gateway.errors import Configuration
 from gateway.mapping.maps import Maps, Translation, load, shipped
-from tests.mapping.house import PID, SHANGHAI, WHEN, message
+from tests.mapping.house import PID, SHANGHAI, WHEN, into, message
 
 VISITS = """
 system test-visit "urn:test:visit"
@@ -108,3 +108,18 @@ def test_mistakes_in_keys_are_named(tmp_path: Path, text: str, cause: str) -> No
     (tmp_path / "visits.map").write_text(VISITS + text, encoding="utf-8")
     with pytest.raises(Configuration, match=cause.replace("?", r"\?")):
         load([shipped(), tmp_path])
+
+
+def reports(number: str, taken: str, control_id: str = "M1") -> list[str]:
+    body = message(
+        "ORU^R30", f"OBR|1||{number}|GLU^血糖^L|||{taken}||||||||||||||||||F", "OBX|1|NM|GLU^血糖^L||7.8||||||F"
+    )
+    translation = into(body.replace(b"|M1|", f"|{control_id}|".encode()))
+    return [str(each["request"]["url"]) for each in translation.bundle["entry"] if each["resource"].get("result")]
+
+
+def test_reports_without_any_number_are_told_apart_by_their_time() -> None:
+    """Point-of-care results often have none (v2.5.1 §7.3.4): the glucose of noon is not that of the morning."""
+    assert reports("", "202603120700") == reports("", "202603120700", "M2")
+    assert reports("", "202603120700") != reports("", "202603121200")
+    assert reports("L1^LIS", "202603120700") == reports("L1^LIS", "202603121200")

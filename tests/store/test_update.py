@@ -241,6 +241,34 @@ def test_an_admission_that_comes_after_the_discharge_gives_its_start() -> None:
     assert result == {**finished, "period": {"start": "2026-03-01", "end": "2026-03-02"}}
 
 
+PARTS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ("period", {"start": "2026-03-01"}, {"end": "2026-03-05"}, {"start": "2026-03-01", "end": "2026-03-05"}),
+    ("period", {"start": "2026-03-01", "end": "2026-03-05"}, {"start": "2026-03-08"}, {"start": "2026-03-08"}),
+    (
+        "hospitalization",
+        {"admitSource": {"text": "a"}, "dischargeDisposition": {"text": "b"}},
+        {"dischargeDisposition": {"text": "c"}},
+        {"admitSource": {"text": "a"}, "dischargeDisposition": {"text": "c"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("element", "stored", "arriving", "result"), PARTS)
+def test_what_is_told_in_parts_keeps_those_that_nothing_is_said_of(
+    element: str, stored: dict[str, Any], arriving: dict[str, Any], result: dict[str, Any]
+) -> None:
+    before = resource("Encounter", status="in-progress", **{element: stored})
+    after = update.combine(before, resource("Encounter", status="finished", **{element: arriving}))
+    assert after == resource("Encounter", status="finished", **{element: result})
+
+
+def test_a_part_of_another_form_replaces_the_form_before() -> None:
+    taken = resource("Specimen", collection={"collectedDateTime": "2026-03-01", "method": {"text": "m"}})
+    again = resource("Specimen", collection={"collectedPeriod": {"start": "2026-03-01", "end": "2026-03-02"}})
+    result = update.combine(taken, again)
+    assert result == {**taken, "collection": {"method": {"text": "m"}, **again["collection"]}}
+
+
 def test_a_late_preliminary_gives_nothing_but_its_numbers() -> None:
     final = resource("DiagnosticReport", status="final")
     late = resource("DiagnosticReport", status="preliminary", conclusion="old", identifier=[identifier("urn:a", "1")])

@@ -220,7 +220,7 @@ def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
     )
     tract, _, span, start, end, *_, care = rest
     made["text"] = (
-        f"{state}{city}{county}{street}{other}"
+        _in_one((state, city, county), f"{street}{other}")
         if chinese
         else ", ".join(filter(None, (street, other, city, state, postal, country)))
     )
@@ -231,6 +231,15 @@ def xad_into(raw: str, context: Context) -> dict[str, Any] | None:
         made = {"extension": vacation + strings((CENSUS_TRACT, CARE_OF), (tract, care)), **made}
         made |= period(span, start, end, context)
     return {name: value for name, value in made.items() if value}
+
+
+def _in_one(areas: tuple[str, ...], street: str) -> str:
+    """An address in Chinese as one text, from the largest to the smallest. Many senders write all of it as the street,
+    and the areas once more in their components; the code of an area is no word of it."""
+    named = [each for each in dict.fromkeys(areas) if each and not each.isdecimal()]
+    begins = (at for at in range(len(named)) if street.startswith("".join(named[at:])))
+    before = 0 if named and street.startswith(named[0]) else next(begins, len(named))
+    return "".join(named[:before]) + street
 
 
 def xad_back(value: dict[str, Any], context: Context) -> str:

@@ -109,6 +109,24 @@ def test_addresses_come_back(raw: str) -> None:
     assert there_and_back("XAD", raw) == raw
 
 
+@pytest.mark.parametrize(
+    ("street", "text"),
+    [
+        ("四川省绵阳市游仙区1号", "四川省绵阳市游仙区1号"),  # all of it
+        ("绵阳市游仙区1号", "四川省绵阳市游仙区1号"),
+        ("游仙区1号", "四川省绵阳市游仙区1号"),
+        ("1号", "四川省绵阳市游仙区1号"),
+    ],
+)
+def test_areas_that_the_street_names_already_are_not_said_twice(street: str, text: str) -> None:
+    raw = f"{street}^^绵阳市^四川省^^^^^游仙区"
+    assert load()["XAD"].into(raw, context())["text"] == text
+
+
+def test_the_code_of_an_area_is_no_word_of_an_address() -> None:
+    assert load()["XAD"].into("1号^^绵阳市^四川省^^^^^510704", context())["text"] == "四川省绵阳市1号"
+
+
 def test_an_address_of_text_alone_is_written_as_its_line() -> None:
     assert load()["XAD"].back({"text": "示例省青岚县1号"}, context()) == "示例省青岚县1号"
     assert load()["XAD"].into("^^^^^^H", context()) is None
