@@ -1,4 +1,4 @@
-"""Files that mean harm in the folders of a running gateway (conformance/hostile.py, here a few of them)."""
+"""Files that mean harm in the folders of a running gateway (conformance.hostile, here a few of them)."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ SAFE: Final[dict[str, Any]] = {  # of every parser: no entity is resolved, nothi
     "encoding": "utf-8",
 }  # fmt: skip
 _HOLDS_MORE: Final = etree.XPath("boolean(@* | */@* | */* | text()[normalize-space()])")  # than texts by names
+TEXT_LIMIT: Final = 10_000_000  # of one text or attribute: libxml2's own
 _INSIDE: Final = 3  # documents inside each other: a record in a string of a SOAP message
 
 
@@ -92,9 +93,20 @@ class Count:
             refuse(f"deeper than {DEPTH_LIMIT} levels")
 
 
-def refuse(cause: str) -> NoReturn:
+def refuse(cause: str, remedy: str = "have the sender write well-formed XML without a DOCTYPE") -> NoReturn:
     """Raises Permanent."""
-    raise Permanent(cause, place="XML", remedy="have the sender write well-formed XML without a DOCTYPE", code="102")
+    raise Permanent(cause, place="XML", remedy=remedy, code="102")
+
+
+def broken(error: Any) -> NoReturn:
+    """Raises Permanent for what the parser refused: what is no XML, or is larger than its limits."""
+    line, column = error.position
+    place = f"at line {line}, column {column}"
+    if "depth" in error.msg:
+        refuse(f"deeper than {DEPTH_LIMIT} levels {place}", "have the sender write its records side by side")
+    if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT or "too big" in error.msg:
+        refuse(f"more than {TEXT_LIMIT} characters in one text {place}", "have the sender leave out what is so large")
+    refuse(f"{BROKEN} {place}")
 
 
 def element_of(text: str) -> Any:
@@ -106,8 +118,7 @@ def element_of(text: str) -> Any:
     try:
         root = etree.fromstring(DECLARATION.sub("", text).encode(), etree.XMLParser(**SAFE))
     except etree.XMLSyntaxError as error:
-        line, column = error.position
-        refuse(f"{BROKEN} at line {line}, column {column}")
+        broken(error)
     return root
 
 

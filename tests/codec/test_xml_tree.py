@@ -78,6 +78,22 @@ def test_too_many_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         read(f"<a>{'<b/>' * 20}</a>")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["<a>" + "x" * 10_100_000 + "</a>", f"<a n='{'x' * 11_000_000}'/>", f"<a><![CDATA[{'x' * 11_000_000}]]></a>"],
+    ids=["text", "attribute", "CDATA"],
+)
+def test_one_text_that_is_too_large_is_named_as_such(text: str) -> None:
+    with pytest.raises(Permanent, match="more than 10000000 characters in one text at line 1") as refused:
+        read(text)
+    assert "DOCTYPE" not in refused.value.remedy
+
+
+def test_too_deep_is_named_as_such() -> None:
+    with pytest.raises(Permanent, match="deeper than 100 levels at line 1"):
+        read("<a>" * 2000 + "</a>" * 2000)
+
+
 NAMES = st.sampled_from(["XM", "姓名", "ZDLB", "a_b"])
 TEXTS = st.text(st.sampled_from("张䶮 <>&\"'0.5-"), max_size=8).map(str.strip)
 NODES = st.recursive(TEXTS, lambda inner: st.dictionaries(NAMES, inner, min_size=1, max_size=3), max_leaves=8)
