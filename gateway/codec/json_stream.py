@@ -41,15 +41,16 @@ def glance(text: Text) -> tuple[Any, tuple[str, ...]] | None:
 
 
 def stream(text: Text, path: tuple[str, ...]) -> NodeStream:
-    """The document, read once. Raises Permanent as json.decode does, and for more characters than the limits."""
-    document = _Document(text, path)
-    count = sum(1 for _ in document.nodes())
+    """The document, its list at a path of names."""
 
-    def nodes() -> Iterator[Node]:
-        return _Document(text, path).nodes()
+    def read(stream: NodeStream) -> Iterator[Node]:
+        document = _Document(text, path)
+        yield from document.nodes()
+        stream.root = document.root
+        if document.reader.mended:
+            stream.told.append(_MENDED)
 
-    notes = (_MENDED,) if document.reader.mended else ()
-    return NodeStream(root=document.root, nodes=nodes, count=count, charset=text.charset, notes=(*text.notes, *notes))
+    return NodeStream(read=read, charset=text.charset, notes=text.notes)
 
 
 class _Reader:

@@ -1,13 +1,13 @@
 """Trees that are too large to be held: what stands around their records, and the records, one at a time.
 
-Where the records stand is seen in the first part of the document (`json_stream.glance`, `xml_stream.glance`); a first
-reading of all of it tells whether it is well-formed, before anything of it is believed, and what stands behind them.
+Where the records stand is seen in the first part of the document (`json_stream.glance`, `xml_stream.glance`); only a
+reading to its end tells whether it is well-formed, and what stands behind them: nothing is believed before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 GLANCE: Final = 1 << 20  # characters in which the place of the records must show
@@ -24,16 +24,22 @@ class Node:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NodeStream:
-    """A document that was read once. `root`: all that stands around its records; `nodes` begins at the first one each
-    time."""
+    """A document. `nodes` begins at the first record each time; when it has come to the end, `root` is all that stands
+    around the records, and `told` what was mended. Reading raises Permanent as the codec's `decode` does, and for more
+    characters than the limits."""
 
-    root: Any
-    nodes: Callable[[], Iterator[Node]]
-    count: int
+    read: Callable[[NodeStream], Iterator[Node]]
     charset: str
     notes: tuple[str, ...] = ()
+    root: Any = None
+    told: list[str] = field(default_factory=list)
+
+    def nodes(self) -> Iterator[Node]:
+        """The records, in order."""
+        self.told.clear()
+        return self.read(self)
 
 
 def weight(tree: Any) -> int:

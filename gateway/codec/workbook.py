@@ -91,13 +91,10 @@ def _table(sheet: Sheet, header_row: int | None) -> TableStream | None:
         told.clear()
         return fitted(reading.records(), shape)
 
-    def cells(names: Sequence[str]) -> Iterator[list[str]]:
-        return ([item.cells.get(name, "") for name in names] for item in items() if isinstance(item, Row))
-
     if next(items(), None) is None:
         return None
     return TableStream(
-        kind="workbook", columns=shape.columns, items=items, cells=cells, notes=shape.notes, sheet=sheet.name,
+        kind="workbook", columns=shape.columns, items=items, notes=shape.notes, sheet=sheet.name,
         told=told,
     )  # fmt: skip
 

@@ -17,6 +17,9 @@ from gateway.codec.workbook_sheet import refusal
 TEXTS_LIMIT: Final = 64 << 20  # characters of all shared texts
 _CHINESE_DATES: Final = frozenset((*range(27, 37), *range(50, 59)))  # ISO/IEC 29500-1 §18.8.30, zh-cn
 _LETTERS: Final = 3  # of a column: XFD
+_CELL: Final = "{*}c"
+_VALUE: Final = "{*}v"
+_INLINE: Final = "{*}is"
 
 
 def styles(root: Any) -> tuple[frozenset[int], frozenset[int]]:
@@ -75,23 +78,24 @@ class Cells:
         self._epoch = CALENDAR_MAC_1904 if since_1904 else CALENDAR_WINDOWS_1900
         self._columns: dict[str, int] = {}
 
-    def put(self, element: Any, row: list[Any], column: int) -> int:
-        """The value of a cell into its place in the row, which is `column` where it does not say; the next place."""
-        at = element.get("r")
-        if at:
-            column = self._column(at)
-        value = self._value(element)
-        if value is None:
-            return column + 1
-        if column >= COLUMNS_LIMIT:
-            raise refusal("the sheet is larger than the limit", "send it in parts", f"cell {at}")
-        if column > len(row):
-            row.extend([None] * (column - len(row)))
-        if column == len(row):
-            row.append(value)
-        else:
-            row[column] = value
-        return column + 1
+    def row(self, element: Any) -> list[Any]:
+        """The values of a row up to the last one, each in its place: behind the one before where it does not say."""
+        row: list[Any] = []
+        column = 0
+        for cell in element.iterchildren(_CELL):
+            at = cell.get("r")
+            if at:
+                column = self._column(at)
+            value = self._value(cell)
+            if value is not None:
+                if column >= COLUMNS_LIMIT:
+                    place = f"cell {at}" if at else f"column {column + 1}"
+                    raise refusal(f"more than {COLUMNS_LIMIT} columns", "send it in parts", place)
+                if column >= len(row):
+                    row.extend([None] * (column - len(row) + 1))
+                row[column] = value
+            column += 1
+        return row
 
     def _column(self, at: str) -> int:
         letters = at.rstrip("0123456789")
@@ -108,12 +112,11 @@ class Cells:
 
     def _value(self, element: Any) -> Any:
         kind = element.get("t")
+        if kind == "inlineStr" and (told := next(element.iterchildren(_INLINE), None)) is not None:
+            return _text(told)
         raw = None
-        for child in element:
-            if child.tag.endswith("}v"):
-                raw = child.text
-            elif kind == "inlineStr" and child.tag.endswith("}is"):
-                return _text(child)
+        for child in element.iterchildren(_VALUE):
+            raw = child.text
         if raw is None:
             return None
         match kind:

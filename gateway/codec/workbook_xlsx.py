@@ -27,6 +27,7 @@ PART_LIMIT: Final = 16 << 20  # bytes of a part that is no sheet and no text
 BOMB: Final = 64 << 20  # bytes from which on it matters
 RATIO: Final = 100  # of what is unpacked to what is packed: tables come to 10 or 20
 MEMBERS_LIMIT: Final = 10_000  # files inside it
+ROW_LIMIT: Final = 8 << 20  # bytes of a row
 STANDING_LIMIT: Final = 60_000_000  # cells of a sheet, those with nothing in them too
 MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
@@ -125,7 +126,7 @@ def _tree(archive: zipfile.ZipFile, name: str) -> Any:
     return etree.fromstring(archive.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
 
 
-def elements(file: IO[bytes], *names: str) -> Iterator[Any]:
+def elements(file: IO[bytes] | _Bounded, *names: str) -> Iterator[Any]:
     """The elements of these names when they end; what is before them is forgotten."""
     tags = [f"{namespace}{name}" for name in names for namespace in (MAIN, _STRICT)]
     for _, element in etree.iterparse(file, tag=tags, resolve_entities=False, no_network=True):
@@ -140,22 +141,37 @@ def elements(file: IO[bytes], *names: str) -> Iterator[Any]:
 
 
 def _rows(source: Opened, name: str, part: str, cells: Cells) -> Iterator[Numbered]:
-    number = total = column = standing = 0
-    row: list[Any] = []
+    number = total = standing = 0
     with _read(source) as archive, archive.open(part) as file:
-        for element in elements(file, "c", "row"):
-            if element.tag.endswith("}c"):
-                column = cells.put(element, row, column)
-                standing += 1
-                if standing > STANDING_LIMIT:
-                    raise refusal("the sheet is larger than the limit", "send it in parts", name)
-                continue
+        bounded = _Bounded(file, name)
+        for element in elements(bounded, "row"):
+            bounded.passed = 0
             number = int(element.get("r") or number + 1)
+            standing += len(element)
+            if standing > STANDING_LIMIT:
+                raise refusal("the sheet is larger than the limit", "send it in parts", name)
+            row = cells.row(element)
             total += len(row)
             check_size(name, number, len(row), total)
             if row:
                 yield number, row
-            row, column = [], 0
+
+
+class _Bounded:
+    """A part of which no more than one row is held. `passed`: the bytes since the last one."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self._name = name
+        self.passed = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises Permanent where a row has no end."""
+        if self.passed > ROW_LIMIT:
+            raise refusal(f"more than {ROW_LIMIT} bytes in one row", "send it in parts", self._name)
+        piece = self._file.read(size)
+        self.passed += len(piece)
+        return piece
 
 
 def _ranges(archive: zipfile.ZipFile, part: str, name: str) -> list[Range]:

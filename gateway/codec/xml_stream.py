@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from lxml import etree
@@ -44,23 +45,24 @@ def glance(text: Text) -> dict[str, Any] | None:
 
 
 def stream(text: Text, path: tuple[str, ...]) -> NodeStream:
-    """The document, read once: the elements at a path of names, its root the first. Raises Permanent as
-    xml_tree.decode does, and for more characters than the limits."""
-    blocks, notes = text.blocks, text.notes
-    document = _Document(blocks, path)
-    try:
-        count = sum(1 for _ in document.nodes())
-    except Permanent as error:
-        if not error.cause.startswith(BROKEN):
-            raise
-        blocks, notes = (lambda: _mended(text.blocks())), (*text.notes, MENDED)
-        document = _Document(blocks, path)
-        count = sum(1 for _ in document.nodes())
+    """The document: the elements at a path of names, its root the first."""
 
-    def nodes() -> Iterator[Node]:
-        return _Document(blocks, path).nodes()
+    def read(stream: NodeStream) -> Iterator[Node]:
+        document = _Document(text.blocks, path)
+        given = 0
+        try:
+            for node in document.nodes():
+                given = node.number
+                yield node
+        except Permanent as error:
+            if not error.cause.startswith(BROKEN):
+                raise
+            stream.told.append(MENDED)
+            document = _Document(lambda: _mended(text.blocks()), path)
+            yield from islice(document.nodes(), given, None)  # what came before the mistake needs no mending
+        stream.root = document.root
 
-    return NodeStream(root=document.root, nodes=nodes, count=count, charset=text.charset, notes=notes)
+    return NodeStream(read=read, charset=text.charset, notes=text.notes)
 
 
 def _glance(blocks: Blocks) -> dict[str, Any] | None:

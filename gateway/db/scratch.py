@@ -1,4 +1,4 @@
-"""A place on disk for what does not fit into memory: numbers by key, texts in order, texts by name. It is gone when it
+"""A place on disk for what does not fit into memory: numbers by key, bytes in order, bytes by name. It is gone when it
 is closed, or when the program ends; it has no name that another program could open (SQLite: a temporary database)."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TABLES: Final = """
     PRAGMA synchronous = OFF;
     PRAGMA cache_size = -4096;
     CREATE TABLE first (key TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-    CREATE TABLE line (place INTEGER, number INTEGER, text TEXT);
+    CREATE TABLE line (place INTEGER, number INTEGER, body BLOB);
     CREATE TABLE kept (at INTEGER PRIMARY KEY, name TEXT UNIQUE, text BLOB);
 """
 
@@ -57,13 +57,13 @@ class Scratch:
         """The numbers by key."""
         self._run("DELETE FROM first", ())
 
-    def add(self, place: int, number: int, text: str) -> None:
-        """A text, to be read by place and number."""
-        self._run("INSERT INTO line VALUES (?, ?, ?)", (place, number, text))
+    def add(self, place: int, number: int, body: bytes) -> None:
+        """Bytes, to be read by place and number."""
+        self._run("INSERT INTO line VALUES (?, ?, ?)", (place, number, body))
 
-    def ordered(self) -> Iterator[tuple[int, str]]:
-        """(number, text) of all that was added."""
-        yield from self._connection.execute("SELECT number, text FROM line ORDER BY place, number")
+    def ordered(self) -> Iterator[tuple[int, bytes]]:
+        """(number, bytes) of all that was added."""
+        yield from self._connection.execute("SELECT number, body FROM line ORDER BY place, number")
 
     def get(self, name: str) -> bytes | None:
         """What is kept under a name."""

@@ -1,19 +1,23 @@
 """Large exports: a Bundle for each batch of rows, in constant memory.
 
-Where the rows of one record (a report) lie far apart in the file, they are first brought together on disk. What cannot
-be read in batches (messages, small files, maps in which a row depends on rows anywhere else) is read as a whole.
+All rows are first put on disk, read once: so nothing of a file is believed whose end is broken, and the rows of one
+record (a report) that lie far apart are brought together. Text whose keys show at a glance is looked at before, and
+spared that where its records are whole. What cannot be read in batches (messages, small files, maps in which a row
+depends on rows anywhere else) is read as a whole.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Generator, Iterator, Sequence
+import marshal
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec import charset
+from gateway.codec.json import Number
+from gateway.codec.node_stream import NodeStream
 from gateway.codec.table import Reject as Misfit
 from gateway.codec.table import Row, TableStream
 from gateway.codec.text_stream import LARGE, Opened
@@ -22,6 +26,7 @@ from gateway.errors import HutongError, Permanent
 from gateway.formats import record_streams
 from gateway.formats.exports import facility, reject_of
 from gateway.formats.look import STRANGER, Hidden, Look
+from gateway.formats.record_streams import Cells
 from gateway.mapping.batches import SIZE, Batching, Item, cut
 from gateway.mapping.export_records import Carried, Part
 from gateway.mapping.recurring import People
@@ -46,7 +51,7 @@ class Bulk:
     table: TableStream
     batching: Batching
     notes: tuple[str, ...] = ()
-    root: Any = None  # of the tree around the nodes
+    tree: NodeStream | None = None  # that the nodes stand in
     size: int = SIZE
 
     @property
@@ -57,17 +62,17 @@ class Bulk:
     def batches(self, scratch: Scratch) -> Iterator[list[Item]]:
         """All rows, and what is none. An empty batch now and then while there is no other yet: somebody else may have
         a turn. Raises Permanent for a limit that is passed."""
-        apart = (yield from self._apart(scratch)) if self.batching.key else False
-        if apart:
+        whole = self.table.cells is not None and not (yield from self._apart(self.table.cells, scratch))
+        if not whole:
             scratch.forget()
             yield from self._gather(scratch)
-        items = self._gathered(scratch) if apart else self.table.items()
+        items = self.table.items() if whole else self._gathered(scratch)
         yield from cut(items, self.batching.key_of, size=self.size)
 
-    def _apart(self, scratch: Scratch) -> Generator[list[Item], None, bool]:
+    def _apart(self, keys: Cells, scratch: Scratch) -> Generator[list[Item], None, bool]:
         """Do the rows of any record stand in several places?"""
         last = ""
-        for number, cells in enumerate(self._keys()):
+        for number, cells in enumerate(keys(self.batching.key) if self.batching.key else ()):
             if number % BREATH == 0:
                 yield []
             if (key := _APART.join(cells)) != last:
@@ -75,11 +80,6 @@ class Bulk:
                     return True
                 last = key
         return False
-
-    def _keys(self) -> Iterator[Sequence[str]]:
-        if self.table.cells is not None:
-            return self.table.cells(self.batching.key)
-        return (self.batching.key_of(item) for item in self.table.items() if isinstance(item, Row))
 
     def _gather(self, scratch: Scratch) -> Iterator[list[Item]]:
         """Puts the rows of each record behind its first one, on disk."""
@@ -89,20 +89,20 @@ class Bulk:
             if isinstance(item, Row):
                 key = self._key(item)
                 place = scratch.first(key, item.number) if key else item.number
-                kept = [*item.cells.values()] if self.table.columns else {"node": item.cells, "size": item.size}
-                scratch.add(place, item.number, json.dumps(kept))
+                kept = [*item.cells.values()] if self.table.columns else (item.cells, item.size)
+                scratch.add(place, item.number, _packed(kept))
             else:
-                scratch.add(item.number, item.number, json.dumps({"cause": item.cause, "cells": item.cells}))
+                scratch.add(item.number, item.number, marshal.dumps((item.cause, item.cells, "misfit")))
 
     def _gathered(self, scratch: Scratch) -> Iterator[Item]:
-        for number, text in scratch.ordered():
-            told = json.loads(text)
-            if isinstance(told, list):
-                yield Row(number, dict(zip(self.table.columns, told, strict=True)))
-            elif "node" in told:
-                yield Row(number, told["node"], told["size"])
+        for number, body in scratch.ordered():
+            kept = marshal.loads(body)  # noqa: S302 - no other program can write there
+            if isinstance(kept, list):
+                yield Row(number, dict(zip(self.table.columns, kept, strict=True)))
+            elif len(kept) == len(("node", "size")):
+                yield Row(number, *kept)
             else:
-                yield Misfit(number, told["cause"], tuple(told["cells"]))
+                yield Misfit(number, *kept[:2])
 
     def _key(self, row: Row) -> str:
         parts = self.batching.key_of(row)
@@ -126,7 +126,7 @@ class Bulk:
         rows = [item for item in batch if isinstance(item, Row)]
         return Part(
             name=self.name, records=[row.cells for row in rows], numbers=[row.number for row in rows],
-            place=self.table.sheet, root=self.root,
+            place=self.table.sheet, root=self.tree.root if self.tree else None,
         )  # fmt: skip
 
     def translated(
@@ -143,13 +143,31 @@ class Bulk:
         return self.formats.checked(replace(made, rejects=tuple(rejects)))
 
 
+def _packed(kept: Any) -> bytes:
+    try:
+        return marshal.dumps(kept)
+    except ValueError:
+        return marshal.dumps(_plain(kept))
+
+
+def _plain(node: Any) -> Any:
+    """With texts for its numbers, as they were written."""
+    if isinstance(node, tuple):
+        return tuple(map(_plain, node))
+    if isinstance(node, dict):
+        return {name: _plain(each) for name, each in node.items()}
+    if isinstance(node, list):
+        return [_plain(each) for each in node]
+    return str(node) if isinstance(node, Number) else node
+
+
 def look(formats: Formats, source: Opened, size: int, channel: Channel | None, owner: Member | None) -> Look | None:
     """At the door of a large file: its charset, its header and its map. None for one that is read as a whole."""
     member = formats.sender("", owner) or STRANGER
     seen = Look(member=member, format=channel.format if channel else "")
     try:
         found = bulk(formats, source, size, channel=channel, member=member, format=seen.format)
-        if found and found.table.kind == "delimited":  # a second or two: whoever sent it is told at once
+        if found and found.table.kind not in ("workbook", "ndjson"):  # seconds: whoever sent it is told at once
             for _ in found.table.items():
                 pass
     except HutongError as error:
@@ -182,5 +200,5 @@ def bulk(
         return None
     return Bulk(
         formats=formats, member=member, name=found.name, table=found.table, batching=batching, notes=found.notes,
-        root=found.root, size=rows,
+        tree=found.tree, size=rows,
     )  # fmt: skip

@@ -27,12 +27,12 @@ _NOT_FLAT = "it holds more than texts, and the others are rows"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Records that a map reads. `root`: the tree around them."""
+    """Records that a map reads. `tree`: the document that they stand in."""
 
     name: str
     table: TableStream
     notes: tuple[str, ...] = ()
-    root: Any = None
+    tree: NodeStream | None = None
 
 
 def known(formats: Formats, source: Opened, *, channel: Channel | None, member: Member, format: str) -> Known | None:
@@ -134,8 +134,8 @@ def _part(formats: Formats, root: Any, wanted: tuple[str, ...]) -> Part | None:
 def _of_nodes(formats: Formats, part: Part, stream: NodeStream, kind: str) -> Known:
     as_read = _as_node if formats.maps.exports.library.exports[part.name].format == TREE else _as_row
     items = partial(_items, stream.nodes, as_read)
-    table = TableStream(kind=kind, columns=(), items=items, sheet=part.place, charset=stream.charset)
-    return Known(name=part.name, table=table, notes=stream.notes, root=stream.root)
+    table = TableStream(kind=kind, columns=(), items=items, sheet=part.place, charset=stream.charset, told=stream.told)
+    return Known(name=part.name, table=table, notes=stream.notes, tree=stream)
 
 
 def _items(nodes: Callable[[], Iterator[Node]], as_read: Callable[[Node], Row | Reject]) -> Iterator[Row | Reject]:

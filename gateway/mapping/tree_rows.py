@@ -11,6 +11,8 @@ from gateway.mapping.syntax import Export
 
 _DEEPEST = 6  # nodes around the rows
 _NODES = frozenset({dict, list})
+_KEPT = 8192  # texts
+_REPEATED = 100  # characters: longer ones hardly come again
 
 
 def tables(root: Any) -> list[tuple[str, list[dict[str, str]]]]:
@@ -44,10 +46,28 @@ def _is_text(value: Any) -> bool:
 
 
 def _row(node: dict[str, Any]) -> dict[str, str]:
+    if _NODES.isdisjoint(map(type, node.values())):
+        names = (name.removeprefix("@") for name in node) if any(name[:1] == "@" for name in node) else node
+        return dict(zip(names, map(_TEXTS.__getitem__, node.values()), strict=True))
     return {
         name.removeprefix("@"): scalar(value.get("#text") if isinstance(value, dict) else value)
         for name, value in node.items()
     }
+
+
+class _Texts(dict[Any, str]):
+    """What values say: most come again and again. It forgets all when it is full."""
+
+    def __missing__(self, value: Any) -> str:
+        text = scalar(value)
+        if len(text) <= _REPEATED:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[value] = text
+        return text
+
+
+_TEXTS = _Texts()
 
 
 def is_of(root: Any, export: Export) -> bool:

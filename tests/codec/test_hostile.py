@@ -72,7 +72,14 @@ CASES: dict[str, tuple[str, Callable[[], Iterable[bytes]], str]] = {
     "a zip bomb": ("b.xlsx", lambda: [workbook([b" " * MIB] * 200)], "unpacks to more than 100 times its size"),
     "one text of 50 MB": (
         "t.xlsx", lambda: [workbook(b'<row r="1"><c t="inlineStr"><is><t>', [b"x" * MIB] * 50, b"</t></is></c></row>")],
-        "no workbook that can be read",
+        "more than 8388608 bytes in one row",
+    ),
+    "a row of cells with nothing in them": (
+        "e.xlsx", lambda: [workbook(FEW, b"<row>", [b'<c s="1"/>' * 100_000] * 40, b"</row>")],
+        "more than 8388608 bytes in one row",
+    ),
+    "cells that do not say where": (
+        "g.xlsx", lambda: [workbook(b"<row>" + b"<c><v>1</v></c>" * 2001 + b"</row>")], "column 2001: more than 2000",
     ),
     "texts that fill the memory": (
         "s.xlsx", lambda: [workbook(FEW, texts=[b"<si><t>" + NOISE * 10_000 + b"</t></si>"] * 120)],
@@ -80,7 +87,7 @@ CASES: dict[str, tuple[str, Callable[[], Iterable[bytes]], str]] = {
     ),
     "a cell far away": (
         "f.xlsx", lambda: [workbook(FEW, b'<row r="1048576">' + cell("XFD1048576", "z") + b"</row>")],
-        "cell XFD1048576: the sheet is larger than the limit",
+        "cell XFD1048576: more than 2000 columns",
     ),
     "a row behind the last": ("r.xlsx", lambda: [workbook(FEW, b'<row r="99999999"/>')], "the sheet is larger"),
     "thousands of sheets": ("n.xlsx", lambda: [workbook(FEW, sheets=2000)], "more than 500 sheets"),
