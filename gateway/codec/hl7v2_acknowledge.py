@@ -134,7 +134,7 @@ def _check_kind(header: Header, known_kinds: Container[str] | None) -> list[Perm
     if not header.code:
         return [_problem("101", "MSH-9", "the message type is missing")]
     if _EVENT.fullmatch(header.code) is None:
-        return [_problem("200", "MSH-9.1", "the message code is not three letters")]
+        return [_problem("200", "MSH-9.1", "the message code is not three capital letters")]
     if known_kinds is not None and header.kind not in known_kinds:
         return [_problem("200", "MSH-9", "no map reads this message type and event")]
     return []

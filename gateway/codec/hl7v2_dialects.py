@@ -49,6 +49,13 @@ _APART: Final = re.compile("[ T]")
 _NUMBER: Final = re.compile(r"(?P<compared>[<>]=?)?[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 _POWER: Final = re.compile(r"(?<=10)\^(?=\d{1,2}(?!\d))", re.ASCII)
 _RANGE: Final = re.compile(r"(\d+\.?\d*)(?:-{1,2}|~|～)(\d+\.?\d*)", re.ASCII)
+_ARROWS: Final[Mapping[str, tuple[str, ...]]] = {  # the flag that each is, and those that say nothing else
+    "↑": ("H", "HH", "A", "AA", "↑", "↑↑"),
+    "↓": ("L", "LL", "A", "AA", "↓", "↓↓"),
+    "↑↑": ("HH", "AA", "↑↑"),
+    "↓↓": ("LL", "AA", "↓↓"),
+}
+_ARROWED: Final = re.compile(rf"\s*({_NUMBER.pattern})\s*(?P<arrow>↑{{1,2}}|↓{{1,2}})")
 _TEXTS: Final = frozenset({"", "ST", "TX", "FT", "NM", "SN"})
 _EVENT: Final = re.compile(r"([A-Z]{3})[-_ ]([A-Z]\d\d)")
 _TRIGGER: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -73,6 +80,8 @@ def mend(segments: list[Segment], *, carets: bool) -> tuple[list[Note], Origins]
             if name == "OBX":
                 if carets or not _plain(segment):
                     _mend_result(segments, index, notes, origins)
+                if len(segment) > 5 and segment[5][-1:] in _ARROWS:
+                    _mend_arrow(segments, index, notes, origins)
                 if len(segment) > 7 and "~" in segment[7]:
                     _mend_range(segments, index, notes)
         elif name == "OBR":
@@ -225,6 +234,26 @@ def _agrees(value: str, limits: str, flag: str) -> bool:
     number, low, high = Decimal(value), Decimal(found[1]), Decimal(found[2])
     said = "L" if number < low else "H" if number > high else ""
     return flag in {"L": ("L", "LL", "A", "↓"), "H": ("H", "HH", "A", "↑"), "": ("", "N")}[said]
+
+
+def _mend_arrow(segments: Sequence[Segment], index: int, notes: list[Note], origins: Origins) -> None:
+    """6.8↑ is a number and its flag. Where OBX-8 says something else of it, it stays as it is."""
+    segment = segments[index]
+    found = _ARROWED.fullmatch(segment[5])
+    if not found or segment[2] not in _TEXTS:
+        return
+    flag, flags = "".join(segment[8:9]), _ARROWS[found["arrow"]]
+    if flag and flag not in flags:
+        return
+    segment[5] = found[1]
+    if not flag:
+        moved = list(origins.get(index, range(len(segment)))) + [0] * (9 - len(segment))
+        segment += [""] * (9 - len(segment))
+        segment[8], moved[8] = flags[0], moved[5]
+        origins[index] = tuple(moved)
+    notes.append(
+        Note("arrow", f"{_place(segments, index)}-5", "the arrow behind the number was read as its flag (OBX-8)")
+    )
 
 
 def _mend_carets(segment: Segment, place: str, notes: list[Note]) -> None:

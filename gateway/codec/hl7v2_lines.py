@@ -18,6 +18,8 @@ MESSAGES_LIMIT: Final = 100_000  # in one batch
 _LINE: Final = re.compile("[^\r\n]+")
 _MARKS: Final = re.compile("[\x00\x0b\x1a\x1c]")
 _NAME: Final = re.compile("[A-Z][A-Z0-9]{2}")
+_BLANKS: Final = " \t"
+_INDENTED: Final = re.compile(f"[{_BLANKS}]+{_NAME.pattern}")
 _LOOSE_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9]{2}")
 _MESSAGE_START: Final = re.compile("(?:^|(?<=[\r\n\x0b\x1c]))(?:MSH|msh)(?=[!#-/:-@\\[-`{-~]|$)")
 _BATCH_LINE: Final = re.compile("(?:FHS|BHS|BTS|FTS)(?![A-Za-z0-9])")
@@ -73,6 +75,9 @@ def read_lines(text: str, separator: str) -> Lines:
         clean = text[start : min(start + 64, end)].translate(CONTROLS)
         if not clean.strip():
             continue
+        if _INDENTED.match(clean) and clean.lstrip(_BLANKS)[3:4] == separator:
+            start += len(clean) - len(clean := clean.lstrip(_BLANKS))
+            found.notes.append(Note("indented", f"segment {len(found.segments) + 1}", "has blanks before its name"))
         if name := _segment_name(clean, separator, whole=end - start <= 64):
             found.segments.append(Line(name.upper(), ((start, end),)))
             if not is_name(name):

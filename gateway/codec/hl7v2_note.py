@@ -16,6 +16,7 @@ DIALECTS: Final[Mapping[str, str]] = {  # code → what the sender does, and wha
     "line-ends": "segments end with LF or CRLF; a segment ends with CR alone (§2.5.4)",
     "blank-lines": "empty lines stand between segments (§2.5)",
     "segment-name": "segment names are not three capitals (§2.5.2)",
+    "indented": "blanks stand before the name of a segment (§2.5.2)",
     "broken-line": "a field holds line breaks; they are written \\.br\\ (§2.7)",
     "residue": "a line is no segment; it is kept, and nothing is made of it (§2.5.2)",
     "control-characters": "control characters stand in the text (§2.7)",
@@ -25,6 +26,7 @@ DIALECTS: Final[Mapping[str, str]] = {  # code → what the sender does, and wha
     "shifted": "fields stand one place beside their own (§2.5.3)",
     "value-type": "OBX-2 is empty or in small letters; it names the type of OBX-5 (§7.4.2.2)",
     "value-place": "a numeric result stands in OBX-4, which numbers parts of a result (§7.4.2.4)",
+    "arrow": "an arrow behind a number says that it is high or low; OBX-8 says so (§7.4.2.8)",
     "separator-in-text": "^ or ~ stands in a text, unit or range; it is written \\S\\ or \\R\\ there (§2.7.1)",
     "time-form": "times are written with signs between; HL7 writes YYYYMMDDHHMMSS (§2.A.22)",
 }

@@ -28,6 +28,15 @@ def test_a_cancelled_transfer_leaves_no_second_place(event: str, line: str, plac
     assert [each["status"] for each in encounter["location"]] == places
 
 
+@pytest.mark.parametrize(
+    ("discharged", "status"), [("0000", "in-progress"), ("00000000", "in-progress"), ("20260315", "finished")]
+)
+def test_zeros_for_the_time_of_discharge_discharge_nobody(discharged: str, status: str) -> None:
+    """Systems that have no empty time write zeros in PV1-45 (as in PV1-44)."""
+    line = visit() + "|" * (45 - visit().count("|")) + discharged
+    assert only(into(message("ADT^A08", line)), "Encounter")["status"] == status
+
+
 def test_a_cancelled_discharge_plan_has_no_day() -> None:
     plan = "PV2|||||||||20260315"
     extensions = [

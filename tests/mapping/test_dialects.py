@@ -80,6 +80,9 @@ HABITS: dict[str, tuple[str, Change]] = {  # habit → (code of its note, what t
     "no type of a quantity": ("value-type", swap("|NM|", "||")),
     "value in OBX-4": ("value-place", swap("||12.8|", "|12.8||")),
     "bare caret in a unit": ("separator-in-text", swap("10\\S\\9/L", "10^9/L")),
+    "an arrow for the flag": ("arrow", swap("||12.8|10\\S\\9/L|3.5-9.5|H|", "||12.8↑|10\\S\\9/L|3.5-9.5||")),
+    "an arrow beside the flag": ("arrow", swap("||12.8|", "||12.8 ↑|")),
+    "indented": ("indented", lambda text: re.sub(r"\r(?=[A-Z])", "\r  ", text)),
     "time with signs": ("time-form", swap("20260312075000", "2026-03-12 07:50:00")),
     "time with slashes": ("time-form", swap("20260312073000", "2026/3/12 7:30:00")),
     "time with a blank": ("time-form", swap("20260312080000|||F", "20260312 080000|||F")),
@@ -141,6 +144,9 @@ DOUBTFUL = {
     "a value against its flag": "OBX|1|NM|718-7^Hb^LN|131.5||g/L|130-175|H|||F",
     "a cancelled result": "OBX|1|NM|718-7^Hb^LN|131.5||g/L|130-175|N|||X",
     "two numbers where one must be the value": "OBX|NM|718-7^Hb^LN||1|132|g/L",
+    "an arrow against its flag": "OBX|1|ST|718-7^Hb^LN||132↓|g/L|130-175|N|||F",
+    "an arrow that says more than its flag": "OBX|1|ST|718-7^Hb^LN||132↓↓|g/L|130-175|L|||F",
+    "an arrow in words": "OBX|1|ST|718-7^Hb^LN||较前↑|g/L|130-175||||F",
     "an unknown type": "OBX|1|QQ|718-7^Hb^LN||132|g/L|130-175|N|||F",
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.codec import hl7v2
 from gateway.mapping.accounting.roundtrip import Came, compare_message
-from tests.mapping.house import PV1, all_of, into, message, only
+from tests.mapping.house import PV1, all_of, back, into, message, only
 from tests.mapping.test_accounting import trial
 
 ORDER = ("ORC|NW|P1^HIS", "OBR|1|P1^HIS||CT^CT^L||||||||||||||||||||CT")
@@ -45,3 +46,15 @@ def test_an_order_that_stands_behind_its_request_is_its_own() -> None:
     assert len(report["result"]) == 1
     assert [each["identifier"][0]["value"] for each in all_of(made, "ServiceRequest")] == ["P1"]
     assert lost(message("OUL^R24^OUL_R24", PV1, "OBR|1|||A^a^L", "ORC|SC|P1^HIS", result)) == []
+
+
+def test_results_behind_their_specimen_are_those_of_the_order() -> None:
+    """Where a message by order (OUL^R24) has its results behind SPM, nothing tells them from what is observed of the
+    specimen; a receiver of ORU^R01 looks for them below OBR."""
+    result = "OBX|1|NM|K^钾^L||5.6|mmol/L|||||F"
+    made = into(message("OUL^R24^OUL_R24", "OBR|1|P1^HIS|F1^LIS|BIO^生化^L", "SPM|1|B1&LIS||SER", result))
+    observation = only(made, "Observation")
+    assert "focus" not in observation
+    assert observation["specimen"]["reference"]
+    written = [segment[0] for segment in hl7v2.decode(back(made.bundle, "ORU_R01")).segments]
+    assert written == ["MSH", "PID", "ORC", "OBR", "OBX", "SPM"]
