@@ -72,6 +72,19 @@ class _Value:
 
     value: Any
     form: str = ""
+    parts: Sequence[Mapping[str, Any]] = ()  # instead of a value, of a type that is no data type: its elements
+
+    def of(self, path: str, place: str) -> Any:
+        """The value as it stands at a path of definitions (Patient.contact), which tells lists and choices."""
+        if not self.parts:
+            return self.value
+        made: dict[str, Any] = {}
+        for part in self.parts:
+            name, brought = str(part.get("name", "")), _brought(part)
+            if brought is None:
+                raise Permanent(f"the part {name[:60]} has no value", place=place)
+            _put(made, path, name, brought, place)
+        return made
 
 
 def _parts(operation: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -92,22 +105,7 @@ def _brought(part: Mapping[str, Any]) -> _Value | None:
             return _Value(value, key.removeprefix("value"))
     if "resource" in part:
         return _Value(part["resource"])
-    # a value of a type that is no data type: its elements are parts
-    return _Value(_element(part["part"])) if "part" in part else None
-
-
-def _element(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A backbone element, said as parts; a name that comes again is a list."""
-    made: dict[str, Any] = {}
-    for part in parts:
-        name, brought = str(part.get("name", "")), _brought(part)
-        value = brought.value if brought else None
-        if name in made:
-            listed = made[name] if isinstance(made[name], list) else [made[name]]
-            made[name] = [*listed, value]
-        else:
-            made[name] = value
-    return made
+    return _Value(None, parts=part["part"]) if "part" in part else None
 
 
 def _operate(resource: Resource, parts: dict[str, Any], place: str) -> None:
@@ -116,7 +114,7 @@ def _operate(resource: Resource, parts: dict[str, Any], place: str) -> None:
         case "add":
             _add(_one(resource, path, place), str(parts.get("name", "")), _value(parts, place), place)
         case "replace":
-            _replace(_one(resource, path, place), _value(parts, place))
+            _replace(_one(resource, path, place), _value(parts, place), place)
         case "delete":
             found = locate(resource, path, place)
             if len(found) > 1:
@@ -126,7 +124,7 @@ def _operate(resource: Resource, parts: dict[str, Any], place: str) -> None:
         case "insert":
             location = _listed(resource, path, place)
             index = _index(parts, "index", len(location.holder), place)
-            value = _value(parts, place).value
+            value = _value(parts, place).of(location.path, place)
             _in_lists(location, lambda listed, bare: listed.insert(index, value if bare else None))
         case _:
             location = _listed(resource, path, place)
@@ -161,25 +159,32 @@ def _add(location: Location, name: str, value: _Value, place: str) -> None:
     holder = location.value
     if not isinstance(holder, dict) or not name:
         raise Permanent("add needs the path of an object and a name", place=place)
-    known = definitions.children(location.path)
-    if f"{name}[x]" in known:
-        holder[f"{name}{value.form}"] = value.value
-    elif name not in known:
+    _put(holder, location.path, name, value, place)
+
+
+def _put(holder: dict[str, Any], path: str, name: str, value: _Value, place: str) -> None:
+    """A further member of a list, or an element of `path` that was not there (R4 fhirpatch.html: add)."""
+    known = definitions.children(path)
+    choice = known.get(f"{name}[x]")
+    if choice is None and name not in known:
         raise Permanent(f"no such element: {name[:60]}", place=place)
-    elif known[name].many:
-        holder.setdefault(name, []).append(value.value)
-    else:
-        holder[name] = value.value
+    if choice is None and known[name].many:
+        holder.setdefault(name, []).append(value.of(f"{path}.{name}", place))
+        return
+    names = [definitions.one_type(choice, each).name for each in choice.types] if choice else [name]
+    if any(each in holder for each in names):
+        raise Permanent(f"{name[:60]} is there already", place=place, remedy="replace it")
+    holder[f"{name}{value.form}" if choice else name] = value.of(f"{path}.{name}", place)
 
 
-def _replace(location: Location, value: _Value) -> None:
+def _replace(location: Location, value: _Value, place: str) -> None:
     holder, key = location.holder, location.key
     stem = choice_of(location.path)
     if stem and isinstance(holder, dict):
         del holder[key]
         holder.pop(f"_{key}", None)
         key = f"{stem}{value.form}"
-    holder[key] = value.value
+    holder[key] = value.of(location.path, place)
 
 
 def _delete(location: Location, place: str) -> None:
