@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.fhir import dates, definitions, reference
-from gateway.fhir.normal import normal
+from gateway.fhir.normal import contact, normal
 
 Row = tuple[Any, ...]
 Convert = Callable[[Any, tzinfo], list[Row]]
@@ -53,7 +53,7 @@ def _identifier(value: Any, zone: tzinfo) -> list[Row]:
 
 
 def _contact_token(value: Any, zone: tzinfo) -> list[Row]:
-    return [("", value["value"], "")] if "value" in value else []
+    return [(value.get("system", ""), contact(value["value"]), "")] if "value" in value else []
 
 
 def of_type(value: Any, zone: tzinfo) -> list[Row]:

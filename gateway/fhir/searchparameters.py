@@ -21,6 +21,7 @@ from gateway import errors
 from gateway.fhir import expressions, indexing
 from gateway.fhir.expressions import Branch, Step
 from gateway.fhir.indexing import Convert, Row
+from gateway.fhir.normal import contact
 from gateway.model import Resource
 
 
@@ -56,6 +57,12 @@ class SearchParameter:
     extract: Callable[[Resource], list[Any]]  # the FHIR values that the expression selects
     components: tuple[tuple[str, str], ...] = ()  # of a composite: (expression, kind)
     implied: frozenset[str] = frozenset()  # systems of codes that are written without one: Patient.gender
+    contact: bool = False  # a token of telephone numbers and the like; see token()
+
+    def token(self, system: str | None, value: str) -> tuple[str | None, str]:
+        """What is asked for (system None: any) in the form of the index, which knows the kinds of contacts as systems
+        (`phone|…`), since they have none of their own."""
+        return (system or None, contact(value)) if self.contact else (system, value)
 
 
 class _Component(msgspec.Struct, frozen=True):
@@ -127,6 +134,7 @@ def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
             extract=_extract(branches),
             components=_stated(row, branches, resource_type),
             implied=_implied(branches) if row.kind == "token" else frozenset(),
+            contact=row.kind == "token" and any(branch.type == "ContactPoint" for branch in branches),
         )
     return MappingProxyType(found)
 

@@ -143,14 +143,14 @@ def _plain(text: str) -> str:
 # ------------------------------------------------------------------------------------------ one kind each
 
 
-def _token(text: str, modifier: str, _parameter: SearchParameter) -> Test:
+def _token(text: str, modifier: str, parameter: SearchParameter) -> Test:
     if modifier == "text":
         start = normal(_plain(text))
         return lambda values: bool(values[2].startswith(start))
     parts = [_plain(part) for part in _BAR.split(text, maxsplit=1)]
-    if len(parts) == 1:
-        return lambda values: bool(values[1] == parts[0])
-    system, code = parts
+    system, code = parameter.token(parts[0] if len(parts) > 1 else None, parts[-1])
+    if system is None:
+        return lambda values: bool(values[1] == code)
     if not code:
         return lambda values: bool(values[0] == system)
     return lambda values: bool(values[0] == system and values[1] == code)

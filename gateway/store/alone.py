@@ -170,7 +170,7 @@ def _needs(criteria: list[Criterion]) -> Iterator[Keys]:
         if each.modifier or index.aliases(each.type, name) or name in ("_id", own.date):
             continue
         if each.parameter.kind == "token" and not (name == "status" and own.status):
-            values = [token(text)[1] for text in each.values]
+            values = [each.parameter.token(*token(text))[1] for text in each.values]
             if all(values):
                 yield frozenset((each.number, value) for value in values)
         elif each.parameter.kind == "reference":

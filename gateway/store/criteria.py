@@ -121,7 +121,7 @@ def _token(criterion: Criterion, text: str) -> Condition:
     if criterion.modifier == "text":
         number = parameter_number(criterion.type, name + index.TEXT)
         return _begins(of_parameter(number), normal(plain(text)))
-    system, value = token(text)
+    system, value = criterion.parameter.token(*token(text))
     if name == "_id":
         return Condition("r.id = ?", (value,), rank=0, column=True)
     if system is not None and system in criterion.parameter.implied:

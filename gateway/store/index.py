@@ -40,7 +40,7 @@ TABLES: Final = (
     *("index_token", "index_code", "index_reference", "index_string", "index_date", "index_number"),
     *("index_quantity", "index_uri", "index_half"),
 )
-EDITION: Final = 3  # of the way of indexing; a record that was indexed otherwise is indexed anew (see reindexing.py)
+EDITION: Final = 4  # of the way of indexing; a record that was indexed otherwise is indexed anew (see reindexing.py)
 NESTED: Final = 2  # how deep contained resources that refer to each other are followed
 TEXT: Final = ":text"  # behind the name of a token parameter: the words of its concepts
 PRESENT: Final = ":present"  # behind any name: the element is there, with nothing to search it by

@@ -10,7 +10,7 @@ import pytest
 
 from gateway import errors
 from gateway.fhir import dates, definitions, expressions, json, searchparameters
-from gateway.fhir.normal import normal
+from gateway.fhir.normal import contact, normal
 from tests.fhir import laboratory
 
 EXAMPLES = laboratory.SHARED / "reference" / "r4" / "examples.ndjson.gz"
@@ -53,7 +53,7 @@ def test_token() -> None:
     assert rows(patient, "identifier") == [(laboratory.HOSPITAL, "1000", "")]
     assert rows(patient, "identifier:of-type") == [("http://terminology.hl7.org/CodeSystem/v2-0203", "MR|1000", "")]
     assert rows(patient, "gender") == [("", "female", "")]
-    assert rows(patient, "phone") == [("", "13800000000", "")]
+    assert rows(patient, "phone") == [("phone", "13800000000", "")]
     assert rows(patient, "email") == []  # where(system='email')
     assert rows(laboratory.observation(), "code") == [("http://loinc.org", "14771-0", "空腹血糖")]
     assert rows(laboratory.report(), "code") == [("", "", "生化")]
@@ -255,6 +255,21 @@ def test_what_is_not_understood_is_a_configuration_error(expression: str) -> Non
 )
 def test_normal(text: str, form: str) -> None:
     assert normal(text) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("+86-139 0000 0001", "+8613900000001"),
+        ("（0512）6666-7777", "051266667777"),
+        ("0512-6666 转 12", "0512-6666 转 12"),
+        ("Foo.Bar@Example.cn", "foo.bar@example.cn"),
+        ("-", "-"),
+    ],
+)
+def test_the_normal_form_of_contacts(text: str, form: str) -> None:
+    assert contact(text) == form
+    assert contact(form) == form
 
 
 @pytest.mark.samples

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.routing import criteria
 from gateway.store import reindexing
+from gateway.store.alone import Alone, question
 from tests.engines import Engines
 from tests.store.conftest import Ward
 from tests.store.samples import coded, observation, order, patient, put
@@ -115,3 +117,28 @@ def test_a_record_that_was_indexed_by_an_older_program_is_indexed_anew(ward: War
     assert len(ward.ids("Patient", "name=zw")) == 1
     with ward.engine.reading() as reader:
         assert reader.execute("SELECT value FROM local_field") == [("买买提江",)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("telecom=phone%7C%2B8613900000001", True),
+        ("telecom=email%7Cfoo.bar@example.cn", True),
+        ("telecom=phone%7C", True),
+        ("telecom=%7C%2B86 139-0000-0001", True),  # no system of codes: a contact has none
+        ("telecom=fax%7C%2B8613900000001", False),
+        ("phone=%2B86 (139) 0000 0001", True),
+        ("email=FOO.BAR@example.cn", True),
+        ("email=%2B8613900000001", False),
+        ("phone=13900000001", False),
+        ("telecom:not=email%7Cfoo.bar@example.cn", False),
+    ],
+)
+def test_contacts_are_found_by_their_kind_and_however_they_are_punctuated(ward: Ward, asked: str, found: bool) -> None:
+    telecom = [{"system": "phone", "value": "+86-139 0000 0001"}, {"system": "email", "value": "Foo.Bar@Example.cn"}]
+    ward.apply(put(patient(telecom=telecom), "urn:p"))
+    assert bool(ward.ids("Patient", asked)) is found
+    (stored,) = ward.record.search("Patient", "").matches
+    with ward.engine.reading() as reader:
+        assert Alone().found(question("Patient", asked), stored, reader) is found
+    assert criteria.matches(stored.resource, f"Patient?{asked}") is found
