@@ -22,7 +22,8 @@ BlockFunction = Callable[[Any, Near, Context, dict[str, Entry], Any], "Entry | N
 
 _CALLED = (
     "component", "first", "said", "cell_said", "chosen", "complete", "further", "repeated", "node", "link", "link_each",
-    "refer", "followed", "reference_to", "reference_shown", "halves_left_out", "trace", "NULL", "ABSENT",
+    "refer", "followed", "reference_to", "reference_shown", "halves_left_out", "trace", "stands_behind", "NULL",
+    "ABSENT",
 )  # fmt: skip
 _SPACE: dict[str, Any] = {
     **{name: getattr(runtime, name) for name in _CALLED},

@@ -35,7 +35,7 @@ STARTS = ("codes", "systems", "message", "export", "block", "line")
 FIELD = re.compile(
     r"(?P<segment>\w{3})(?P<every>\[\])?-(?P<number>\d+)(?P<repeats>\*)?(?:\.(?P<c>\d+))?(?:\.(?P<s>\d+))?"
 )
-FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION", "BESIDE", "UNDER")
+FACTS = ("EVENT", "STRUCTURE", "MESSAGE", "VERSION", "BESIDE", "UNDER", "BEHIND")
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class LineCode:
             write.add(f"x = {self.source.part('x', found, composite=composite)}")
         write.add("if not x or x == NULL:")
         write.add("    continue")
-        self._convert(line, path, pair, "x", where=where)
+        self._convert(line, path, pair, "x", where=where, adds=_stands_once(path))
         write.depth -= 1
         self.target.looping = False
 
@@ -147,6 +147,8 @@ class LineCode:
             write.add(f"if not ({self.source.condition(found.where, 's')}):")
             write.add("    continue")
         raw = field_of("s", found.number)
+        if line.datatype == "text" or (not line.datatype and path.leaf.type in TEXTS):
+            raw = f"{raw}.replace('~', {BREAK!r})" if not found.repeats else raw  # its repetitions are lines of it
         if found.repeats:
             write.add(f"for x in {raw}.replace({BREAK!r}, '~').split('~'):")  # a line is written as a repetition is
             write.depth += 1
@@ -156,7 +158,7 @@ class LineCode:
         write.add(f"{value} = {self.source.part(raw, found, composite=line.datatype not in SIMPLE)}")
         write.add(f"if {value} and {value} != NULL:")
         write.depth += 1
-        once = not path.leaf.many and not any(element.repeats for element in path.elements)
+        once = _stands_once(path)
         if once and path.leaf.type not in TEXTS:
             write.add(f"if {self.target.unset(path)}:")
             write.depth += 1
@@ -312,6 +314,11 @@ def _once(line: Line, path: paths.Path) -> bool:
     outer = path.elements[0]
     into_list = len(path.elements) == 2 and outer.repeats and not outer.slice and not outer.name.startswith("_")
     return into_list and path.leaf.type in TEXTS and not path.leaf.many and not line.back and not line.sources[0].every
+
+
+def _stands_once(path: paths.Path) -> bool:
+    """Is the target one value, wherever it stands? Of several, texts become its lines."""
+    return not path.leaf.many and not any(element.repeats for element in path.elements)
 
 
 def _where(line: Line, raws: list[str]) -> str:

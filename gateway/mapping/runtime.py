@@ -14,7 +14,7 @@ from gateway.mapping.datatypes.clocks import no_words
 from gateway.mapping.structure import Instance, Segment, all_of
 from gateway.mapping.syntax import Condition
 
-_OPEN = ("", "BESIDE", "UNDER")  # no facts of the whole message
+_OPEN = ("", "BESIDE", "UNDER", "BEHIND")  # no facts of the whole message
 
 _CODES = 4096  # texts of one coded field
 _LONGEST_CODE = 200  # characters
@@ -79,6 +79,17 @@ def cell_said(text: str) -> str:
 
 def chosen(instance: Instance, name: str) -> Iterable[Segment]:
     return all_of(instance, name) if instance.children else instance.segments.get(name, ())
+
+
+def stands_behind(instance: Instance, segment: Segment, names: frozenset[str]) -> bool:
+    """Is the nearest segment of another name before this one, in its group, one of these?"""
+    before = ""
+    for each in instance.order:
+        if each is segment:
+            break
+        if isinstance(each, list) and each[0] != segment[0]:
+            before = each[0]
+    return before in names
 
 
 def judged(condition: Condition, known: Callable[[Condition], bool | None]) -> bool | None:

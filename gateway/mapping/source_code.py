@@ -156,6 +156,8 @@ class SourceCode:
         if condition.fact == "UNDER":
             named = self.writer.object(frozenset(condition.values))
             return f"(g.parent is not None and not {named}.isdisjoint(g.parent.segments))"
+        if condition.fact == "BEHIND":
+            return f"stands_behind(g, item, {self.writer.object(frozenset(condition.values))})"
         if self.known is not None:
             return str(self.known.fact(condition))
         return f"context.facts.get({condition.fact!r}) in {self.writer.object(frozenset(condition.values))}"

@@ -39,7 +39,7 @@ class WrittenLine:
     listed: bool = False  # one of several lines that write elements of one list into one field
     keeps: bool = False  # the wording of the value is written again, where it has one
     cell: bool = False  # the code of a cell is written again to its sender
-    late: bool = False  # a constant for a field that another block fills as well: written where that wrote nothing
+    late: bool = False  # written where another block wrote nothing there, into a segment that stands already
     claim: str = field(init=False)  # what the line takes for itself
     single: bool = field(init=False)  # its one field, which it writes whole
     around: tuple[paths.Element, ...] = field(init=False)  # what its last element stands in
@@ -77,7 +77,7 @@ def written_lines(library: Library, block: Block) -> list[WrittenLine]:
         words = () if line.datatype in BUILT else tuple(each.name for each in line.arguments[pair.fields :])
         enters = any(element.slice for element in path.elements[:-1])
         keeps = wording.applies(line, path, pair, block)
-        late = bool(line.constant) and _is_told_elsewhere(library, block, line.sources[0])
+        late = (bool(line.constant) and _is_told_elsewhere(library, block, line.sources[0])) or _is_above(line)
         cell = not line.constant and wording.keeps_cell(line, path, pair)
         made.append(WrittenLine(line, path, pair, words, _roots(path), enters, _listed(line, block), keeps, cell, late))
     return sorted(made, key=lambda each: not any(element.slice for element in each.path.elements))
@@ -94,6 +94,13 @@ def _is_told_elsewhere(library: Library, block: Block, source: Field) -> bool:
         for line in other.lines
         for field in line.sources
     )
+
+
+def _is_above(line: Line) -> bool:
+    """Is the field that of a segment around, where that is there (`OBR-10 … ? UNDER = OBR`)?"""
+    condition = line.condition
+    parts = () if condition is None else condition.parts if condition.operator == "and" else (condition,)
+    return any(each.fact == "UNDER" and line.sources[0].segment in each.values for each in parts)
 
 
 def _listed(line: Line, block: Block) -> bool:

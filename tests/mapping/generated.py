@@ -265,7 +265,7 @@ def _either(condition: Condition, wanted: bool, recipe: Recipe) -> bool:
 
 def _told(condition: Condition, wanted: bool, recipe: Recipe) -> bool:
     """A fact of the message: what it may be is narrowed."""
-    if condition.fact in ("BESIDE", "UNDER"):
+    if condition.fact in ("BESIDE", "UNDER", "BEHIND"):
         recipe.beside |= set(condition.values) if wanted else set()
         return True
     recipe.kinds = tuple(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from gateway.mapping.accounting.places import Place
 from gateway.mapping.accounting.trial import Trial
-from gateway.mapping.into_fhir import homes
+from gateway.mapping.into_fhir import homes, repeated_segment
 from gateway.mapping.library import Library
 from gateway.mapping.maps import Translation, shipped
 from gateway.mapping.moves import moves_of
 from gateway.mapping.source_code import fields_of
-from gateway.mapping.structure import Layout
+from gateway.mapping.structure import Instance, Layout
 from gateway.mapping.syntax import Block, Field, Line
+from gateway.mapping.written_blocks import is_placed
 
 ENVELOPE = {  # MSH fields that the gateway reads itself, before any map (HL7 v2.5.1 §2.15.9)
     1: "the separators that the message is read with",
@@ -46,10 +48,13 @@ class Reasons:
         self.segments = trial.message.segments
         self.moves = moves_of(trial.profile)
         self.off = trial.profile.off
-        self.all = _readers(trial.maps.library, made.structure)
-        self.readers = _readers(trial.maps.of(trial.profile).library, made.structure)
+        library = trial.maps.of(trial.profile).library
+        self.layout = Layout(library.structures[made.structure].root)
+        self.groups = dict(_groups(self.layout.place(self.segments)))
+        self.readers = _readers(library, self.layout, made.structure)
         self.taken: dict[tuple[int, int], set[str]] = {}  # (segment, field) → the lines that made something of it
         self.made: dict[tuple[str, str], set[str]] = {}  # (resource, path) → the lines that made it
+        self.lines = {each.line for each in made.lineage}
         for each in made.lineage:
             self.taken.setdefault((each.segment, each.field), set()).add(each.line)
             self.made.setdefault((each.resource, each.path), set()).add(each.line)
@@ -76,7 +81,49 @@ class Reasons:
             return False, f"no map reads a {'Z segment' if name.startswith('Z') else 'segment'} {name} here"
         if not lines:
             return False, f"no line reads {field}"
-        return False, self._unused(place, lines)
+        if id(self.segments[place.segment]) not in self.groups:
+            return False, f"{name} stands with the encoding of the order as well: that one is read"
+        here = [each for each in lines if self._reaches(place, field, *each)]
+        if not here:
+            return False, f"no line reads {field} where it stands"
+        if self._passed_over(place, field, here):
+            return False, f"of several {name} of one group the first is read"
+        return False, self._unused(place, [each for each in here if self._worked(each[0])] or here)
+
+    def _reaches(self, place: Place, field: str, block: Block, line: Line | None) -> bool:
+        """May a block take this segment from where it stands: does it run there or in a group below, or look into the
+        groups below it, and is the company that it asks for here?"""
+        group = self.groups[id(self.segments[place.segment])]
+        within = self.layout.chains[group.group]
+        sources = [] if line is None else [each for each in (*line.sources, *line.arguments) if each.segment]
+        own = [each for each in sources if f"{each.segment}-{each.number}" == field]
+        runs = homes(self.layout, block)
+        if own and all(each.every for each in own):
+            there = within if any(each.where for each in own) else within[:1]
+            return not set(runs).isdisjoint(there)
+        if not any(group.group in self.layout.chains[home] for home in runs):
+            return False
+        if block.condition is None or block.segments[-1] != self.segments[place.segment][0]:
+            return True
+        around = group.parent.segments if group.parent else {}
+        company = {"BESIDE": frozenset(group.segments), "UNDER": frozenset(around)}
+        return is_placed(block.condition, company) is not False
+
+    def _passed_over(self, place: Place, field: str, lines: list[tuple[Block, Line | None]]) -> bool:
+        """Does another segment of its name stand before it in its group, and nothing here reads more than one?"""
+        segment = self.segments[place.segment]
+        group = self.groups[id(segment)]
+        if group.segments[segment[0]][0] is segment:
+            return False
+        sources = [each for _, line in lines if line for each in (*line.sources, *line.arguments)]
+        every = any(each.every and f"{each.segment}-{each.number}" == field for each in sources)
+        return not every and not any(
+            repeated_segment(self.layout, group.group, each) == segment[0] for each, _ in lines
+        )
+
+    def _worked(self, block: Block) -> bool:
+        """Did a block make anything of this message?"""
+        return any(str(line.place) in self.lines for line in block.lines)
 
     def _numbers(self, place: Place) -> list[int]:
         """The field, and where a member's moves put it."""
@@ -123,9 +170,19 @@ def _waives(row: tuple[str, str, str, str], segment: str, field: str) -> bool:
     return row[0] in ("*", segment) or (row[0].startswith(f"{segment}[") and row[1] == field)
 
 
-def _readers(library: Library, structure: str) -> dict[tuple[str, int], list[tuple[Block, Line | None]]]:
+def _groups(here: Instance) -> Iterator[tuple[int, Instance]]:
+    """The identity of each segment → the group that it stands in."""
+    for each in here.order:
+        if isinstance(each, Instance):
+            yield from _groups(each)
+        else:
+            yield id(each), here
+
+
+def _readers(
+    library: Library, layout: Layout, structure: str
+) -> dict[tuple[str, int], list[tuple[Block, Line | None]]]:
     """(segment, field) → what reads it in messages of a structure: (block, line; None for its condition or key)."""
-    layout = Layout(library.structures[structure].root)
     found: dict[tuple[str, int], list[tuple[Block, Line | None]]] = {}
     for block in library.blocks_of(structure):
         if not block.into or not homes(layout, block):
