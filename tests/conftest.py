@@ -3,6 +3,8 @@ New examples are looked for with `pytest --hypothesis-profile=search`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -10,6 +12,7 @@ from tests.engines import engines, postgresql
 
 __all__ = ["engines", "postgresql"]
 
+SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", max_examples=1000, deadline=None)
 settings.load_profile("same")
@@ -18,3 +21,11 @@ settings.load_profile("same")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest tests/api --engine postgresql`: the whole door over the other engine."""
     parser.addoption("--engine", default="sqlite", choices=("sqlite", "postgresql"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `samples` is skipped where they are absent."""
+    if not SAMPLES.is_dir():
+        for item in items:
+            if item.get_closest_marker("samples"):
+                item.add_marker(pytest.mark.skip(reason="the samples are not beside the repository"))

@@ -17,7 +17,19 @@ from gateway.codec.charset import CONTROLS
 from gateway.codec.node_stream import GLANCE, RECORD_LIMIT, RECORDS_LIMIT, Node, NodeStream, weight
 from gateway.codec.text_stream import Opened, Text, document_of
 from gateway.codec.xml_prolog import has_doctype
-from gateway.codec.xml_tree import BARE, BROKEN, DECLARATION, MENDED, SAFE, Count, declared, name_of, node_of, refuse
+from gateway.codec.xml_tree import (
+    BARE,
+    BROKEN,
+    DECLARATION,
+    MENDED,
+    SAFE,
+    Count,
+    broken,
+    declared,
+    name_of,
+    node_of,
+    refuse,
+)
 from gateway.errors import Permanent
 
 _LOOK: Final = 4096  # records between two looks at what stands around them
@@ -105,12 +117,7 @@ def _feed(parser: Any, block: str) -> None:
     try:
         parser.feed(block.encode())
     except etree.XMLSyntaxError as error:
-        _broken(error)
-
-
-def _broken(error: Any) -> None:
-    line, column = error.position
-    refuse(f"{BROKEN} at line {line}, column {column}")
+        broken(error)
 
 
 class _Document:
@@ -138,7 +145,7 @@ class _Document:
         try:
             root = parser.close()
         except etree.XMLSyntaxError as error:
-            _broken(error)
+            broken(error)
         yield from self._here(parser)
         self._forget()
         if root.getroottree().docinfo.internalDTD is not None:

@@ -59,7 +59,7 @@ def test_no_broken_message_breaks_the_gateway(seed: int) -> None:
 
 
 @pytest.mark.samples
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the repository")
+@pytest.mark.samples
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 def test_no_broken_sample_breaks_the_gateway(seed: int) -> None:
     survive(of_others(), seed, count=500, seconds=120)

@@ -502,7 +502,7 @@ def test_the_laboratory_file_comes_back_cell_by_cell(exported: Translation) -> N
 
 
 @pytest.mark.samples
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the repository")
+@pytest.mark.samples
 @pytest.mark.parametrize(
     "path", sorted([*FIXTURES.glob("[01]*.hl7"), *FIXTURES.glob("lab*.csv")]), ids=lambda path: path.name
 )

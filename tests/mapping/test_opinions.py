@@ -17,7 +17,6 @@ from tests.mapping.invented import invented
 
 UNKNOWN_TO_IT = re.compile(r"\._value\w+: extra_forbidden$")  # its Extension does not know what extends a value
 STRICTER = re.compile(r"per-1|no code")  # of a day and a moment no one can say which is later; of a code, whose it is
-needs_samples = pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the repository")
 needs_validator = pytest.mark.skipif(not validator.command(), reason="there is no validator beside the repository")
 
 
@@ -53,13 +52,13 @@ def test_the_second_opinion_on_invented_messages() -> None:
 
 @pytest.mark.slow
 @pytest.mark.samples
-@needs_samples
+@pytest.mark.samples
 def test_the_second_opinion_on_samples() -> None:
     assert objections([path.read_bytes() for path in SAMPLES.rglob("*.hl7")]) == set()
 
 
 @pytest.mark.samples
-@needs_samples
+@pytest.mark.samples
 @needs_validator
 def test_the_validator_on_samples() -> None:
     bodies = (path.read_bytes() for path in sorted(SAMPLES.rglob("*.hl7")))

@@ -150,12 +150,9 @@ def mapped_samples() -> list[tuple[Path, hl7v2.Message, Translation]]:
     return found
 
 
-needs_samples = pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the repository")
-
-
 @pytest.mark.slow
 @pytest.mark.samples
-@needs_samples
+@pytest.mark.samples
 def test_every_sample_becomes_a_valid_bundle_or_an_error_with_a_place() -> None:
     made = {path: made for path, _, made in mapped_samples()}
     failed = Counter()
@@ -174,7 +171,7 @@ def test_every_sample_becomes_a_valid_bundle_or_an_error_with_a_place() -> None:
 @pytest.mark.slow
 @pytest.mark.samples
 @pytest.mark.timeout(400)
-@needs_samples
+@pytest.mark.samples
 def test_values_of_samples_come_back_as_they_were_sent() -> None:
     """What real senders write comes back, nearly all of it byte for byte, and nothing of what is mapped is lost."""
     came: Counter[Came] = Counter()
