@@ -94,7 +94,8 @@ def failure(error: errors.HutongError) -> tuple[int, dict[str, Any]]:
     if isinstance(error, Invalid) and len(error.problems) > 1:
         issues = [_issue(each) for each in error.problems[:MAXIMUM_ISSUES]]
         return status, {"resourceType": "OperationOutcome", "issue": issues}
-    return status, outcome(str(error), code=code, place=error.place if _is_path(error.place) else "")
+    whole = isinstance(error, Invalid)  # what is wrong with a resource as such stands at its type: an invariant
+    return status, outcome(str(error), code=code, place=error.place if whole or _is_path(error.place) else "")
 
 
 def _issue(problem: Problem) -> dict[str, Any]:

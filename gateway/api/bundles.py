@@ -17,7 +17,8 @@ from typing import Any
 import anyio.to_thread
 from starlette.requests import Request
 
-from gateway.api import answer, entries, listing
+from gateway.api import answer, entries, histories, listing
+from gateway.api.form import PRESENTATION
 from gateway.api.guard import require
 from gateway.api.resource import Patch, applied, json_patch, parsed
 from gateway.api.services import Services
@@ -202,10 +203,10 @@ class Bundles:
             ):
                 return self._one(entry, record.vread(type_name, key, int(version), reader=reader))
             case (type_name, key, "_history"):
-                page = record.history(type_name, key, reader=reader)
-                return _answer(
-                    {"status": _status(200)}, listing.history(self._request, page, [], path="/".join(entry.path))
-                )
+                pairs = [pair for pair in entry.query if pair[0] not in PRESENTATION]
+                page = histories.page(record, type_name, key, pairs, reader=reader)
+                made = listing.history(self._request, page, pairs, path="/".join(entry.path))
+                return _answer({"status": _status(200)}, made)
         raise answer.Refusal(404, "there is nothing at this address")
 
     def _searched(self, reader: Transaction, type_name: str, entry: _Entry) -> bytes:

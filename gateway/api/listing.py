@@ -5,6 +5,7 @@ The stored bytes of each resource are put in as they are, so nothing is parsed o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from gateway.store.stored import Page, Stored
 CURSOR = "_cursor"
 Pairs = list[tuple[str, str]]
 
-_METHODS = {"create": ("POST", "201"), "update": ("PUT", "200"), "delete": ("DELETE", "204")}
+_OURS = re.compile("[0-9a-hjkmnp-tv-z]{26}")  # the ids that this server gives, see Workspace.new_id
 
 
 def base_url(request: Request) -> str:
@@ -55,8 +56,7 @@ def _found(base: str, stored: Stored, mode: bytes) -> bytes:
 
 
 def _version(base: str, stored: Stored) -> bytes:
-    interaction = "delete" if stored.deleted else "create" if stored.version == 1 else "update"
-    method, status = _METHODS[interaction]
+    method, status = _made(stored)
     response = {
         "status": status,
         "etag": f'W/"{stored.version}"',
@@ -66,6 +66,16 @@ def _version(base: str, stored: Stored) -> bytes:
     address, head, tail = (json.dumps(part) for part in (f"{base}/{stored.reference}", asked, response))
     resource = b"" if stored.deleted else b'"resource":%s,' % stored.body
     return b'{"fullUrl":%s,%s"request":%s,"response":%s}' % (address, resource, head, tail)
+
+
+def _made(stored: Stored) -> tuple[str, str]:
+    """(method, status) of the request that made a version. Under an id that is not ours it was made by an update (R4
+    http.html#upsert)."""
+    if stored.deleted:
+        return "DELETE", "204"
+    if stored.version > 1:
+        return "PUT", "200"
+    return "POST" if _OURS.fullmatch(stored.id) else "PUT", "201"
 
 
 def instant(moment: datetime) -> str:

@@ -16,23 +16,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import errors
-from gateway.api import answer, capability, listing, vocabulary
+from gateway.api import answer, capability, histories, listing, vocabulary
 from gateway.api.form import PRESENTATION, asked_of
 from gateway.api.guard import require
 from gateway.api.resource import content_of, type_of
 from gateway.api.services import Services
-from gateway.fhir import compartments, dates, definitions
-from gateway.store import clause, query, subset
+from gateway.fhir import compartments, definitions
+from gateway.store import query, subset
 from gateway.store.query import Handling
-from gateway.store.read import Span
 from gateway.store.stored import Page, Stored
 from gateway.subscriptions import topics
 
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
-
-HISTORY_COUNT = 100
-_FOREVER = 1 << 62  # milliseconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,14 +93,7 @@ class Rest:
 
     def _history(self, request: Request, type_name: str | None, logical_id: str | None) -> Response:
         pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in PRESENTATION]
-        count, cursor, span = _paging(pairs)
-        record = self.services.record
-        if type_name and logical_id:
-            page = record.history(type_name, logical_id, count=count, cursor=cursor, span=span)
-            if not page.matches and record.read(type_name, logical_id) is None:
-                raise answer.Refusal(404, f"there is no {type_name} with this id")
-        else:
-            page = record.versions(type_name, count=count, cursor=cursor, span=span)
+        page = histories.page(self.services.record, type_name, logical_id, pairs)
         return answer.fhir(request, listing.history(request, page, pairs))
 
     async def search(self, request: Request) -> Response:
@@ -198,43 +187,3 @@ def _one(request: Request, stored: Stored | None, type_name: str) -> Response:
         asked = query.read(type_name, pairs)
         stored = subset.cut(stored, summary=asked.summary, elements=asked.elements)
     return answer.fhir(request, stored.body, headers=headers)
-
-
-def _paging(pairs: Pairs) -> tuple[int, str, Span]:
-    """(_count, _cursor, which versions) of a history; 400 for anything else, so that nobody believes a filter was
-    applied."""
-    asked = dict(pairs)
-    if asked.keys() - {"_count", "_since", "_at", listing.CURSOR}:
-        raise answer.Refusal(400, "a history takes _count, _since, _at, _format and _pretty only")
-    count = asked.get("_count", str(HISTORY_COUNT))
-    if not (count.isascii() and count.isdigit() and len(count) < 10 and int(count)):
-        raise answer.Refusal(400, "_count is a number from 1 on")
-    span = Span(since=_since(asked.get("_since", "")), at=_at(asked.get("_at", "")))
-    return min(int(count), query.MAXIMUM_COUNT), asked.get(listing.CURSOR, ""), span
-
-
-def _since(text: str) -> int:
-    return max(0, -(-_moments(text, "_since")[0] // 1000)) if text else 0
-
-
-def _at(text: str) -> tuple[int, int] | None:
-    """The first and the last millisecond of a time, or of what lies before or behind one (R4 search.html#prefix)."""
-    if not text:
-        return None
-    prefix = text[:2] if text[:2].isalpha() else ""
-    low, high = (moment // 1000 for moment in _moments(text.removeprefix(prefix), "_at"))
-    spans = {
-        **dict.fromkeys(("", "eq"), (low, high)), "ge": (low, _FOREVER), "gt": (high + 1, _FOREVER),
-        "sa": (high + 1, _FOREVER), "le": (0, high), "lt": (0, low - 1), "eb": (0, low - 1),
-    }  # fmt: skip
-    if prefix not in spans:
-        raise answer.Refusal(400, "_at takes a time, alone or behind eq, ge, gt, sa, le, lt or eb")
-    return spans[prefix]
-
-
-def _moments(text: str, name: str) -> tuple[int, int]:
-    """Microseconds since 1970, included."""
-    try:
-        return dates.interval(text.replace(" ", "+"), clause.zone())
-    except (ValueError, OverflowError):
-        raise answer.Refusal(400, f"{name} is a time such as 2026-03-05T10:00:00+08:00") from None

@@ -127,11 +127,12 @@ class _Reader:
     def _counts(self, plan: _Plan, place: str, value: dict[str, Any]) -> None:
         for name, names in plan.required:
             if not any(each in value for each in names):
-                self._add(f"{place}.{name}", "is required")
+                self._add(f"{place}.{name.removesuffix('[x]')}", "is required")
         for name, all_names in plan.choices:
             found = all_names & {each.removeprefix("_") for each in value}
             if len(found) > 1:
-                self._add(f"{place}.{name}", f"has more than one value: {', '.join(sorted(found))}")
+                text = f"has more than one value: {', '.join(sorted(found))}"
+                self._add(f"{place}.{name.removesuffix('[x]')}", text)
 
     def _member(self, plan: _Plan, path: str, place: str, name: str, inner: Any, around: dict[str, Any]) -> None:
         if name == "resourceType" and path in definitions.resource_types():

@@ -302,3 +302,21 @@ async def test_any_version_is_there_or_not(client: httpx.AsyncClient) -> None:
     assert (made["response"]["status"], again["response"]["status"]) == ("201 Created", "200 OK")
     refused = await sent(client, "transaction", entry("PUT", "Patient/q", patient("3", id="q"), ifMatch="*"))
     assert refused.status_code == 412
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_history_in_a_bundle_hears_what_it_is_asked(client: httpx.AsyncClient, kind: str) -> None:
+    for gender in ("male", "female"):
+        await client.put("/fhir/Patient/mine", json={"resourceType": "Patient", "id": "mine", "gender": gender})
+    (made,) = await answers(client, kind, entry("GET", "Patient/mine/_history?_count=1&_format=json&_elements=active"))
+    page = made["resource"]
+    assert (page["total"], len(page["entry"])) == (2, 1)
+    assert "gender" not in page["entry"][0]["resource"]
+    assert "next" in [link["relation"] for link in page["link"]]
+
+
+async def test_a_history_of_what_never_was_is_told_in_a_batch(client: httpx.AsyncClient) -> None:
+    never, wrong = await answers(
+        client, "batch", entry("GET", "Patient/never/_history"), entry("GET", "Patient/x/_history?name=a")
+    )
+    assert (never["response"]["status"][:3], wrong["response"]["status"][:3]) == ("404", "400")

@@ -121,6 +121,29 @@ async def test_the_history_of_everything_and_of_one_have_pages(filled: Door, cli
     assert (future["total"], "entry" in future) == (0, False)
 
 
+async def test_versions_of_a_history_are_cut_like_others(filled: Door, client: httpx.AsyncClient) -> None:
+    result = await one(client, "/fhir/Observation?identifier=urn:hutong:id:LAB:OBX|a")
+    address = f"/fhir/Observation/{result['id']}/_history"
+    for asked in ("_elements=status", "_summary=text"):
+        for path in (address, "/fhir/Observation/_history", "/fhir/_history"):
+            for entry in (await found(client, f"{path}?{asked}"))["entry"]:
+                assert entry["resource"]["meta"]["tag"][-1]["code"] == "SUBSETTED"
+                assert "subject" not in entry["resource"]
+    whole = (await found(client, f"{address}?_summary=false"))["entry"][0]["resource"]
+    assert "subject" in whole
+    says(await client.get(f"{address}?_summary=count"), 400, "invalid")
+    says(await client.get(f"{address}?_summary=some"), 400, "invalid")
+    says(await client.get(f"{address}?_sort=status"), 400, "invalid")
+
+
+async def test_a_history_tells_an_update_that_created_from_a_create(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Basic/mine", json={"resourceType": "Basic", "id": "mine", "code": {"text": "x"}})
+    made = await client.post("/fhir/Basic", json={"resourceType": "Basic", "code": {"text": "x"}})
+    for key, method, url in (("mine", "PUT", "Basic/mine"), (made.json()["id"], "POST", "Basic")):
+        (version,) = (await found(client, f"/fhir/Basic/{key}/_history"))["entry"]
+        assert (version["request"], version["response"]["status"]) == ({"method": method, "url": url}, "201")
+
+
 @pytest.mark.parametrize(
     ("at", "expected"),
     [

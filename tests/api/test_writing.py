@@ -288,3 +288,17 @@ async def test_a_name_that_stands_twice_in_an_object_is_refused_with_its_place(c
     assert answer.status_code == 400
     assert "name[0].text" in answer.text
     assert "甲" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"deceasedBoolean": True, "deceasedDateTime": "2026"}, "Patient.deceased"),
+        ({"contained": [{"resourceType": "Organization", "id": "o", "name": "x"}]}, "Patient"),
+    ],
+)
+async def test_an_outcome_names_the_place_of_choices_and_of_rules_of_the_whole(
+    client: httpx.AsyncClient, wrong: dict[str, Any], place: str
+) -> None:
+    answer = await client.post("/fhir/Patient", json=patient("1", **wrong))
+    assert (answer.status_code, answer.json()["issue"][0].get("expression")) == (400, [place])
