@@ -15,7 +15,7 @@ from gateway.db.engine import Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import reference
 from gateway.model import Resource
-from gateway.store import matching, merging, pointers, request, update
+from gateway.store import matching, merging, order_kinds, pointers, request, update
 from gateway.store.pointers import GONE
 from gateway.store.request import Item
 from gateway.store.stored import Applied, Outcome, PreconditionFailed, milliseconds
@@ -111,11 +111,15 @@ class _Application:
     def _same(self, item: Item) -> str | None:
         if not item.conditional:
             return None
+        patient = self._patient_of(item.resource)
+        if other := order_kinds.known(self._workspace, item.resource, item.identifiers, patient=patient):
+            found_id, item.resource = other
+            item.type = str(item.resource["resourceType"])
+            self._notes.append(f"ServiceRequest: the number is that of a {item.type}, whose state is meant")
+            return found_id
         found = set(self._by_criteria(item))
         if item.identifiers:
-            by_number = matching.find(
-                self._workspace, item.resource, item.identifiers, patient=self._patient_of(item.resource)
-            )
+            by_number = matching.find(self._workspace, item.resource, item.identifiers, patient=patient)
             self._notes.extend(by_number.notes)
             found = ({by_number.id} if by_number.id else set()) & (found if item.criteria else {by_number.id})
         if len(found) > 1:
@@ -299,9 +303,10 @@ class _Application:
 
     def _amend(self, item: Item, working: Working, arriving: Resource) -> tuple[Item, Working | None, str]:
         """A message that was applied before, and is understood better now."""
-        if working.stored is not None:
+        before = self._before[item.full_url]
+        if working.stored is not None and before.get("resourceType") == item.type:
             base = working.result if working.touched and working.result else working.stored
-            result = update.amended(base, self._pointed(self._before[item.full_url]), arriving)
+            result = update.amended(base, self._pointed(before), arriving)
             if result is not None:
                 working.result, working.touched = result, True
         return item, working if working.rid else None, "unchanged"

@@ -10,41 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 from gateway.model import Resource
 from gateway.store.elements import element_of, told_in_parts
+from gateway.store.ranks import RANKS, WORDED
 
-
-def _ranks(*levels: str) -> Mapping[str, int]:
-    return {status: rank for rank, level in enumerate(levels) for status in level.split()}
-
-
-# The order in which statuses follow each other; those on one level may replace each other.
-RANKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {
-        "ServiceRequest": _ranks("draft", "active on-hold", "completed revoked", "entered-in-error"),
-        "DiagnosticReport": _ranks(
-            *("registered", "partial", "preliminary", "final", "amended corrected appended"),
-            "cancelled entered-in-error",
-        ),
-        "Observation": _ranks("registered", "preliminary", "final", "amended corrected", "cancelled entered-in-error"),
-        "Task": _ranks(
-            *("draft", "requested", "received", "accepted on-hold ready", "in-progress"),
-            *("completed failed rejected cancelled", "entered-in-error"),
-        ),
-        "Encounter": _ranks(
-            *("planned", "arrived", "triaged", "in-progress", "onleave", "finished"),
-            *("cancelled", "entered-in-error"),
-        ),
-    }
-)
 _CORRECTED = frozenset({"amended", "corrected", "appended"})  # of something that was written before
 _WRITTEN_AT = {"ServiceRequest": "authoredOn", "DiagnosticReport": "issued", "Observation": "issued"}
 # A late first message of these still tells what the newer, shorter one did not: an order that comes after its
 # cancellation, an admission that comes after the discharge. A late report or result tells nothing.
-_FILLED = frozenset({"ServiceRequest", "Encounter"})
+_FILLED = frozenset(
+    {
+        *("ServiceRequest", "MedicationRequest", "SupplyRequest", "NutritionOrder"),
+        *("Appointment", "DocumentReference", "Encounter"),
+    }
+)
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SENT = "urn:hutong:written"  # on a resource: fields of its message as they were sent (gateway/mapping/sent_fields.py)
@@ -141,7 +122,7 @@ def outdated(stored: Resource, arriving: Resource) -> bool:
     older = earlier(arriving.get(name), stored.get(name))
     if before != after and before >= 0 and after >= 0:
         return after < before or (older and arriving.get("status") in _CORRECTED)
-    return older
+    return older or WORDED.get(arriving.get("docStatus", ""), 9) < WORDED.get(stored.get("docStatus", ""), 0)
 
 
 def earlier(left: Any, right: Any) -> bool:
@@ -286,6 +267,8 @@ def _filled(stored: Resource, arriving: Resource) -> Resource:
     """Elements that the stored resource lacks, from an older statement; the missing ends of a period too."""
     kind = str(stored.get("resourceType"))
     known = {element_of(kind, name) for name, value in stored.items() if not says_nothing(value)}
+    if _no_content(stored.get("content")):
+        known.discard("content")
     lacking = {name: value for name, value in arriving.items() if element_of(kind, name) not in known}
     told = {element_of(kind, name) for name in lacking}
     result = {name: value for name, value in stored.items() if element_of(kind, name) not in told} | lacking

@@ -239,6 +239,35 @@ def test_a_double_directory_entry_holds_nothing_up(ward: Ward) -> None:
     assert ward.apply(put(doctor("2", "1"), "urn:uuid:2")).changes == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "told", "becomes"),
+    [
+        ("MedicationRequest", "revoked", "stopped"),
+        ("MedicationRequest", "on-hold", "on-hold"),
+        ("SupplyRequest", "on-hold", "suspended"),
+        ("NutritionOrder", "revoked", "revoked"),
+    ],
+)
+def test_a_state_told_by_number_alone_is_that_of_the_order_with_the_number(
+    ward: Ward, kind: str, told: str, becomes: str
+) -> None:
+    """v2.5.1 §4.5.1: ORC|CA cancels a prescription without its RXO."""
+    one, two = person(ward, "P1"), person(ward, "P2")
+    ordered = {"resourceType": kind, "status": "active", "identifier": [identifier(PLACER, "RX1", "PLAC")]}
+    ordered |= {"subject" if kind == "MedicationRequest" else "patient": {"reference": one}, "note": [{"text": "x"}]}
+    target = ward.apply(put(ordered, O)).references[O]
+    state = {key: value for key, value in order(subject=one).items() if key in ("resourceType", "intent", "subject")}
+    state |= {"identifier": ordered["identifier"], "status": told}
+    done = ward.apply(put(state, O))
+    assert done.references[O] == target
+    assert [change.reference for change in done.changes] == [target]
+    found = ward.get(target)
+    assert (found["status"], found["note"]) == (becomes, [{"text": "x"}])
+    other = ward.apply(put({**state, "subject": {"reference": two}}, O))
+    if kind == "MedicationRequest":
+        assert other.references[O] != target  # the number of another patient
+
+
 def test_the_number_of_another_patient_is_another_order(ward: Ward) -> None:
     one, two = person(ward, "P1"), person(ward, "P2")
     first = ward.apply(put(order(subject=one), O))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.store import update
+from gateway.store.ranks import RANKS
 from tests.store.samples import identifier
 
 
@@ -241,6 +242,41 @@ def test_an_admission_that_comes_after_the_discharge_gives_its_start() -> None:
     assert result == {**finished, "period": {"start": "2026-03-01", "end": "2026-03-02"}}
 
 
+BACKWARD = [
+    ("MedicationRequest", {"status": "stopped"}, {"status": "active", "note": [{"text": "sent again"}]}),
+    ("Appointment", {"status": "cancelled"}, {"status": "booked"}),
+    ("DocumentReference", {"status": "superseded"}, {"status": "current"}),
+    (
+        "DocumentReference",
+        {"status": "current", "docStatus": "final", "description": "signed"},
+        {"status": "current", "docStatus": "preliminary", "description": "draft"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "stored", "late"), BACKWARD)
+def test_what_was_stopped_cancelled_or_replaced_stays_so(
+    kind: str, stored: dict[str, Any], late: dict[str, Any]
+) -> None:
+    result = update.combine(resource(kind, **stored), resource(kind, **late)) or resource(kind, **stored)
+    assert stored.items() <= result.items()
+
+
+def test_a_booking_that_was_missed_may_be_made_again() -> None:
+    again = resource("Appointment", status="booked", start="2026-03-21T09:00:00+08:00")
+    assert update.combine(resource("Appointment", status="noshow"), again) == again
+
+
+def test_a_document_that_comes_after_its_replacement_gives_its_content() -> None:
+    absent = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+    }
+    replaced = resource("DocumentReference", status="superseded", content=[{"attachment": absent}])
+    content = [{"attachment": {"contentType": "text/plain"}}]
+    result = update.combine(replaced, resource("DocumentReference", status="current", content=content))
+    assert result == resource("DocumentReference", status="superseded", content=content)
+
+
 PARTS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ("period", {"start": "2026-03-01"}, {"end": "2026-03-05"}, {"start": "2026-03-01", "end": "2026-03-05"}),
     ("period", {"start": "2026-03-01", "end": "2026-03-05"}, {"start": "2026-03-08"}, {"start": "2026-03-08"}),
@@ -315,7 +351,7 @@ identifiers = st.lists(
     ),
     max_size=4,
 )
-statuses = st.sampled_from(sorted(update.RANKS["DiagnosticReport"]))
+statuses = st.sampled_from(sorted(RANKS["DiagnosticReport"]))
 
 
 @st.composite
@@ -343,7 +379,7 @@ def test_no_identifier_is_ever_lost_and_no_status_falls_back(
     result = update.combine(stored, arriving, keep=keep) or stored
     for each in (*stored.get("identifier", ()), *arriving.get("identifier", ())):
         assert any(update.same_identifier(each, kept) for kept in result["identifier"])
-    ranks = update.RANKS["DiagnosticReport"]
+    ranks = RANKS["DiagnosticReport"]
     assert ranks[result["status"]] >= ranks[stored["status"]]
 
 
