@@ -28,6 +28,7 @@ RETRY_SECONDS = 2  # what Retry-After says on back-pressure
 MAXIMUM_ISSUES = 100  # of one resource that is not valid
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 has no form for
+_TYPE = re.compile(r"[A-Z][A-Za-z]+")
 _PATH = re.compile(r"[A-Z][A-Za-z]+(\.[A-Za-z_]+(\[\d+\])?)+")
 _JSON_NAMES = {"json", "application/json", "application/fhir+json", "application/json+fhir", "text/json"}
 _XML_NAMES = {"xml", "application/xml", "application/fhir+xml", "application/xml+fhir", "text/xml"}
@@ -67,7 +68,7 @@ def outcome(text: str, *, code: str, severity: str = "error", place: str = "") -
     """An OperationOutcome with one issue; `text` is for people and never empty."""
     issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": _UNWRITABLE.sub("?", text)}
     if place:
-        issue["expression"] = [place]
+        issue["expression"] = [_UNWRITABLE.sub("?", place)]
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
@@ -94,7 +95,7 @@ def failure(error: errors.HutongError) -> tuple[int, dict[str, Any]]:
     if isinstance(error, Invalid) and len(error.problems) > 1:
         issues = [_issue(each) for each in error.problems[:MAXIMUM_ISSUES]]
         return status, {"resourceType": "OperationOutcome", "issue": issues}
-    whole = isinstance(error, Invalid)  # what is wrong with a resource as such stands at its type: an invariant
+    whole = isinstance(error, Invalid) and _TYPE.fullmatch(error.place)  # an invariant of the resource as such
     return status, outcome(str(error), code=code, place=error.place if whole or _is_path(error.place) else "")
 
 

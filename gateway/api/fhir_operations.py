@@ -52,22 +52,32 @@ class FhirOperations:
             Route("/fhir/{type}/$validate", self.validate, methods=["POST"]),
             Route("/fhir/{type}/{id}/$validate", self.validate, methods=["GET", "POST"]),
             Route("/fhir/Patient/$everything", self.everybody, methods=["GET", "POST"]),
-            Route("/fhir/Encounter/$everything", self.everybody, methods=["GET", "POST"]),
+            Route("/fhir/Encounter/$everything", self.each_stay, methods=["GET", "POST"]),
             Route("/fhir/{type}/{id}/$everything", self.everything, methods=["GET", "POST"]),
         ]
 
     # ------------------------------------------------------------------------------------------ $everything
 
     async def everybody(self, request: Request) -> Response:
-        """Of all patients at once it is refused, as R4 lets a server do."""
-        text = "name the one whose everything is asked for; everybody's leaves by GET Patient/$export"
-        raise answer.Refusal(400, text)
+        """All patients with all that belongs to each, in pages (R4 patient-operation-everything.html)."""
+        asked, pairs = await self._asked(request)
+        page = await self._hop(lambda: self.services.record.everybody(asked))
+        return answer.fhir(request, listing.search(request, "Patient/$everything", page, page.included, pairs))
+
+    async def each_stay(self, request: Request) -> Response:
+        """R4 has none of all encounters (encounter-operation-everything.html)."""
+        raise answer.Refusal(404, "name the encounter: Encounter/id/$everything; all of it leaves by GET $export")
 
     async def everything(self, request: Request) -> Response:
         """A patient or an encounter with all that belongs to it, in pages."""
         type_name, key = type_of(request), request.path_params["id"]
         if type_name not in _EVERYTHING:
             raise answer.Refusal(404, "$everything is there for Patient and Encounter")
+        asked, pairs = await self._asked(request)
+        return await self._hop(lambda: self._everything(request, f"{type_name}/{key}", asked, pairs))
+
+    async def _asked(self, request: Request) -> tuple[Everything, list[tuple[str, str]]]:
+        """What is wanted of it, and the parameters that said so."""
         require(request, request.state.grant.allows("*", "r"), "system/*.r")
         given: dict[str, str] = {}
         for name, value in request.query_params.multi_items():
@@ -82,7 +92,7 @@ class FhirOperations:
             types=tuple(filter(None, given.get("_type", "").split(","))), count=_count(given.get("_count", "")),
             cursor=given.get(listing.CURSOR, ""),
         )  # fmt: skip
-        return await self._hop(lambda: self._everything(request, f"{type_name}/{key}", asked, pairs))
+        return asked, pairs
 
     def _everything(self, request: Request, whose: str, asked: Everything, pairs: list[tuple[str, str]]) -> Response:
         type_name, _, key = whose.partition("/")

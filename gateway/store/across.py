@@ -21,6 +21,8 @@ from gateway.store.stored import Page, Stored
 ROUNDS = 2  # of what the matches refer to: a role, and who has it
 
 
+PEOPLE = 100  # patients that one page of everybody's everything looks at
+PATIENTS = "SELECT id FROM resource WHERE type = 'Patient' AND deleted = 0 AND id >= ? ORDER BY id LIMIT ?"
 FEW = 8  # types that are counted when nobody asked for the total
 
 
@@ -138,6 +140,29 @@ def everything(reader: Reader, whose: str, asked: Everything) -> Page:
     others = [each for each in _referred(reader, own, kind, person) if not asked.types or each.type in asked.types]
     matches = [each for each in own if not asked.types or each.type in asked.types]
     return replace(page, matches=matches, included=others, total=None if page.total is None else len(matches))
+
+
+def everybody(reader: Reader, asked: Everything) -> Page:
+    """The same of all patients, one behind the other by their ids. A page ends after PEOPLE patients too: it may be
+    short, even empty, and still have a next one."""
+    begin, _, inner = asked.cursor.partition("/")
+    keys = [row[0] for row in reader.execute(PATIENTS, (begin, PEOPLE + 1))]
+    following = f"{keys[PEOPLE]}/" if len(keys) > PEOPLE else None
+    matches: dict[str, Stored] = {}  # what belongs to two of them comes once
+    included: dict[str, Stored] = {}
+    for key in keys[:PEOPLE]:
+        if len(matches) >= asked.count:
+            following = f"{key}/"
+            break
+        left = replace(asked, count=asked.count - len(matches), cursor=inner if key == begin else "")
+        page = everything(reader, f"Patient/{key}", left)
+        matches.update((stored.reference, stored) for stored in page.matches)
+        included.update((stored.reference, stored) for stored in page.included)
+        if page.next is not None:
+            following = f"{key}/{page.next}"
+            break
+    total = len(matches) if following is None and not asked.cursor else None
+    return Page(total=total, matches=[*matches.values()], included=[*included.values()], next=following)
 
 
 def _person(reader: Reader, whose: str) -> str:

@@ -128,6 +128,11 @@ class Record:
         with self._reading(reader) as snapshot:
             return across.everything(snapshot, whose, asked)
 
+    def everybody(self, asked: Everything, *, reader: Reader | None = None) -> Page:
+        """One page of all patients with all that belongs to them; see across.everybody."""
+        with self._reading(reader) as snapshot:
+            return across.everybody(snapshot, asked)
+
     def reindex(self, transaction: Transaction) -> int:
         """Index every resource anew; returns how many. See reindexing.rebuild."""
         return reindexing.rebuild(transaction)

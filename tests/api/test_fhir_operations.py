@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from gateway.fhir import json
+from gateway.store import across
 from tests.api.conftest import BASE, Door, observation, patient
 from tests.api.test_rest import found, says
 
@@ -192,11 +193,36 @@ async def test_everything_with_who_and_what_it_names(ward: httpx.AsyncClient) ->
     says(await ward.get("/fhir/Patient/one/$everything?_type=Nothing"), 400, "invalid")
 
 
-async def test_everything_of_everybody_is_refused(ward: httpx.AsyncClient) -> None:
-    for path in ("Patient", "Encounter"):
-        answer = await ward.get(f"/fhir/{path}/$everything")
-        says(answer, 400, "invalid")
-        assert "$export" in answer.text
+async def test_everything_of_everybody_is_that_of_each(ward: httpx.AsyncClient) -> None:
+    patients = [f"Patient/{entry['resource']['id']}" for entry in (await found(ward, "/fhir/Patient"))["entry"]]
+    each = [await found(ward, f"/fhir/{reference}/$everything") for reference in patients]
+    page = await found(ward, "/fhir/Patient/$everything")
+    assert len(patients) > 1
+    assert sorted(references(page, "match")) == sorted(name for one in each for name in references(one, "match"))
+    assert set(references(page, "include")) == {name for one in each for name in references(one, "include")}
+    assert page["total"] == sum(one["total"] for one in each)
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueCode": "Patient"}]}
+    posted = await ward.post("/fhir/Patient/$everything", content=json.dumps(parameters), headers=FHIR)
+    assert sorted(references(posted.json(), "match")) == sorted(patients)
+    says(await ward.get("/fhir/Patient/$everything?colour=red"), 400, "invalid")
+    says(await ward.get("/fhir/Encounter/$everything"), 404, "not-found")
+
+
+@pytest.mark.parametrize(("count", "people"), [(2, 100), (3, 1), (100, 1)])
+async def test_everything_of_everybody_comes_in_pages(
+    ward: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, count: int, people: int
+) -> None:
+    whole = references(await found(ward, "/fhir/Patient/$everything"), "match")
+    monkeypatch.setattr(across, "PEOPLE", people)
+    address, seen, pages = f"/fhir/Patient/$everything?_count={count}", [], 0
+    while address:
+        page = await found(ward, address)
+        assert len(references(page, "match")) <= count
+        seen += references(page, "match")
+        pages += 1
+        address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    assert pages > 1
+    assert seen == whole
 
 
 async def test_everything_comes_at_once_unless_pages_are_asked_for(ward: httpx.AsyncClient) -> None:
@@ -242,7 +268,7 @@ async def test_what_is_no_parameter_is_the_callers_mistake(ward: httpx.AsyncClie
 
 
 async def test_an_error_about_what_xml_cannot_write_is_told_in_xml(client: httpx.AsyncClient) -> None:
-    wrong = '{"resourceType": "Patient", "na\\u0005\\u0089me": false}'
+    wrong = '{"resourceType": "Patient", "na\\u0005\\u0089me": false, "colour\\u0005": 1}'
     for address in ("/fhir/Patient", "/fhir/Patient/$validate"):
         headers = {"content-type": "application/fhir+json"}
         told = await client.post(f"{address}?_format=xml", content=wrong, headers=headers)
