@@ -212,6 +212,7 @@ def _read(decoded: charsets.Decoded, body: bytes, declared: str, notes: list[Not
     marks = separators(text[:4096]) if text[:3].upper() == "MSH" else None
     if marks is None:
         raise _no_header(text)
+    hl7v2_lines.check_parts(text, marks.field + marks.encoding)
     notes.extend(Note("separators", "MSH-2", note) for note in marks.notes)
     notes.extend(hl7v2_lines.around(decoded.text, text, marked=body.startswith(charsets.MARK)))
     segments, residue = _split(text, body, marks, notes)
@@ -256,7 +257,8 @@ def _no_header(text: str) -> HutongError:
 
 def _split(text: str, body: bytes, marks: Separators, notes: list[Note]) -> tuple[list[list[str]], tuple[str, ...]]:
     """Segments and residue. The fast way holds when every line is plainly a segment; it equals the careful one."""
-    if len(body.translate(None, _CONTROL_BYTES)) == len(body) and marks.standard:
+    few = text.count("\r") + text.count("\n") <= hl7v2_lines.LINES_LIMIT
+    if few and marks.standard and len(body.translate(None, _CONTROL_BYTES)) == len(body):
         lines = text.replace("\n", "\r").split("\r") if "\n" in text else text.split("\r")
         segments = [line.split("|") for line in lines if line]
         names = [segment[0] for segment in segments]

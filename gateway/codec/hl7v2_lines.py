@@ -14,6 +14,8 @@ from gateway.errors import Permanent
 
 AROUND: Final = "\ufeff\x00\t\n\x0b\r\x1a\x1c "  # blanks, block characters and marks that surround a message
 SEGMENTS_LIMIT: Final = 100_000
+LINES_LIMIT: Final = 200_000  # of a message with broken lines: segments, and what goes on behind them
+PARTS_LIMIT: Final = 5_000_000  # fields, repetitions and components of one message
 MESSAGES_LIMIT: Final = 100_000  # in one batch
 _LINE: Final = re.compile("[^\r\n]+")
 _MARKS: Final = re.compile("[\x00\x0b\x1a\x1c]")
@@ -26,12 +28,12 @@ _BATCH_LINE: Final = re.compile("(?:FHS|BHS|BTS|FTS)(?![A-Za-z0-9])")
 _TRAILER_COUNT: Final = re.compile("(?:^|(?<=[\r\n]))BTS[^A-Za-z0-9\r\n](\\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     """One segment: the stretches (start, end) of the text it is made of; more than one when a sender broke it."""
 
     name: str
-    pieces: tuple[tuple[int, int], ...]
+    pieces: list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ def read_lines(text: str, separator: str) -> Lines:
     """Every line placed: a segment, the continuation of the field before it (a line break inside a text field), or
     residue. Nothing is left out."""
     found = Lines([], [], [])
-    for match in _LINE.finditer(text):
+    for number, match in enumerate(_LINE.finditer(text)):
+        if number >= LINES_LIMIT or len(found.segments) > SEGMENTS_LIMIT:
+            raise _too_many(f"{SEGMENTS_LIMIT} segments or {LINES_LIMIT} lines")
         start, end = match.span()
         clean = text[start : min(start + 64, end)].translate(CONTROLS)
         if not clean.strip():
@@ -79,15 +83,25 @@ def read_lines(text: str, separator: str) -> Lines:
             start += len(clean) - len(clean := clean.lstrip(_BLANKS))
             found.notes.append(Note("indented", f"segment {len(found.segments) + 1}", "has blanks before its name"))
         if name := _segment_name(clean, separator, whole=end - start <= 64):
-            found.segments.append(Line(name.upper(), ((start, end),)))
+            found.segments.append(Line(name.upper(), [(start, end)]))
             if not is_name(name):
                 text_ = "the segment's name is in small letters"
                 found.notes.append(Note("segment-name", f"segment {len(found.segments)}", text_))
         else:
             _place_stray(found, (start, end), text, separator)
     if len(found.segments) > SEGMENTS_LIMIT:
-        raise Permanent(f"more than {SEGMENTS_LIMIT} segments", place="message", remedy="send it in parts")
+        raise _too_many(f"{SEGMENTS_LIMIT} segments or {LINES_LIMIT} lines")
     return found
+
+
+def check_parts(text: str, separators: str) -> None:
+    """Raises Permanent for a message that would fill the memory when it is split at these characters."""
+    if len(text) > PARTS_LIMIT and sum(map(text.count, separators)) > PARTS_LIMIT:
+        raise _too_many(f"{PARTS_LIMIT} fields and components")
+
+
+def _too_many(what: str) -> Permanent:
+    return Permanent(f"more than {what}", place="message", remedy="send it in parts")
 
 
 def _segment_name(line: str, separator: str, *, whole: bool) -> str:
@@ -106,15 +120,15 @@ def _place_stray(found: Lines, piece: tuple[int, int], text: str, separator: str
         place = f"line after segment {len(found.segments)}"
         found.notes.append(Note("residue", place, "is no segment; kept as residue"))
         return
-    found.segments[-1] = Line(previous.name, (*previous.pieces, piece))
-    if len(previous.pieces) == 1:
+    previous.pieces.append(piece)
+    if len(previous.pieces) == 2:
         place = f"{previous.name} (segment {len(found.segments)})"
         found.notes.append(Note("broken-line", place, "was broken over lines; joined"))
 
 
 def _continues(line: str, previous: Line, text: str, separator: str) -> bool:
     """A text goes on in a field; after a bare name only the fields themselves can follow."""
-    return line.startswith(separator) or separator in text[slice(*previous.pieces[0])]
+    return line.startswith(separator) or text.find(separator, *previous.pieces[0]) >= 0
 
 
 def split_batch(text: str) -> list[str]:
@@ -128,13 +142,13 @@ def split_batch(text: str) -> list[str]:
             place="BTS-1",
             remedy="have the sender write the whole batch again",
         )
-    if len(messages) > MESSAGES_LIMIT:
-        raise Permanent(f"more than {MESSAGES_LIMIT} messages in a batch", place="message", remedy="send it in parts")
     return messages
 
 
 def _messages(text: str) -> Iterator[str]:
     starts = [match.start() for match in _MESSAGE_START.finditer(text)]
+    if len(starts) > MESSAGES_LIMIT:
+        raise _too_many(f"{MESSAGES_LIMIT} messages in a batch")
     for start, end in pairwise([*starts, len(text)]):
         lines = [line for line in re.split("[\r\n]+", text[start:end]) if line.strip(AROUND)]
         yield "\r".join(line for line in lines if not _BATCH_LINE.match(line)) + "\r"

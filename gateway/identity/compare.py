@@ -6,9 +6,10 @@ The levels are those of weights.toml; "" says that one side knows nothing, which
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import Final
 
 from gateway.codec.person_names import is_placeholder, name_form, split_name
@@ -16,6 +17,7 @@ from gateway.codec.pinyin import spelled, typed
 from gateway.identity.person import Person
 
 NO_DATES: Final = frozenset({"19000101", "00010101", "00000000", "19700101", "18991230", "99991231"})  # "not known"
+ADDRESSES: Final = 20  # of one person that are compared
 LONG_NAME: Final = 4  # characters from which a name may be cut or spelled in several ways: 阿依古丽, Alexandra
 _CHINESE: Final = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff〇]+")
 _APART: Final = re.compile(r"[\s·.•'’\-,]+")
@@ -36,7 +38,7 @@ def levels(one: Person, other: Person, *, common: Set[str] = frozenset()) -> dic
         "birth": dates(one.known_birth_date, other.known_birth_date),
         "sex": _sexes(one, other),
         "phone": _phones(one.phones - common, other.phones - common),
-        "address": max((addresses(a, b) for a in one.addresses for b in other.addresses), key=_rank, default=""),
+        "address": max((addresses(a, b) for a, b in _pairs(one, other)), key=_rank, default=""),
         "card": cards(one.national_id, other.national_id),
     }
 
@@ -151,6 +153,11 @@ def _phones(one: Set[str], other: Set[str]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ addresses
+
+
+def _pairs(one: Person, other: Person) -> Iterable[tuple[str, str]]:
+    """Nobody lives in more places; what holds thousands of them is compared by the first."""
+    return itertools.product(one.addresses[:ADDRESSES], other.addresses[:ADDRESSES])
 
 
 def _rank(level: str) -> int:

@@ -22,13 +22,9 @@ from gateway.identity.person import NATIONAL_SYSTEMS, Candidate, Person, person
 from gateway.identity.score import Grade, Score, score, weights
 from gateway.model import Resource
 
-BY_NUMBER = (
-    "SELECT r.id, r.body FROM index_token i JOIN resource r ON r.rid = i.rid "
-    "WHERE i.parameter = ? AND i.value = ? AND i.system = ?"
-)
-BY_CARD = (  # under whatever system a sender puts it
-    "SELECT r.id, r.body FROM index_token i JOIN resource r ON r.rid = i.rid WHERE i.parameter = ? AND i.value = ?"
-)
+BY_NUMBER = "SELECT i.rid FROM index_token i WHERE i.parameter = ? AND i.value = ? AND i.system = ?"
+BY_CARD = "SELECT i.rid FROM index_token i WHERE i.parameter = ? AND i.value = ?"  # under any system
+BY_RID = "SELECT r.id, r.body FROM resource r WHERE r.rid = ?"
 BY_NAME_AND_BIRTH = (
     "SELECT r.id, r.body FROM index_string i JOIN resource r ON r.rid = i.rid "
     "WHERE i.parameter = ? AND i.value = ? AND r.date = ? LIMIT 20"
@@ -40,6 +36,7 @@ BY_KEY = (
 QUESTIONS: Final = 16  # keys of one person that are looked up
 BLOCK: Final = 40  # rows of one key that are looked at
 FAMILY: Final = 8  # a telephone of more people than that is the one of a house, and tells nothing
+REMEMBERED: Final = 64 << 10  # bytes of a Patient that is kept in mind
 BY_ID = "SELECT r.id, r.body FROM resource r WHERE r.type = 'Patient' AND r.id = ? AND r.deleted = 0"
 
 
@@ -83,12 +80,12 @@ def _by_number(reader: Reader, patient: Resource) -> list[tuple[str, bytes]]:
             cards |= _spellings(value)
         elif value:
             wanted.add((system, value))
-    rows: dict[str, bytes] = {}
+    found: dict[int, None] = {}  # each is read once, by however many numbers it is found
     for value in sorted(filter(None, cards)):
-        rows.update(_pairs(reader.execute(BY_CARD, (parameter, value))))
+        found.update((rid, None) for (rid,) in reader.execute(BY_CARD, (parameter, value)))
     for system, value in sorted(wanted):
-        rows.update(_pairs(reader.execute(BY_NUMBER, (parameter, value, system_number(system)))))
-    return list(rows.items())
+        found.update((rid, None) for (rid,) in reader.execute(BY_NUMBER, (parameter, value, system_number(system))))
+    return [row for rid in found for row in _pairs(reader.execute(BY_RID, (rid,)))]
 
 
 def _spellings(value: str) -> set[str]:
@@ -187,8 +184,12 @@ def _stored(reader: Reader, id_: str) -> Person | None:
     return _person_of(rows[0][1]) if rows else None
 
 
-@functools.lru_cache(maxsize=1024)  # a burst of messages is often about the same people
 def _person_of(body: bytes) -> Person:
+    return _remembered(body) if len(body) <= REMEMBERED else person(json.loads(body))
+
+
+@functools.lru_cache(maxsize=1024)  # a burst of messages is often about the same people
+def _remembered(body: bytes) -> Person:
     return person(json.loads(body))
 
 

@@ -7,6 +7,7 @@ only: an older statement that comes late never undoes a newer one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -292,13 +293,22 @@ def unite_identifiers(
 ) -> list[dict[str, Any]]:
     """Stored first, then what is new. `override`: an arriving one refines the stored one that is the same."""
     result = [dict(each) for each in stored]
+    places: defaultdict[tuple[Any, Any], list[int]] = defaultdict(list)  # thousands are not compared with each other
+    for index, old in enumerate(result):
+        places[_number(old)].append(index)
     for new in arriving:
-        at = next((index for index, old in enumerate(result) if same_identifier(old, new)), None)
+        at = next((index for index in places[_number(new)] if same_identifier(result[index], new)), None)
         if at is None:
+            places[_number(new)].append(len(result))
             result.append(dict(new))
         elif override:
             result[at] = {**result[at], **new}
     return result
+
+
+def _number(identifier: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The same of two that are the same."""
+    return identifier.get("system", ""), identifier.get("value")
 
 
 def identifiers(resource: Resource) -> list[Mapping[str, Any]]:

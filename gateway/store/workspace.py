@@ -20,11 +20,9 @@ from gateway.store.stored import Stored, instant, moment
 
 COLUMNS = "r.rid, r.type, r.id, r.version, r.deleted, r.patient, r.survivor, r.body"
 BY_ID = f"SELECT {COLUMNS} FROM resource r WHERE r.type = ? AND r.id = ?"
-BY_IDENTIFIER = (
-    f"SELECT {COLUMNS} FROM index_token i JOIN resource r ON r.rid = i.rid "
-    "WHERE i.parameter = ? AND i.value = ? AND i.system = ?"
-)
-BY_VALUE = f"SELECT {COLUMNS} FROM index_token i JOIN resource r ON r.rid = i.rid WHERE i.parameter = ? AND i.value = ?"
+BY_RID = f"SELECT {COLUMNS} FROM resource r WHERE r.rid = ?"
+BY_IDENTIFIER = "SELECT i.rid FROM index_token i WHERE i.parameter = ? AND i.value = ? AND i.system = ?"
+BY_VALUE = "SELECT i.rid FROM index_token i WHERE i.parameter = ? AND i.value = ?"
 LAST = "SELECT number, at FROM record_transaction ORDER BY number DESC LIMIT 1"
 NEW_TRANSACTION = "INSERT INTO record_transaction (number, at, entry) VALUES (?, ?, ?)"
 NEW_RESOURCES = (
@@ -73,6 +71,7 @@ class Workspace:
     def __init__(self, transaction: Transaction, now: int) -> None:
         self._transaction = transaction
         self._working: dict[tuple[str, str], Working] = {}
+        self._stored: dict[int, Working] = {}  # by rid, of those found by an identifier
         self._numbered: dict[tuple[str, str], list[Working]] = {}  # new ones by type and identifier value
         self._survivors: dict[str, str] = {}
         self.merges = False  # whether anybody was ever merged into somebody
@@ -101,9 +100,9 @@ class Workspace:
                 rows = self._transaction.execute(BY_VALUE, (parameter, value))
             else:
                 rows = self._transaction.execute(BY_IDENTIFIER, (parameter, value, system_number(system)))
-            for row in rows:
-                working = self._working.get((type, row[2])) or self._take(row)
-                found[working.id] = self._working[type, working.id] = working
+            for (rid,) in rows:
+                working = self._stored.get(rid) or self._of_rid(type, rid)
+                found[working.id] = working
             for working in self._numbered.get((type, value), ()):
                 if system is None or any(
                     each.get("system", "") == system and each.get("value") == value
@@ -111,6 +110,13 @@ class Workspace:
                 ):
                     found[working.id] = working
         return [found[key] for key in sorted(found)]
+
+    def _of_rid(self, type: str, rid: int) -> Working:
+        """Read once, however many identifiers it is found by: with thousands of them it is large."""
+        row = self._transaction.execute(BY_RID, (rid,))[0]
+        working = self._working.get((type, row[2])) or self._take(row)
+        self._stored[rid] = self._working[type, working.id] = working
+        return working
 
     def survivor(self, patient: str) -> str:
         """Who a merged patient lives on as, before this transaction."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.codec import hl7v2
+from gateway.codec import hl7v2, hl7v2_lines
 from gateway.errors import Configuration, HutongError, Permanent
 
 TEXT = (
@@ -281,9 +281,32 @@ def test_structure_of(code: str, trigger: str, structure: str) -> None:
     assert hl7v2.structure_of(code, trigger) == structure
 
 
-def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gateway.codec import hl7v2_lines
+HEAD = "MSH|^~\\&|A|B|C|D|20260312||ORU^R01|1|P|2.4\r"
 
+
+@pytest.mark.parametrize(
+    ("rest", "cause"),
+    [
+        ("OBX" + "|" * 5_000_001, "more than 5000000 fields and components"),
+        ("OBX|1|ST|1||" + "^" * 5_000_001, "more than 5000000 fields and components"),
+        ("OBX|1|ST|1||x\r" + "y\r" * 200_001, "more than 100000 segments or 200000 lines"),
+        ("y\r" * 200_001, "more than 100000 segments or 200000 lines"),
+    ],
+    ids=["fields", "components", "broken lines", "residue"],
+)
+def test_what_would_fill_the_memory_is_refused(rest: str, cause: str) -> None:
+    with pytest.raises(Permanent, match=cause):
+        hl7v2.decode((HEAD + rest).encode())
+
+
+def test_too_many_messages_of_a_batch_are_refused_before_they_are_cut_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hl7v2_lines, "MESSAGES_LIMIT", 2)
+    assert len(hl7v2.split_batch(HEAD * 2)) == 2
+    with pytest.raises(Permanent, match="more than 2 messages in a batch"):
+        hl7v2.split_batch(HEAD * 3 + "BTS|9\r")
+
+
+def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hl7v2_lines, "SEGMENTS_LIMIT", 3)
     with pytest.raises(Permanent, match="segments"):
         hl7v2.decode(TEXT.encode())

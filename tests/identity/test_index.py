@@ -17,6 +17,7 @@ from gateway.identity.index import (
     BY_KEY,
     BY_NAME_AND_BIRTH,
     BY_NUMBER,
+    BY_RID,
     QUESTIONS,
     likely,
     resolve,
@@ -112,7 +113,7 @@ def test_a_namesake_is_only_noted(engine: Engine) -> None:
     assert (decision.kind, decision.reasons) == ("new", ("namesake",))
 
 
-@pytest.mark.parametrize("sql", [BY_NUMBER, BY_CARD, BY_KEY, BY_NAME_AND_BIRTH])
+@pytest.mark.parametrize("sql", [BY_NUMBER, BY_CARD, BY_RID, BY_KEY, BY_NAME_AND_BIRTH])
 @SQLITE_ONLY
 def test_questions_are_index_look_ups(engine: Engine, sql: str) -> None:
     with engine.reading() as reader:
@@ -124,11 +125,13 @@ class Counting:
     """A reader that counts what it is asked."""
 
     def __init__(self, reader: Reader) -> None:
-        self.reader, self.count = reader, 0
+        self.reader, self.count, self.octets = reader, 0, 0
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
         self.count += 1
-        return self.reader.execute(sql, values)
+        rows = self.reader.execute(sql, values)
+        self.octets += sum(len(value) for row in rows for value in row if isinstance(value, bytes))
+        return rows
 
 
 def test_a_question_costs_the_same_however_many_people_share_something(engine: Engine) -> None:
@@ -146,3 +149,15 @@ def test_a_question_costs_the_same_however_many_people_share_something(engine: E
     assert counting.count <= QUESTIONS + 1 + len(found) * 2
     assert all("phone-shared" not in each.score.reasons for each in found)
     assert all(each.score.verdict != "link" for each in found)
+
+
+def test_a_patient_of_many_numbers_is_read_once(engine: Engine) -> None:
+    """Else what it costs grows with their square: thousands of numbers make it large, too."""
+    many = patient(*((f"urn:{number}", "1") for number in range(500)))
+    (stored,) = store(engine, many)
+    with engine.reading() as reader:
+        counting = Counting(reader)
+        decision = resolve(counting, many, authoritative=True)
+        body = reader.execute(BY_RID, (1,))[0][1]
+    assert decision.patient_id == stored
+    assert len(body) <= counting.octets <= 2 * len(body)

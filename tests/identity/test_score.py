@@ -227,3 +227,11 @@ def test_keys_find_what_is_written_otherwise() -> None:
     assert person({"name": [{"text": "王芳"}], "address": [{"state": "示例省", "line": ["人民路1号"]}]}).addresses == (
         "示例省人民路1号",
     )
+
+
+def test_of_thousands_of_addresses_the_first_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(compare, "addresses", lambda one, _: compared.append(one) or "")
+    one, two = (other(addresses=tuple(f"{letter}村{number}号" for number in range(1000))) for letter in "甲乙")
+    compare.levels(one, two)
+    assert 0 < len(compared) <= compare.ADDRESSES**2

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.db.engine import Row, Transaction
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import bundle, json
 from gateway.fhir.bundle import REOPEN
 from gateway.store.stored import PreconditionFailed
+from gateway.store.workspace import Workspace
 from tests.engines import Engines
 from tests.store import samples
 from tests.store.conftest import START, Ward
@@ -600,3 +603,26 @@ def test_applying_twice_is_applying_once(
                 assert json.loads(json.dumps(ward.get(change.reference))) == ward.get(change.reference)
     finally:
         engine.close()
+
+
+class Counting:
+    """A transaction that counts the bytes it gives."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction, self.octets = transaction, 0
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        rows = self.transaction.execute(sql, values)
+        self.octets += sum(len(value) for row in rows for value in row if isinstance(value, bytes))
+        return rows
+
+
+def test_a_resource_of_many_identifiers_is_read_once(ward: Ward) -> None:
+    """Else what it costs grows with their square: thousands of identifiers make it large, too."""
+    pairs = [("urn:a", str(number)) for number in range(500)]
+    ward.apply(post({"resourceType": "Patient", "identifier": [identifier(*pair) for pair in pairs]}, P))
+    with ward.engine.transaction() as transaction:
+        counting = Counting(transaction)
+        (found,) = Workspace(counting, 0).with_identifiers("Patient", pairs)
+    size = len(json.dumps(found.stored or {}))
+    assert size / 2 < counting.octets < 2 * size

@@ -390,3 +390,15 @@ def test_an_extension_is_removed_by_its_url() -> None:
     assert left["extension"] == [{"url": "urn:a", "valueCode": "x"}]
     both = ["Patient.extension(urn:a)", "Patient.extension(urn:b.c)"]
     assert update.combine(stored, resource(gender="male"), deletes=both) == resource(gender="male")
+
+
+def test_each_of_many_identifiers_is_compared_with_its_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands that are all compared with each other would hold up all that is written behind them."""
+    compared: list[Any] = []
+    same = update.same_identifier
+    monkeypatch.setattr(update, "same_identifier", lambda a, b: compared.append(a) or same(a, b))
+    stored = [identifier("urn:a", str(number)) for number in range(300)]
+    arriving = [identifier("urn:a", str(number)) for number in range(100, 400)]
+    united = update.unite_identifiers(stored, arriving, override=False)
+    assert united == [*stored, *arriving[200:]]
+    assert len(compared) == 200
