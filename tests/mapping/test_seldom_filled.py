@@ -109,3 +109,72 @@ def test_the_reason_is_a_line_that_could_have_read_it() -> None:
     assert state(encoded, "RXR[1]-1.1")[1] == "RXR stands with the encoding of the order as well: that one is read"
     document = message("MDM^T02^MDM_T02", "TXA|1|CN||||||||||D1", "OBX|1|TX|A^a^L||x", "NTE|1||y")
     assert "medication.map" not in state(document, "NTE-3")[1]
+
+
+# ------------------------------------------------------------------------------------- beside orders and medicines
+
+CONTACT = "CTD|BP^送检联系人^HL70131|李^甲||检验科^^^COUNTY|^WPN^PH^^^^6012345~^NET^Internet^a@b.cn|PH|K7^COUNTY"
+STEP = "IPC|ACC1^RIS|RP1^RIS|1.2.840.1|SPS1^RIS|CT|CT1^胸部平扫^L~CT2^增强^L|CT01^CT机^L|R1^CT室^L|CTAE01"
+VACCINE = "RXA|0|1|20260312090000||08^乙肝疫苗^CVX|0.5|mL|||||||||||||CP|A|20260312101500"
+REFERRAL = ("RF1|P|R|||O|RF1^HIS|||20260312", "PRD|RP|李^甲||^^^COUNTY")
+GIVEN = "RXA|0|1|20260312090000||A^阿莫西林^L|500|mg||||内科^^3床^COUNTY|||||||||CP"
+DOCUMENT = (
+    "TXA|1|CN|TX|||||||||D1^HIS||||||DO",
+    "OBX|1|TX|A^出院小结^L||平稳",
+    "NTE|1||请家属阅读||1001^李^甲|20260312",
+)
+DRG = "DRG|ES25^呼吸系统感染^CHSDRG|20260312|Y|||5"
+REPORTED = REPORT.format(more="|||||||||||||||20260312110000")
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "segment"),
+    [
+        ("OMG^O19^OMG_O19", (*ORDER[:2], CONTACT), "CTD"),
+        ("ORM^O01^ORM_O01", (*ORDER[:2], CONTACT), "CTD"),
+        ("ORU^R01^ORU_R01", (REPORTED, CONTACT, RESULT), "CTD"),
+        ("OMI^O23^OMI_O23", (*ORDER[:2], STEP), "IPC"),
+        ("RAS^O17^RAS_O17", ("ORC|RE|P1^HIS", GIVEN), "RXA"),
+        ("VXU^V04^VXU_V04", ("ORC|RE|P1^HIS|F1^IIS||||||20260312091500|||1002^王^乙", VACCINE), "ORC-9"),
+        ("MDM^T02^MDM_T02", DOCUMENT, "NTE"),
+        ("ORM^O01^ORM_O01", (*ORDER[:2], "TQ1|1||||||20260313||||清晨空腹", "NTE|1||注意"), "TQ1"),
+    ],
+)
+def test_what_stands_beside_an_order_is_carried_both_ways(kind: str, lines: tuple[str, ...], segment: str) -> None:
+    body = message(kind, *lines)
+    into(body)
+    assert [each for each in kept(body, segment) if not each.endswith("-1")] == []
+    assert lost(body) == []
+
+
+def test_a_referral_keeps_its_contact_and_its_group_of_diagnoses() -> None:
+    body = b"\r".join(message("REF^I12^REF_I12", DRG, PV1).splitlines())
+    head, person = body.split(b"PID", 1)
+    body = head + "".join(f"{line}\r" for line in (*REFERRAL, CONTACT)).encode() + b"PID" + person
+    assert only(into(body), "Encounter")["extension"][0]["valueCodeableConcept"]["text"] == "呼吸系统感染"
+    assert kept(body, "CTD") == kept(body, "DRG") == lost(body) == []
+
+
+def test_why_a_medicine_was_ordered_and_by_whom_stands_with_the_order_alone() -> None:
+    ordered = "RXO|A^阿莫西林^L|500||mg|||M^饭后服^L|||||||1002^王^乙||||||K^感染^L"
+    body = message("RDE^O11^RDE_O11", "ORC|NW|P1^HIS", ordered, "RXE||A^阿莫西林^L|500||mg")
+    made = only(into(body), "MedicationRequest")
+    assert made["requester"]["display"] == "王乙"
+    assert made["reasonCode"][0]["text"] == "感染"
+    assert made["dosageInstruction"][0]["additionalInstruction"][0]["text"] == "饭后服"
+    coded = message("RDE^O11^RDE_O11", "ORC|NW|P1^HIS", ordered, f"RXE||A^阿莫西林^L|500||mg{'|' * 22}J^咽炎^L")
+    assert [each["text"] for each in only(into(coded), "MedicationRequest")["reasonCode"]] == ["咽炎"]
+
+
+def test_every_repetition_of_an_embedded_document_is_a_form_of_the_report() -> None:
+    pages = "^application^pdf^Base64^JVBERi0xLjQK~^application^pdf^Base64^JVBERi0xLjUK"
+    body = message("ORU^R01^ORU_R01", REPORTED, f"OBX|1|ED|PDF^报告^L||{pages}||||||F")
+    made = into(body)
+    assert len(only(made, "DiagnosticReport")["presentedForm"]) == len(all_of(made, "Binary")) == 2
+    assert lost(body) == kept(body, "OBX[1]-5") == []
+
+
+def test_a_unit_beside_words_is_told_as_such() -> None:
+    body = message("ORU^R01^ORU_R01", REPORTED, "OBX|1|SN|A^a^L||<>^5|mg|||||F")
+    assert state(body, "OBX-6")[0] is State.KEPT
+    assert state(body, "OBX-6")[1].endswith("reads it with OBX-5*, whose value holds none")

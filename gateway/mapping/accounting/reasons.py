@@ -145,13 +145,17 @@ class Reasons:
             first = next((each for each in line.sources if self._filled(each)), None)
             if first is not None and not self._same(first, place) and len(line.sources) > 1:
                 return f"{line.place} reads {first} first"
+        field = (self.segments[place.segment][0], place.number)
+        read_with = next((line for _, line in lines if line is not None and _is_argument(line, *field)), None)
+        if read_with is not None and str(read_with.place) in self.lines:
+            return f"{read_with.place} reads it with {read_with.sources[0]}, whose value holds none"
         reading = next((line for _, line in lines if line is not None), None)
         block = next(block for block, line in lines if line is reading)
         if reading is None:
             return f"{block.place} reads it for a condition or a key only"
         if reading.condition:
             return f"{reading.place} reads it on a condition that does not hold"
-        if block.condition:
+        if block.condition and not self._worked(block):
             return f"{block.place} makes a {block.path} on a condition that does not hold"
         return f"{reading.place} reads {reading.datatype or 'the value'}: an earlier line was first, or it is none"
 
@@ -163,6 +167,11 @@ class Reasons:
 
     def _same(self, field: Field, place: Place) -> bool:
         return (field.segment, field.number) == (self.segments[place.segment][0], place.number)
+
+
+def _is_argument(line: Line, segment: str, number: int) -> bool:
+    """Does a line read the field beside the one that it is about?"""
+    return any((each.segment, each.number) == (segment, number) for each in line.arguments)
 
 
 def _waives(row: tuple[str, str, str, str], segment: str, field: str) -> bool:
