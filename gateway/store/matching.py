@@ -17,6 +17,7 @@ _WEAK = frozenset({"ACSN"})
 _STRONG = frozenset({"PLAC", "FILL"})
 # Entries of a directory: a double one is untidy, but no reason to hold a patient's result.
 _DIRECTORY = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Device", "HealthcareService"})
+_MOVED = "urn:hutong:moved-from"  # extension of what is moved: the Patient whose it was by mistake (A44, A45)
 KEY = "urn:hutong:key"  # identifier system of the keys that the mapping derives
 _SUBJECTS = ("code", "medicationCodeableConcept", "vaccineCode", "itemCodeableConcept", "type")
 _NUMBERED = frozenset({"ServiceRequest", "DiagnosticReport"})
@@ -35,20 +36,26 @@ def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *,
 
     `condition` are the identifiers of the request, `patient` is the id of its patient. Any other identifier of it
     counts too, of the same system, and of the same type where both say one. The number of another patient is
-    another thing. Raises Configuration when two stored resources match, or when a placer's or filler's number
-    disagrees: a person decides.
+    another thing, unless `arriving` says that it is moved from that one. Raises Configuration when two stored
+    resources match, or when a placer's or filler's number disagrees: a person decides.
     """
     kind = str(arriving["resourceType"])
     own = update.identifiers(arriving)
     notes: list[str] = []
     matches: list[Working] = []
     contrary: list[Working] = []
+    moved: list[Working] = []
+    given_up = _giving_up(workspace, arriving)
     for candidate in workspace.with_identifiers(kind, pairs(arriving, condition)):
         shared = _shared(candidate.result or {}, own, condition)
         if not shared or _named_apart(candidate.result or {}, own):
             continue
         if patient and candidate.patient and not _same_patient(workspace, candidate.patient, patient):
-            notes.append(f"{kind}: the number is known for another patient; kept apart")
+            if candidate.patient in given_up:
+                moved.append(candidate)
+                notes.append(f"{kind}: moved from another patient; what else was told of it there stays there")
+            else:
+                notes.append(f"{kind}: the number is known for another patient; kept apart")
         elif kind in _NUMBERED and _disagree(candidate.result or {}, own):
             if not all(update.identifier_types(each) & _WEAK for each in shared):
                 contrary.append(candidate)
@@ -62,7 +69,7 @@ def find(workspace: Workspace, arriving: Resource, condition: Sequence[Pair], *,
             place=kind,
             remedy="correct the numbers at the sender, or decide in the console which is right",
         )
-    matches = _of_one_number(matches, arriving, notes)
+    matches = _of_one_number(matches or moved, arriving, notes)
     if len(matches) > 1:
         if kind not in _DIRECTORY:
             raise several(kind, len(matches))
@@ -129,6 +136,16 @@ def _about(resource: Resource) -> frozenset[tuple[str, str]]:
     concept = next((found for name in _SUBJECTS if isinstance(found := resource.get(name), dict)), {})
     codes = ((str(each.get("system", "")), str(each["code"])) for each in concept.get("coding", ()) if each.get("code"))
     return frozenset(codes) or frozenset({("", str(text)) for text in (concept.get("text"),) if text})
+
+
+def _giving_up(workspace: Workspace, arriving: Resource) -> frozenset[str]:
+    """The ids of the Patients that `arriving` is moved from."""
+    moved = (each.get("valueReference", {}) for each in arriving.get("extension", ()) if each.get("url") == _MOVED)
+    numbers = [each["identifier"] for each in moved if each.get("identifier", {}).get("value")]
+    pairs_of = [(str(each.get("system", "")), str(each["value"])) for each in numbers]
+    return (
+        frozenset(working.id for working in workspace.with_identifiers("Patient", pairs_of)) if numbers else frozenset()
+    )
 
 
 def _same_patient(workspace: Workspace, one: str, other: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.fhir.bundle import reopens
 from tests.mapping.house import PID, all_of, back, into, message, only, segments
 
 OTHER = "PID|2||300002^^^COUNTY^PI||李^娜||19800101|F"
@@ -71,3 +72,13 @@ def test_a_move_tells_under_whom_it_was_before(event: str, structure: str, more:
     assert moved["valueReference"]["identifier"]["value"] == "300009"
     assert len(all_of(made, "Patient")) == 1
     assert segments(back(made.bundle, structure, event=event), "MRG")[0][1] == "300009^^^COUNTY^PI"
+
+
+@pytest.mark.parametrize("ordered", ["OBR|1|P1^HIS||A^a^L", "RXO|A^a^L|1||g"])
+@pytest.mark.parametrize(("control", "reopened"), [("UC", True), ("UD", True), ("NW", False), ("OK", False)])
+def test_an_order_that_could_not_be_cancelled_goes_on(ordered: str, control: str, reopened: bool) -> None:
+    """HL7 table 0119: UC unable to cancel, UD unable to discontinue."""
+    entries = into(message("ORM^O01", f"ORC|{control}|P1^HIS", ordered)).bundle["entry"]
+    (entry,) = [each for each in entries if each["resource"].get("intent")]
+    assert entry["resource"]["status"] == "active"
+    assert reopens(entry) is reopened

@@ -271,6 +271,21 @@ def test_a_state_told_by_number_alone_is_that_of_the_order_with_the_number(
         assert other.references[O] != target  # the number of another patient
 
 
+def test_a_visit_moved_from_another_patient_is_the_same_visit(ward: Ward) -> None:
+    """ADT^A45 (v2.5.1 §3.3.45): it was registered for the wrong person."""
+    wrong, right = person(ward, "P1"), person(ward, "P2")
+    number = [identifier("urn:visits", "V1")]
+    visit = {"resourceType": "Encounter", "status": "finished", "class": {"code": "IMP"}, "identifier": number}
+    target = ward.apply(put({**visit, "subject": {"reference": wrong}}, O)).references[O]
+    came = {"url": "urn:hutong:moved-from", "valueReference": {"identifier": identifier(MRN, "P1")}}
+    moved = {**visit, "status": "unknown", "subject": {"reference": right}, "extension": [came]}
+    done = ward.apply(put(moved, O))
+    assert done.references[O] == target
+    assert "moved from another patient" in done.notes[0]
+    assert (ward.get(target)["subject"], ward.get(target)["status"]) == ({"reference": right}, "finished")
+    assert ward.apply(put(moved, O)).changes == ()
+
+
 def test_the_number_of_another_patient_is_another_order(ward: Ward) -> None:
     one, two = person(ward, "P1"), person(ward, "P2")
     first = ward.apply(put(order(subject=one), O))
