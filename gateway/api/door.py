@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from gateway.api.bulk_export import BulkExport
@@ -28,6 +29,8 @@ from gateway.api.subscriptions import Subscriptions
 from gateway.api.terminology import Terminology
 from gateway.api.writing import Writing
 
+COMPRESSED = 16 * 1024  # bytes of an answer from which gzip is worth its time to who takes it (Accept-Encoding)
+
 
 def create(services: Services) -> FastAPI:
     """The application for uvicorn. /openapi.json describes it to whoever has a token; there is no /docs."""
@@ -38,7 +41,11 @@ def create(services: Services) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Guard, services=services), Middleware(Shelved, services=services)],
+        middleware=[
+            Middleware(Guard, services=services),
+            Middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=1),
+            Middleware(Shelved, services=services),
+        ],
         exception_handlers={HTTPException: http_error},
     )
     writing = Writing(services)

@@ -27,6 +27,22 @@ async def test_read_search_and_head_over_http(door: Door, address: str) -> None:
         assert post.status_code == 202
 
 
+async def test_large_answers_are_compressed_for_who_takes_it(door: Door, address: str) -> None:
+    door.store(patient("1"))
+    headers = {"authorization": f"Bearer {door.token()}", "accept-encoding": "identity"}
+    async with httpx.AsyncClient(base_url=address, headers=headers) as client:
+        plain = await client.get("/fhir/metadata")
+        assert "content-encoding" not in plain.headers
+        taken = await client.get("/fhir/metadata", headers={"accept-encoding": "gzip"})
+        assert taken.headers["content-encoding"] == "gzip"
+        assert int(taken.headers["content-length"]) < len(plain.content) / 5
+        assert taken.content == plain.content
+        small = await client.get("/fhir/Patient", headers={"accept-encoding": "gzip"})
+        assert (small.json()["total"], "content-encoding" in small.headers) == (1, False)
+        refused = await client.get("/fhir/Nothing", headers={"accept-encoding": "gzip"})
+        assert (refused.status_code, refused.json()["resourceType"]) == (404, "OperationOutcome")
+
+
 async def test_a_body_that_is_too_large_is_answered_before_it_is_sent(door: Door, address: str) -> None:
     host, port = address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
