@@ -39,7 +39,8 @@ def exchanged(
     for each in asked if drafts else ():
         if each.type == TYPE and each.method != "DELETE":
             each.settle = drafts[id(each)].settle
-    made = services.record.exchange(transaction, asked, at=services.now(), together=together)
+    base = listing.base_url(request)
+    made = services.record.exchange(transaction, asked, at=services.now(), together=together, base=base)
     for done in made.done if drafts else ():
         if done.asked.type == TYPE and done.stored is not None:
             drafts[id(done.asked)].note(done)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gateway.db.engine import Transaction
 from gateway.errors import Permanent
-from gateway.fhir import definitions, searchparameters
+from gateway.fhir import definitions, reference, searchparameters
 from gateway.model import Change, Resource
 from gateway.store import index, pointers, request, update
 from gateway.store.criteria import token
@@ -65,14 +65,21 @@ class Exchanged:
 
 
 def apply(
-    transaction: Transaction, asked: Sequence[Asked], *, at: datetime, search: Search, together: bool = False
+    transaction: Transaction,
+    asked: Sequence[Asked],
+    *,
+    at: datetime,
+    search: Search,
+    together: bool = False,
+    base: str = "",
 ) -> Exchanged:
     """Do all of it inside the caller's database transaction. `together`: they are entries of one transaction Bundle,
-    and their references to each other become those to the resources.
+    and their references to each other become those to the resources. `base`: the address of this service; references
+    that begin with it are kept without, since they name the same (R4 references.html#literal).
 
     Raises PreconditionFailed (If-Match, a condition that several match), Missing (a patch of nothing) and Permanent.
     """
-    return _Exchange(transaction, milliseconds(at), search, together=together).run(asked)
+    return _Exchange(transaction, milliseconds(at), search, together=together, base=base).run(asked)
 
 
 @dataclass(slots=True)
@@ -86,11 +93,12 @@ class _Item:
 
 
 class _Exchange:
-    def __init__(self, transaction: Transaction, now: int, search: Search, *, together: bool) -> None:
+    def __init__(self, transaction: Transaction, now: int, search: Search, *, together: bool, base: str) -> None:
         self._transaction = transaction
         self._workspace = Workspace(transaction, now)
         self._search = search
         self._together = together
+        self._base = f"{base}/" if base else ""
         self._urls: dict[str, str] = {}  # what names an entry → 'Type/id'
         self._made: dict[tuple[str, tuple[tuple[str, str], ...]], Working] = {}  # by If-None-Exist
         self._gone: set[tuple[str, str]] = set()  # what entries before this one delete
@@ -241,15 +249,26 @@ class _Exchange:
     # ------------------------------------------------------------------------------------------ references
 
     def _pointed(self, resource: Resource, asked: Asked) -> Resource:
-        if not self._together:
-            return resource
-        made: Resource = pointers.rewritten(resource, lambda name, text: self._target(name, text, asked))
-        return made
+        if self._together:
+            made: Resource = pointers.rewritten(resource, lambda name, text: self._target(name, text, asked))
+            return made
+        return pointers.rewritten(resource, self._relative) if self._base and asked.type != "Bundle" else resource
+
+    def _relative(self, name: str, text: str) -> str:
+        """A reference to what is here, without the address of this service. In a Bundle that is kept as it is, the
+        fullUrls of its entries are to be met."""
+        if name != "reference" or not self._base or not text.startswith(self._base):
+            return text
+        short = text.removeprefix(self._base)
+        literal = reference.parse(short)
+        return short if literal is not None and literal.type in definitions.resource_types() else text
 
     def _target(self, name: str, text: str, asked: Asked) -> str:
         known = self._urls.get(text)
         if known is not None:
             return known
+        if asked.type != "Bundle":
+            text = self._relative(name, text)
         if name != "reference":
             return text
         if text.startswith("urn:uuid:"):

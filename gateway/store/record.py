@@ -45,10 +45,16 @@ class Record:
         )
 
     def exchange(
-        self, transaction: Transaction, asked: Sequence[Asked], *, at: datetime, together: bool = False
+        self,
+        transaction: Transaction,
+        asked: Sequence[Asked],
+        *,
+        at: datetime,
+        together: bool = False,
+        base: str = "",
     ) -> Exchanged:
         """Do what a FHIR client asks for inside the caller's database transaction; see exchange.apply."""
-        return exchange.apply(transaction, asked, at=at, search=search.find_ids, together=together)
+        return exchange.apply(transaction, asked, at=at, search=search.find_ids, together=together, base=base)
 
     def read(self, type: str, id: str, *, reader: Reader | None = None) -> Stored | None:
         """The current version, also one that says "deleted"; None when there never was one."""

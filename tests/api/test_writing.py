@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.fhir import json, xml
-from tests.api.conftest import BASE, Door, patient
+from tests.api.conftest import BASE, Door, observation, patient
 from tests.api.test_rest import found, says
 
 JSON_PATCH = {"content-type": "application/json-patch+json"}
@@ -302,3 +302,29 @@ async def test_an_outcome_names_the_place_of_choices_and_of_rules_of_the_whole(
 ) -> None:
     answer = await client.post("/fhir/Patient", json=patient("1", **wrong))
     assert (answer.status_code, answer.json()["issue"][0].get("expression")) == (400, [place])
+
+
+async def test_references_with_the_address_of_this_service_are_those_without(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/one", json=patient("1", id="one"))
+    whole = f"{BASE}/fhir/Patient/one"
+    for key, subject in (("a", whole), ("b", f"{whole}/_history/1"), ("c", "http://other.test/fhir/Patient/one")):
+        await client.put(f"/fhir/Observation/{key}", json=observation(key, subject, id=key))
+    await client.patch("/fhir/Observation/c", json={"specimen": {"reference": f"{BASE}/fhir/Specimen/s"}})
+    kind = {"resourceType": "Bundle", "type": "transaction"}
+    requests = [{"resource": observation("d", whole, id="d"), "request": {"method": "PUT", "url": "Observation/d"}}]
+    assert (await client.post("/fhir", json={**kind, "entry": requests})).status_code == 200
+    page = await found(client, "/fhir/Observation?_sort=_id")
+    told = {entry["resource"]["id"]: entry["resource"]["subject"]["reference"] for entry in page["entry"]}
+    assert told == {
+        "a": "Patient/one", "b": "Patient/one/_history/1", "c": "http://other.test/fhir/Patient/one", "d": "Patient/one"
+    }  # fmt: skip
+    assert page["entry"][2]["resource"]["specimen"] == {"reference": "Specimen/s"}
+    for asked in ("patient=one", f"subject={whole}", "patient.identifier=1"):
+        assert (await found(client, f"/fhir/Observation?{asked}"))["total"] == 3, asked
+
+
+async def test_references_of_a_bundle_that_is_kept_meet_its_entries(client: httpx.AsyncClient) -> None:
+    whole = f"{BASE}/fhir/Patient/one"
+    entries = [{"fullUrl": whole, "resource": patient("1", id="one")}, {"resource": observation("a", whole)}]
+    kept = await client.post("/fhir/Bundle", json={"resourceType": "Bundle", "type": "collection", "entry": entries})
+    assert kept.json()["entry"][1]["resource"]["subject"] == {"reference": whole}
