@@ -21,6 +21,7 @@ _PART: Final = re.compile(r"[A-Za-z0-9_.]+\.(\d{1,3})")
 _DECLARED: Final = re.compile(rb"""\A<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
 _SEPARATORS: Final = "^&"
 _DEPTH: Final = 20
+TAGS_LIMIT: Final = 2_000_000  # more would fill the memory
 
 
 def is_xml(body: bytes) -> bool:
@@ -56,6 +57,8 @@ def _text(body: bytes) -> str:
         _refuse("the bytes are not in the charset that the XML declares")
     if "<!DOCTYPE" in text:
         _refuse("it has a DOCTYPE")
+    if text.count("<") > TAGS_LIMIT:
+        _refuse(f"more than {TAGS_LIMIT} tags")
     return text
 
 

@@ -2,16 +2,19 @@
 
 SQL text is shared by the engines: `?` placeholders, ON CONFLICT, RETURNING, row values; no dialect of its own.
 What a driver raises becomes ours inside the engine: locked, full, read-only or failing disks are Transient, a damaged
-file is Permanent.
+file is Permanent, and so is a statement of more parts than the database takes (TOO_MUCH, FEWER).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 Row = tuple[Any, ...]
+
+TOO_MUCH: Final = "the question has more parts than the database takes"
+FEWER: Final = "ask for fewer values at once"
 
 
 class Reader(Protocol):

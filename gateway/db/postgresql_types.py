@@ -14,6 +14,7 @@ from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader, Numeric
 from psycopg.types.string import StrDumperUnknown
 
 from gateway.db.address import Address
+from gateway.db.engine import FEWER, TOO_MUCH
 from gateway.errors import HutongError, Permanent, Transient
 
 _AGAIN: Final = "it is tried again"
@@ -116,6 +117,8 @@ def place_of(address: Address, schema: str) -> str:
 def translated(error: psycopg.Error, place: str) -> HutongError:
     """Our error for one of the driver's. Never with the driver's words: they quote values and addresses."""
     state = error.sqlstate or ""
+    if state.startswith("54") or (not state and "number of parameters" in str(error)):  # program_limit_exceeded
+        return Permanent(TOO_MUCH, place=place, remedy=FEWER)
     if not state and isinstance(error, psycopg.OperationalError):
         state = "28" if "authentication failed" in str(error) else "08"
     for length in (5, 3, 2):

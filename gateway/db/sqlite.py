@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sqlite3
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.db import migrations
-from gateway.db.engine import Row
+from gateway.db.engine import FEWER, TOO_MUCH, Row
 from gateway.errors import HutongError, Permanent, Transient
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another process before it gives up with Transient
@@ -43,6 +44,7 @@ _TRANSIENT = {
     sqlite3.SQLITE_INTERRUPT: ("the statement was interrupted", "it is tried again"),
     sqlite3.SQLITE_PROTOCOL: ("the database is locked by another process", "it is tried again"),
 }
+_TOO_MUCH = re.compile(r"^(?:too many|Expression tree is too large|parser stack overflow)")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REOPEN = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
 
@@ -55,6 +57,8 @@ def translated(error: sqlite3.Error, path: Path) -> HutongError:
         return Transient(cause, place=path.name, remedy=remedy)
     if primary in _DAMAGED:
         return Permanent("the database file is damaged", place=path.name, remedy="restore the last backup")
+    if primary == sqlite3.SQLITE_ERROR and _TOO_MUCH.search(str(error)):
+        return Permanent(TOO_MUCH, place=path.name, remedy=FEWER)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return Permanent(
         f"the database refused a statement ({name}: {error})", place=path.name, remedy="report this defect"

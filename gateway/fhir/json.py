@@ -13,6 +13,7 @@ import msgspec
 from gateway import errors
 
 MAXIMUM_DEPTH = 100
+VALUES_LIMIT = 4_000_000  # of one body, told by the signs before them
 _LARGE = 1 << 20  # bytes
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -60,6 +61,8 @@ def loads(body: bytes | str) -> Any:
         _too_deep()
     except UnicodeEncodeError:
         raise errors.Permanent("the text has half of a UTF-16 pair", place="JSON", remedy="send UTF-8") from None
+    except ArithmeticError:
+        raise errors.Permanent("a number is out of range", place="JSON", remedy="send one that is measured") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.Permanent(f"not JSON: {_cause(error)}", place="JSON", remedy="send JSON in UTF-8") from None
     if _may_be_deep(body) and _depth_exceeds(value, MAXIMUM_DEPTH):
@@ -68,10 +71,13 @@ def loads(body: bytes | str) -> Any:
 
 
 def received(body: bytes | str) -> Any:
-    """`loads` for what others wrote. Permanent too where an object has one name twice (R4 json.html: each is unique):
-    a reader would take one of the two and lose the other in silence."""
-    value = loads(body)
+    """`loads` for what others wrote. Permanent too for more values than the limit, which would fill the memory, and
+    where an object has one name twice (R4 json.html: each is unique): a reader would take one of the two and lose the
+    other in silence."""
     octets = body.encode() if isinstance(body, str) else body
+    if len(octets) > VALUES_LIMIT and sum(map(octets.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
+        raise errors.Permanent(f"more than {VALUES_LIMIT} values", place="JSON", remedy="send it in parts")
+    value = loads(octets)
     again = _encoder.encode(value)
     if again != octets and _may_have_lost(octets, again):
         for place in _doubled(json.loads(octets, object_pairs_hook=_Pairs), ""):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from gateway.fhir import bundle_rules, definitions, invariants, reference
 from gateway.fhir.definitions import Element
 from gateway.fhir.primitives import PRIMITIVES
+
+MOST = 1_000  # problems of one resource that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,16 @@ def _plan(path: str) -> _Plan:
 
 
 def find(value: Any) -> list[Problem]:
-    """All problems of a resource in plain dictionaries, in document order; empty when it is valid R4."""
+    """The problems of a resource in plain dictionaries, in document order, at most MOST; empty when it is valid R4."""
     reader = _Reader()
     place = value["resourceType"] if isinstance(value, dict) and isinstance(value.get("resourceType"), str) else ""
-    reader.resource(value, place, contained=False)
+    with suppress(_Enough):
+        reader.resource(value, place, contained=False)
     return reader.problems
+
+
+class _Enough(Exception):
+    """Nobody reads more of them."""
 
 
 class _Reader:
@@ -68,6 +76,8 @@ class _Reader:
 
     def _add(self, place: str, text: str) -> None:
         self.problems.append(Problem(path=place, text=text))
+        if len(self.problems) >= MOST:
+            raise _Enough
 
     # ------------------------------------------------------------------------------------ resources
 

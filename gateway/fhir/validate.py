@@ -32,7 +32,8 @@ class Invalid(errors.Permanent):
 
     def __init__(self, problems: list[Problem]) -> None:
         first, more = problems[0], len(problems) - 1
-        remedy = f"mend it at the source; {more} more problems follow" if more else "mend it at the source"
+        least = "at least " if len(problems) >= all_problems.MOST else ""
+        remedy = f"mend it at the source; {least}{more} more problems follow" if more else "mend it at the source"
         super().__init__(f"not valid FHIR R4: {first.text}", place=first.path, remedy=remedy)
         self.problems = problems
 

@@ -27,6 +27,7 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _PIECE = re.compile(r"<div[\s/>](?s:.*?)</div>\s*(?=</text>)|<[^>]*>")  # a narrative, or one tag
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DEPTH = 100
+ELEMENTS_LIMIT = 2_000_000  # tags of one body: more would fill the memory
 
 
 def to_xml(resource: Resource, *, pretty: bool = False) -> bytes:
@@ -45,6 +46,8 @@ def from_xml(body: bytes) -> Resource:
         text = body.decode("utf-8-sig")
         if "<!DOCTYPE" in text:
             _refuse("it has a DOCTYPE", "send it without")
+        if text.count("<") > ELEMENTS_LIMIT:
+            _refuse(f"more than {ELEMENTS_LIMIT} tags", "send it in parts, or as JSON")
         root = ElementTree.fromstring(text)  # noqa: S314 - no DOCTYPE, so no entities
     except UnicodeDecodeError:
         _refuse("the bytes are not UTF-8", "send UTF-8")
@@ -205,7 +208,7 @@ def _read(node: ElementTree.Element, element: Element, place: str, depth: int) -
             _refuse("needs one resource inside", "send one", place)
         return _read_resource(inner[0], place, depth), None
     if element.types == ("xhtml",):
-        return "".join(_markup(node, f' xmlns="{_XHTML}"')), None
+        return "".join(_markup(node, place, depth, f' xmlns="{_XHTML}"')), None
     if element.inside:
         attributes = _attributes(node, place, ("id", "url") if element.inside == "Extension" else ("id",))
         return {**attributes, **_read_members(node, element.inside, place, depth)}, None
@@ -223,8 +226,10 @@ def _attributes(node: ElementTree.Element, place: str, known: tuple[str, ...]) -
     return {name: value for name, value in node.attrib.items() if name in known}
 
 
-def _markup(node: ElementTree.Element, declared: str = "") -> Iterator[str]:
+def _markup(node: ElementTree.Element, place: str, depth: int, declared: str = "") -> Iterator[str]:
     """XHTML as text, without prefixes."""
+    if depth > _DEPTH:
+        _refuse(f"nested over {_DEPTH} levels", "send a flatter narrative", place)
     name = node.tag.rpartition("}")[2]
     attributes = "".join(
         f" {key.replace(_XML, 'xml:')}={quoteattr(value)}"
@@ -237,7 +242,7 @@ def _markup(node: ElementTree.Element, declared: str = "") -> Iterator[str]:
         return
     yield ">" + escape(node.text or "")
     for child in node:
-        yield from _markup(child)
+        yield from _markup(child, place, depth + 1)
         yield escape(child.tail or "")
     yield f"</{name}>"
 

@@ -111,3 +111,8 @@ def test_what_is_refused(body: str, cause: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"MSH|^~\\&|", b"<Patient xmlns='http://hl7.org/fhir'/>"])
 def test_what_is_no_message_in_xml(body: bytes) -> None:
     assert not hl7v2_xml.is_xml(body)
+
+
+def test_tags_that_would_fill_the_memory_are_refused() -> None:
+    with pytest.raises(Permanent, match="more than 2000000 tags"):
+        hl7v2.decode(b"<ACK><MSH/>" + b"<A/>" * 2_000_000 + b"</ACK>")

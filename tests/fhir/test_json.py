@@ -115,3 +115,18 @@ def test_a_name_that_stands_twice_is_refused_where_others_wrote_it(body: str, pl
 def test_what_has_no_name_twice_is_received_however_it_is_spelt(tree: Any) -> None:
     for body in (standard.dumps(tree), standard.dumps(tree, indent=1, separators=(" ,", " : "), ensure_ascii=False)):
         assert json.received(body) == tree
+
+
+def test_a_number_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(Permanent, match="a number is out of range"):
+        json.received(b'{"value": 1e99999999999999999999}')
+
+
+@pytest.mark.parametrize("body", ["[" + "{}," * 2_000_001 + "{}]", "[" + "1," * 4_000_001 + "1]"])
+def test_what_would_fill_the_memory_is_refused(body: str) -> None:
+    with pytest.raises(Permanent, match="more than 4000000 values"):
+        json.received(body)
+
+
+def test_a_long_text_is_no_crowd_of_values() -> None:
+    assert json.received(b'["' + b"x" * 5_000_000 + b'"]') == ["x" * 5_000_000]

@@ -150,3 +150,11 @@ def test_every_example_survives_xml() -> None:
             resource = json.loads(line)
             back = resources_door.from_xml(resources_door.to_xml(resource))
             assert without_narrative(back) == without_narrative(resource)
+
+
+def test_xml_that_would_fill_the_memory_or_the_stack_is_refused() -> None:
+    inside = "<b>" * 2_000 + "</b>" * 2_000
+    narrative = f'<text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">{inside}</div></text>'
+    for content, cause in ((narrative, "nested over 100 levels"), ("<a/>" * 2_000_000, "more than 2000000 tags")):
+        with pytest.raises(errors.Permanent, match=cause):
+            resources_door.from_xml(f'<Patient xmlns="http://hl7.org/fhir">{content}</Patient>'.encode())

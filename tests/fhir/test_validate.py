@@ -396,3 +396,9 @@ def test_a_yes_of_the_shapes_is_never_a_no_of_the_full_reader(chance: random.Ran
     spoil(resource, chance)
     if shapes.valid(resource):
         assert problems.find(resource) == []
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    with pytest.raises(validate.Invalid, match="at least 999 more") as refused:
+        validate.check({"resourceType": "Patient", **{f"k{number}": 1 for number in range(5_000)}})
+    assert len(refused.value.problems) == 1_000

@@ -552,3 +552,10 @@ def test_a_bare_id_may_be_of_any_type(clinic: Ward) -> None:
     assert clinic.ids("Encounter", f"subject=Group/{person}") == set()
     page = clinic.record.search("Encounter", "_summary=data&_include=Encounter:*&_revinclude=Observation:*")
     assert sorted(each.type for each in page.included) == ["Observation", "Organization", "Patient"]
+
+
+@pytest.mark.parametrize("name", ["name", "identifier", "birthdate"])
+def test_a_search_with_more_values_than_the_database_takes_says_so(ward: Ward, name: str) -> None:
+    values = ",".join(["2001-01-01"] * 70_000) if name == "birthdate" else ",".join(map(str, range(70_000)))
+    with pytest.raises(Permanent, match="ask for fewer values at once"):
+        ward.record.search("Patient", [(name, values)])
