@@ -89,6 +89,8 @@ class Bundles:
             raise Permanent("a Bundle of type batch or transaction is sent here", place="Bundle.type")
         if len(asked) > MAXIMUM_ENTRIES:
             raise Permanent(f"more than {MAXIMUM_ENTRIES} entries", place="Bundle.entry", remedy="send several Bundles")
+        if not asked:  # some clients send an empty list where R4 wants none
+            bundle.pop("entry", None)
         if kind == "transaction":
             if len(body) < LARGE:
                 validate.check(bundle)

@@ -28,7 +28,9 @@ Patch = Callable[[Resource], Resource]
 
 
 def type_of(request: Request) -> str:
-    """The resource type in the address; 404 for none of R4's."""
+    """The resource type in the address; 404 for none of R4's, and for an operation that there is not."""
+    if any(str(part).startswith("$") for part in request.path_params.values()):
+        raise answer.Refusal(404, "there is no such operation here; the CapabilityStatement names those that there are")
     name: str = request.path_params["type"]
     if name not in definitions.resource_types():
         raise answer.Refusal(404, "there is no such resource type in FHIR R4; names are written as in `Patient`")

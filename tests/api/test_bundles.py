@@ -320,3 +320,10 @@ async def test_a_history_of_what_never_was_is_told_in_a_batch(client: httpx.Asyn
         client, "batch", entry("GET", "Patient/never/_history"), entry("GET", "Patient/x/_history?name=a")
     )
     assert (never["response"]["status"][:3], wrong["response"]["status"][:3]) == ("404", "400")
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_bundle_that_asks_for_nothing_is_answered(client: httpx.AsyncClient, kind: str) -> None:
+    for nothing in ({}, {"entry": []}):
+        answer = await client.post("/fhir", json={"resourceType": "Bundle", "type": kind, **nothing})
+        assert (answer.status_code, answer.json()["type"]) == (200, f"{kind}-response")

@@ -296,3 +296,10 @@ async def test_the_capability_statement_is_true(filled: Door, client: httpx.Asyn
     resources = {each["type"]: each for each in statement["rest"][0]["resource"]}
     assert len(resources) == 146
     assert (await client.get("/fhir/metadata?_format=xml")).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/fhir/$nothing", "/fhir/Patient/$nothing", "/fhir/Patient/one/$nothing"])
+async def test_an_operation_that_there_is_not_is_told_as_such(client: httpx.AsyncClient, address: str) -> None:
+    answer = await client.get(address)
+    says(answer, 404, "not-found")
+    assert "no such operation" in answer.text
