@@ -25,6 +25,7 @@ from gateway.transport.address import host_and_port, peer
 from gateway.transport.mllp_framing import FRAME_LIMIT, Deframer, frame
 
 Receive = Callable[[Frame], Awaitable[bytes]]
+_END = "have the sender frame each message as VT … FS CR, and large ones in parts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,8 @@ class MllpListener:
         now = loop.time()
         for connection in [one for one in self.open if one.stands_still(now)]:
             self.counters.idle += 1
+            if connection.deframer.unsettled:
+                connection.tell(f"a message stopped in its middle for {self.limits.idle:g} seconds; {_END}")
             connection.abort()
         self._sweeper = loop.call_later(min(1.0, self.limits.idle / 4), self._sweep, loop)
 
@@ -235,6 +238,13 @@ class Connection(asyncio.Protocol):
             stray_bytes=self.deframer.stray,
         )
 
+    def tell(self, trouble: str) -> None:
+        """The operator: MLLP has no answer to what is no message."""
+        telemetry.logger().warning(
+            "mllp line closed", channel=self.listener.channel, client=self.peer, trouble=trouble,
+            bytes=self.deframer.stray,
+        )  # fmt: skip
+
     def finish(self) -> None:
         """Read nothing more; hang up when all answers are written."""
         self.finishing = True
@@ -264,7 +274,7 @@ class Connection(asyncio.Protocol):
         self._advance()
         if self.deframer.broken:
             self.listener.counters.broken += 1
-            telemetry.logger().warning("mllp line closed", channel=self.listener.channel, bytes=self.deframer.stray)
+            self.tell(f"{self.deframer.broken}; {_END}")
             self.finish()
         else:
             self._count_held()
@@ -341,6 +351,7 @@ class Connection(asyncio.Protocol):
         limits = self.listener.limits
         if self.listener.held > limits.memory and held > limits.memory // max(1, len(self.listener.open)):
             self.listener.counters.heavy += 1
+            self.tell(f"unfinished messages hold more than {limits.memory} bytes, this line the most; {_END}")
             self.abort()
 
     def _count_framing(self) -> None:

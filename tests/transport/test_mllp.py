@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gateway.errors import Ambiguous, Configuration, Transient
 from gateway.model import Frame
@@ -227,6 +228,27 @@ async def test_no_mllp_at_all_is_closed() -> None:
         client.send(b"x" * 5000)
         assert await client.answer() is None
         assert listener.counters.broken == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "limits", "cause"),
+    [
+        (b"\x0b" + b"x" * 5000, Limits(frame=1000), "larger than 1000 bytes"),
+        (b"x" * 5000, Limits(), "more than 4096 bytes came outside any MLLP frame"),
+        (b"\x0bMSH|", Limits(idle=0.1), "stopped in its middle"),
+        (b"\x0b" + b"x" * 5000, Limits(memory=1000), "hold more than 1000 bytes"),
+    ],
+    ids=["large", "stray", "idle", "heavy"],
+)
+async def test_the_log_says_why_a_line_was_closed(sent: bytes, limits: Limits, cause: str) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with listening(Receiver(), limits) as (_, connect):
+            client = await connect()
+            client.send(sent)
+            assert await client.answer() is None
+    (told,) = [line["trouble"] for line in lines if line["event"] == "mllp line closed"]
+    assert cause in told
+    assert told.endswith("have the sender frame each message as VT … FS CR, and large ones in parts")
 
 
 async def test_too_many_connections_are_closed_at_once() -> None:
