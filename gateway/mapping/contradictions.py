@@ -1,7 +1,7 @@
 """What the cells of a person say otherwise than the person's identity card, which carries birth date and
-sex (GB 11643), or than each other.
+sex (GB 11643), or than each other; and names that have lost characters on their way.
 
-Both stay as they were written: which of them is wrong only a person can tell.
+All stays as it was written: what is right only a person can tell.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gateway.mapping.syntax import Block
 from gateway.model import Resource
 
 Cell = Callable[[Any, str], str]
+_LOST = frozenset("?\uff1f\u25a1\u2753")  # what programs write in the place of a character that they do not have
 _SEXES = frozenset({"male", "female"})
 
 
@@ -23,7 +24,7 @@ def of_person(
 ) -> Iterator[tuple[str, str]]:
     """(column of the block that makes the person, what the card, or another column, says otherwise)."""
     yield from _of_columns(block, table_of, node, cell)
-    for element, cause in _of_card(patient):
+    for element, cause in (*_of_card(patient), *_of_name(patient)):
         lines = (line for line in block.lines if line.into and line.path == element and line.datatype != "birth")
         yield from ((each.name, cause) for line in lines for each in line.sources)
 
@@ -40,6 +41,11 @@ def _of_columns(
     for name, code in said[1:]:
         if code in _SEXES and said[0][1] in _SEXES and code != said[0][1]:
             yield name, f"{said[0][0]} says another sex, and was taken"
+
+
+def _of_name(patient: Resource) -> Iterator[tuple[str, str]]:
+    if any(not _LOST.isdisjoint(each.get("text", "")) for each in patient.get("name", ())):
+        yield "name.text", "a sign stands in it for a character that was lost on the way; it was kept as it is"
 
 
 def _of_card(patient: Resource) -> Iterator[tuple[str, str]]:

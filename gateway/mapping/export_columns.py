@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from gateway.mapping.columns import naming
+from gateway.mapping.datatypes.papers import whole
 from gateway.mapping.into_fhir import CompiledBlock
 from gateway.mapping.syntax import Block, Export
 
 _TABLE: Final = "table"
+_NUMBERS: Final = frozenset({"own", "given", "theirs"})
 
 
 def only_there(blocks: Sequence[CompiledBlock], lead: str) -> dict[int, tuple[str, ...]]:
@@ -61,6 +63,22 @@ def needed(export: Export, blocks: Sequence[Block]) -> list[tuple[str, ...]]:
     lead, patient = made
     of = [_numbers(lead)[:1] if lead and not lead.each else (), _numbers(patient) if patient else ()]
     return [tuple(name for line in each for name in line) for each in of if each]
+
+
+def numbers(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """The columns that hold nothing but numbers of somebody or something."""
+    used: dict[str, set[str]] = {}
+    for block in blocks:
+        for line in block.lines:
+            for each in line.sources if line.into else ():
+                used.setdefault(each.name, set()).add(line.datatype)
+    return tuple(name for name, types in used.items() if name and types <= _NUMBERS)
+
+
+def without_point(record: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+    """A row in which no number of these columns is written as a decimal."""
+    found = {name: whole(cell) for name in names if (cell := record.get(name, ""))[-2:] == ".0"}
+    return {**record, **found} if found else record
 
 
 def _numbering(block: Block) -> list[tuple[str, ...]]:

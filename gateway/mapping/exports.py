@@ -16,7 +16,7 @@ from gateway.mapping import contradictions, envelope, runtime, tree_rows
 from gateway.mapping.batches import TREE, Batching, batching
 from gateway.mapping.context import Context, Entry
 from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
-from gateway.mapping.export_columns import grouped_by, needed, only_there, unused
+from gateway.mapping.export_columns import grouped_by, needed, numbers, only_there, unused, without_point
 from gateway.mapping.export_parts import leads
 from gateway.mapping.export_records import Carried, Part
 from gateway.mapping.export_writer import TABLE, ExportWriter
@@ -54,6 +54,7 @@ class ExportMap:
             (path, blocks, columns_of.inside(blocks)) for path, blocks in ((at, list(each)) for at, each in steps)
         ]
         self.needed = needed(export, blocks)
+        self.numbers = numbers(blocks) if source == "row" else ()
         self.grouped_by = grouped_by(export)
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
@@ -69,7 +70,7 @@ class ExportMap:
         known: _Known = {}
         linked: _Linked = {}
         context.root = part.root
-        records, left_out = self.recurring.own(part.records)
+        records, left_out = self.recurring.own(self.read(part))
         verdicts = self.recurring.judge(records, part.called(), people)
         for index, record in enumerate(records):
             number, place = part.number(index), part.place_of(index)
@@ -97,6 +98,10 @@ class ExportMap:
                     yield Reject(place=place, row=number, column=name, cause=told, value=value, cell=True)
         for link, entry, made in linked.values():
             link.set(entry, {link.type: made}, context)
+
+    def read(self, part: Part) -> Sequence[Any]:
+        """The records, their numbers as the institution gave them."""
+        return [without_point(each, self.numbers) for each in part.records] if self.numbers else part.records
 
     def _record(self, record: Any, context: Context, known: _Known, linked: _Linked) -> tuple[str, str]:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""
@@ -306,7 +311,8 @@ class Exports:
 
     def remember(self, part: Part, people: People) -> None:
         """Whom the numbers of rows that were worked off before were given to."""
-        self._map(part.name).recurring.judge(part.records, part.called(), people)
+        found = self._map(part.name)
+        found.recurring.judge(found.read(part), part.called(), people)
 
     def _ordered(self, parts: Sequence[Part]) -> Iterator[Part]:
         """What others find comes before them; else as they came."""

@@ -44,10 +44,10 @@ def facts(body: bytes, name: str = LABORATORY, member: str = "") -> Facts:
     bundle = json.loads(made.output)
     assert validate.problems(bundle) == []
     assert "\ufffd" not in made.output.decode()
-    return Facts(_named(bundle), tuple(made.rejects), tuple(made.notes))
+    return Facts(named(bundle), tuple(made.rejects), tuple(made.notes))
 
 
-def _named(bundle: Resource) -> dict[str, Resource]:
+def named(bundle: Resource) -> dict[str, Resource]:
     found: dict[str, Resource] = {}
     for entry in bundle.get("entry", ()):
         if entry["resource"]["resourceType"] == "Provenance":

@@ -190,7 +190,8 @@ def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) ->
     if not written:
         return None
     code = context.local_code(table, written)
-    found = into.get(code) or into.get(code.upper()) or into.get(simplified(unicodedata.normalize("NFKC", code)))
+    found = into.get(code) or into.get(code.upper())
+    found = found or into.get(simplified(unicodedata.normalize("NFKC", code)).removesuffix(".0"))  # 1.0, as programs do
     if found is None or (table, written) in context.hidden:
         default = into.get("*")
         if default != NOTHING:  # a table that says nothing of all other codes has said so on purpose
@@ -202,10 +203,9 @@ def mapped_code(raw: str, context: Context, table: str, into: dict[str, str]) ->
 def told_unknown(table: str, code: str, raw: str, context: Context) -> None:
     """A code that no table knows is carried, counted and told; its name goes with it where it surely is one."""
     name = context.text(raw.partition("~")[0].partition("^")[2].partition("^")[0]).strip()
-    safe = len(name) <= _NAME_LIMIT and not _NUMBER_IN_NAME.search(name)
     context.unknown.append((table, code))
     context.unread.doubt(f"a code that the table {table} does not know")
-    if name and safe:
+    if name and len(name) <= _NAME_LIMIT and not _NUMBER_IN_NAME.search(name):
         context.words[table, code] = name
     context.note(f"code table {table}: a code that it does not know")
 

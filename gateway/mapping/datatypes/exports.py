@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
-from gateway.codec.chinese_numbers import birth_date_of, phone
+from gateway.codec.chinese_numbers import birth_date_of
 from gateway.errors import Permanent
 from gateway.mapping.context import CODE, IDENTIFIER, KEY, Context
 from gateway.mapping.datatypes import Pair
@@ -27,7 +27,7 @@ from gateway.mapping.datatypes.codes import (
     standard_codings,
 )
 from gateway.mapping.datatypes.identifiers import TYPES
-from gateway.mapping.datatypes.papers import narrow
+from gateway.mapping.datatypes.papers import narrow, whole
 from gateway.mapping.datatypes.people import human_name
 from gateway.mapping.datatypes.recognition import unmarked
 from gateway.mapping.datatypes.results import read, unmeasured
@@ -36,8 +36,8 @@ from gateway.mapping.datatypes.staff import STAFF
 from gateway.mapping.datatypes.values import quantity_text, with_unit
 
 _NAMES = re.compile("[;；]")
+_NO_CODE = re.compile("[;；,，、\u4e00-\u9fff]")
 _ROUNDED = re.compile(r"\d(?:\.\d+)?[Ee]\+\d{2}")
-_MOBILE = re.compile(r"1\d{10}", re.ASCII)
 _NONE = frozenset({"否", "无"})
 _DENIALS = ("否认", "无", "没有", "未发现", "未见", "未诉")
 _NOT_KNOWN = frozenset({"不详", "未知", "不清", "不清楚"})
@@ -48,7 +48,7 @@ DIVISION = "urn:hutong:administrative-division"  # GB/T 2260
 
 def number_into(raw: str, context: Context, system: str = "", code: str = "") -> dict[str, Any] | None:
     """A number of the sending member: `number(kind)`. A system with a colon is taken as it is."""
-    value = raw if raw.isascii() and raw.isalnum() else narrow(raw)
+    value = raw if raw.isascii() and raw.isalnum() else whole(narrow(raw))
     if not value or no_number(value):
         return None
     if "+" in value and _ROUNDED.fullmatch(value):
@@ -98,8 +98,13 @@ def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[
     if display:
         made["display"] = display
     codings = [made]
-    if made["system"] in EXTENDED and (stem := icd_stem(code)):
-        codings.append({"system": ICD10, "code": stem})
+    if made["system"] in EXTENDED:
+        if _NO_CODE.search(code):
+            context.unread.doubt("it is not one code of its list; it was kept as a code of the sender's own")
+            made["system"] = context.code_system("L")
+        else:
+            made["code"] = code = f"{code[0].upper()}{code[1:]}"
+            codings += [{"system": ICD10, "code": stem} for stem in (icd_stem(code),) if stem]
     if context.profile.concepts:
         codings += standard_codings(codings, ((code, system or "L"),), f"{code}^{name}", context)
     return {"coding": codings, "text": display} if display else {"coding": codings}
@@ -242,16 +247,6 @@ def in_unit_into(raw: str, context: Context, unit: str = "", low: str = "", high
     return with_unit({name: found.amount[name] for name in ("value", "comparator") if name in found.amount}, unit)
 
 
-def phone_into(raw: str, context: Context) -> str | None:
-    """A mobile number in its digits, however it is written; any other text as it stands."""
-    if _ROUNDED.fullmatch(raw.strip()):
-        context.unread.doubt("a spreadsheet has rounded the number; it was left out")
-        return None
-    text = clean(unicodedata.normalize("NFKC", raw).removesuffix(".0"))  # as programs write numbers
-    digits = phone(text or "")
-    return digits if _MOBILE.fullmatch(digits) and not re.search(r"[/、,;]", text or "") else text
-
-
 def in_unit_back(value: dict[str, Any], context: Context, unit: str = "", low: str = "", high: str = "") -> str:
     return quantity_text(value, context) if value.get("code", value.get("unit", "")) == unit else ""
 
@@ -266,7 +261,7 @@ def listed_pair(found: CodeList) -> Pair:
             return None
         if code not in found.names or found.names[code] == code:  # the name may stand there
             code = found.codes.get(code, code)
-        name = found.names.get(code)
+        name = found.names.get(code) or found.names.get(code.removesuffix(".0"))
         if name is None:
             context.unknown.append((found.table, code))
             context.unread.doubt(f"a code that the list {found.table} does not know; it was kept as text")
@@ -384,7 +379,6 @@ PAIRS = {
     "behind": Pair(behind_into, behind_back, fits=("string", "markdown")),
     "residence": Pair(address_into, address_back, fields=6, fits=("Address",)),
     "allergyhistory": Pair(history_into, concept_text_back, fits=("CodeableConcept",), joins="{}、{}".format),
-    "phone": Pair(phone_into, cell_back, fits=("string",)),
     "inunit": Pair(in_unit_into, in_unit_back, fits=("Quantity",)),
     "cell": Pair(cell_into, cell_back, fits=("string", "markdown", "uri", "url", "code", "id")),
     "own": Pair(number_into, number_back, fits=("Identifier",)),

@@ -1,4 +1,5 @@
-"""The documents by which a person is known, as exports write them: a number, and what kind of document it is."""
+"""The documents by which a person is known, as exports write them: a number, and what kind of document it is; and the
+phone under which the person is found."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from gateway.codec.chinese_numbers import national_id
+from gateway.codec.chinese_numbers import national_id, phone
 from gateway.mapping.context import CHINESE_ID, Context
 from gateway.mapping.datatypes import Pair
 from gateway.mapping.datatypes.clocks import no_number
@@ -34,6 +35,7 @@ _FORMS = {"06": re.compile(r"[HM]\d{8}(\d{2})?"), "03": re.compile(r"[A-Z]{1,2}\
 _SYSTEM = "urn:hutong:paper:"  # urn:hutong:paper:03: the numbers of passports, which mean the same at every member
 _ROUNDED = re.compile(r"\d(?:\.\d+)?E\+?\d{2}|[1-9]\d{14}000(?:\.0+)?")
 _LIKELY = re.compile(r"(?=(?:.*\d){4})[^*?,;，；、\s\u2e80-\u9fff]+")  # four digits at least, none masked
+_MOBILE = re.compile(r"1\d{10}", re.ASCII)
 _LONGEST = 100  # characters of a number
 _UNVERIFIED = "证件号码（未核实）"
 
@@ -73,6 +75,12 @@ def _narrowed(raw: str) -> str:
     return unicodedata.normalize("NFKC", clean(raw) or "").strip().strip("'`\"").strip()
 
 
+def whole(number: str) -> str:
+    """A number of somebody or something without the point of a decimal: 300001.0 is what programs make of 300001 in a
+    column that is empty in some row."""
+    return number[:-2] if number[-2:] == ".0" and number[:-2].isdecimal() else number
+
+
 def rounded(value: str) -> bool:
     """Has a spreadsheet taken the number for one of 15 digits: 5.29901E+17, 529901195804120000? An identity card that
     ends so by right is one in a thousand, and is not told apart."""
@@ -104,7 +112,24 @@ def _own(context: Context) -> str:
     return context.system(context.facility, kind="paper")
 
 
+def phone_into(raw: str, context: Context) -> str | None:
+    """A mobile number in its digits, however it is written; any other text as it stands. 无, - and 0000 are none."""
+    if rounded(raw.strip().upper()):
+        context.unread.doubt("a spreadsheet has rounded the number; it was left out")
+        return None
+    text = (clean(unicodedata.normalize("NFKC", raw)) or "").removesuffix(".0")  # as programs write numbers
+    if no_number(text):
+        return None
+    digits = phone(text)
+    return digits if _MOBILE.fullmatch(digits) and not re.search(r"[/、,;]", text) else text
+
+
+def phone_back(value: str, context: Context) -> str:
+    return str(value)
+
+
 PAIRS = {
+    "phone": Pair(phone_into, phone_back, fits=("string",)),
     "paper": Pair(paper_into, paper_back, fields=1, fits=("Identifier",)),
     "card": Pair(card_into, card_back, fits=("Identifier",)),
 }

@@ -260,7 +260,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     *others, context = more
     limits, unit, *_ = (*others, "", "")
     if no_value(value, unit, limits):
-        if mark.strip() or critical.strip().upper() not in _NO:
+        if mark.strip() or critical.strip().upper().removesuffix(".0") not in _NO:
             context.unread.doubt("there is no result that its marks could be of; they were left out")
         return None
     found = read(value.strip(), unit)
@@ -276,7 +276,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
         context.unread.doubt("its abnormal mark says otherwise than its range; the mark was taken")
     words = {"text": told} if code == "NEG" != qualitative(found.content) else {}  # no mark of ours: that of the sender
     code = code or own or qualitative(found.content) or _unmarked(found, limits, unit)
-    told = unicodedata.normalize("NFKC", critical).strip().upper()
+    told = unicodedata.normalize("NFKC", critical).strip().upper().removesuffix(".0")  # as programs write numbers
     if told in _YES:
         code = {"H": "HH", "L": "LL"}.get(code, code if code in ("HH", "LL") else "AA")
     elif told not in _NO:
@@ -321,12 +321,14 @@ def _unmarked(found: Reading, limits: str, unit: str) -> str:
 
 
 def _contradicts(code: str, found: Reading, limits: str, unit: str) -> bool:
-    """Low above all its ranges, or high below them."""
-    if found.amount is None or "comparator" in found.amount or code[0] not in "HL":
+    """Low above all its ranges, high below them, or normal outside of them."""
+    if found.amount is None or "comparator" in found.amount or code[0] not in "HLN" or code == "NEG":
         return False
     value = found.amount["value"]
-    ends = [low if code[0] == "H" else high for low, high in bounds(limits, unit) or ()]
-    return bool(ends) and all(end is not None and (value < end if code[0] == "H" else value > end) for end in ends)
+    ranges = bounds(limits, unit) or ()
+    below = bool(ranges) and all(low is not None and value < low for low, _ in ranges)
+    above = bool(ranges) and all(high is not None and value > high for _, high in ranges)
+    return below if code[0] == "H" else above if code[0] == "L" else below or above
 
 
 def flag_back(value: dict[str, Any], context: Context) -> tuple[str, ...]:
