@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from gateway.codec.charset import codec_of
 from gateway.codec.hl7v2 import Message, encode, structure_of
@@ -187,7 +188,8 @@ class Maps:
                 own[each], numbered = result_groups.numbered(envelope.named_as_ordered(own[each], own, to.own), own)
                 own.update(numbered)
         lead = own[leads[0]]
-        code, event = _kind(found, to.event or self._event_of(lead, structure) or envelope.event_of(lead, structure))
+        asked = to.event or self._event_of(lead, structure) or envelope.event_of(lead, structure)
+        code, event = _kind(found, asked, to.profile.version)
         context = Context(
             profile=to.profile, facility=to.facility, control_id=to.control_id, own=to.own,
             systems=self.library.coding_systems,
@@ -245,8 +247,14 @@ def _missing(block: Block, segments: list[list[str]]) -> tuple[str, str]:
     return "", ""
 
 
-def _kind(structure: Structure, event: str) -> tuple[str, str]:
-    """(MSH-9.1, MSH-9.2) of a message of this structure: its first event where none is asked for."""
+_BEFORE_PHARMACY_EVENTS: Final = frozenset({"2.1", "2.2", "2.3", "2.3.1"})
+
+
+def _kind(structure: Structure, event: str, version: str) -> tuple[str, str]:
+    """(MSH-9.1, MSH-9.2) of a message of this structure: its first event where none is asked for, or where the version
+    has that one no more (of pharmacy messages, O01 and O02)."""
+    if event in ("O01", "O02") and structure.name.startswith("R") and version not in _BEFORE_PHARMACY_EVENTS:
+        event = ""
     events = tuple(structure.events) or (structure.name,)
     known = (each.partition("_") for each in events)
     code, _, first = next((each for each in known if each[2] == event), events[0].partition("_"))
