@@ -160,6 +160,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(tmp_path: Path) -
             assert not (tmp_path / option / "worker.lock").exists()  # no worker was ever started
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_settings_is_said_once(tmp_path: Path) -> None:
     settings = community.write(tmp_path / "community")
     settings.write_text("id: x\nname: y\nopne: true\n", "utf-8")
@@ -363,6 +364,7 @@ def journalled(tmp_path: Path) -> Iterator[list[int]]:
     engine.close()
 
 
+@pytest.mark.slow
 def test_translations_ahead_are_those_that_would_be_made(tmp_path: Path, journalled: list[int]) -> None:
     ahead = Translator(config=None, data=tmp_path / "data")
     try:

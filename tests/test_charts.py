@@ -77,6 +77,7 @@ def test_another_edition_is_another_version(house: House) -> None:
 
 
 @pytest.mark.usefixtures("few")
+@pytest.mark.slow
 def test_a_table_that_is_gone_is_retired(house: House) -> None:
     lists(house, "qinghe", "sex,7,男性,,M,\r\n")
     write(house)

@@ -69,6 +69,7 @@ def test_version_and_usage_errors() -> None:
     assert "HOST:PORT" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_without_a_trace() -> None:
     made = process("check", "--config", "/nowhere/community.yaml")
     assert made.returncode == 1
@@ -340,6 +341,7 @@ def test_send_that_is_refused_or_not_heard(receiver: tuple[str, list[bytes]], tm
 # ------------------------------------------------------------------------------------------------ the data directory
 
 
+@pytest.mark.slow
 def test_a_token_alone_on_stdout_also_beside_a_server(tmp_path: Path) -> None:
     server = SqliteEngine(tmp_path / "record.sqlite", schema="record")
     made = process("token", "create", "--data", str(tmp_path), "--name", "N", "--scope", "system/*.*")
@@ -394,6 +396,7 @@ def test_status_for_people_and_for_programs(data: Path) -> None:
     assert status["entries"]["lab"]["counts"] == {"waiting": 1, "parked": 1, "done": 0}
 
 
+@pytest.mark.slow
 def test_status_while_a_server_writes(data: Path) -> None:
     server = SqliteEngine(data / "record.sqlite", schema="record")
     start = time.monotonic()

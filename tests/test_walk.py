@@ -80,6 +80,7 @@ def resource(bundle: bytes, kind: str) -> dict[str, Any]:
     return dict(found[0])
 
 
+@pytest.mark.slow
 def test_an_order_goes_up_and_its_report_comes_down(town: Town) -> None:
     # The township's HIS registers a patient and orders a chest CT, in the charset it has had since 2008.
     assert town.gateway.send(community.registration("R1")).one("MSA", 1) == "AA"

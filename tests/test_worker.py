@@ -255,6 +255,7 @@ one.run()
 
 
 @pytest.mark.parametrize("lines", [1, 40, 111])
+@pytest.mark.slow
 def test_kill_9_in_the_middle_does_everything_once(databases: Databases, tmp_path: Path, lines: int) -> None:
     ids = databases.add(*[f"k{number % 5}" for number in range(150)])
     killed = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -109,7 +109,7 @@ def _piece(piece: bytes, usual: str) -> str | None:
     if chinese is not None and not (common and usual == "gb18030"):
         return chinese
     text = _valid(piece, "utf-8")
-    if text is not None and (not common or (usual == "utf-8" and not _chinese_by_chance(piece, text))):
+    if text is not None and usual == "utf-8" and not (common and _chinese_by_chance(piece, text)):
         return text
     made = _valid(piece, "gb18030")
     return made if made is not None and (usual == "gb18030" or _usually_chinese(made)) else None

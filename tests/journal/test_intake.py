@@ -248,6 +248,7 @@ def test_kill_9_loses_nothing_that_was_promised(tmp_path: Path, lines: int) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts a small file system")
+@pytest.mark.slow
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(tmp_path)], capture_output=True)
     if mounted.returncode:

@@ -54,6 +54,7 @@ def survive(messages: list[bytes], seed: int, *, count: int, seconds: float) -> 
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_no_broken_message_breaks_the_gateway(seed: int) -> None:
     survive(of_the_house(), seed, count=200, seconds=120)
 
@@ -61,6 +62,7 @@ def test_no_broken_message_breaks_the_gateway(seed: int) -> None:
 @pytest.mark.samples
 @pytest.mark.samples
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
+@pytest.mark.slow
 def test_no_broken_sample_breaks_the_gateway(seed: int) -> None:
     survive(of_others(), seed, count=500, seconds=120)
 

@@ -14,6 +14,7 @@ from tests.mapping.house import maps
 
 
 @pytest.mark.timeout(360)  # the maps of all structures are compiled for it, on a machine that may be busy
+@pytest.mark.slow
 def test_every_example_is_as_it_says() -> None:
     assert [str(each) for each in examples.run(shipped())] == []
 
