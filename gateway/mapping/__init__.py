@@ -29,6 +29,7 @@
     statement   what the maps map, for tools           arrivals    which component arrives where, by trial
     withheld    what no longer holds is told or left out    shown_first     what a row shows of a list
     lawful      what R4 forbids is left out        same_number   several things under one number
+    unit_of_analyte  what G/L means
     accounting/ what became of every value, where each element came from
 
 Pure: no socket, no clock, no database. The laws are held by the tests in tests/mapping.

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.fhir import bundle as bundles
 from gateway.mapping.context import Context, Entry
+from gateway.mapping.unit_of_analyte import UNSURE, settle
 from gateway.model import Profile, Reject, Resource
 
 
@@ -52,6 +53,9 @@ class Address:
 def transaction(context: Context) -> Resource:
     """The transaction Bundle of everything that was made; conditional on business identifiers throughout."""
     quoted: dict[str, str] = {}
+    for entry in context.entries.values():
+        if entry.resource["resourceType"] == "Observation" and not settle(entry.resource):
+            context.note(UNSURE)
     listed = [_entry(entry, quoted) for entry in context.entries.values()]
     return {"resourceType": "Bundle", "type": "transaction", **({"entry": listed} if listed else {})}
 

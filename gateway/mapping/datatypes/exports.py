@@ -102,9 +102,8 @@ def coded_into(raw: str, name: str, context: Context, system: str = "") -> dict[
         if _NO_CODE.search(code):
             context.unread.doubt("it is not one code of its list; it was kept as a code of the sender's own")
             made["system"] = context.code_system("L")
-        else:
-            made["code"] = code = f"{code[0].upper()}{code[1:]}"
-            codings += [{"system": ICD10, "code": stem} for stem in (icd_stem(code),) if stem]
+        elif stem := icd_stem(f"{code[0].upper()}{code[1:]}"):
+            codings.append({"system": ICD10, "code": stem})
     if context.profile.concepts:
         codings += standard_codings(codings, ((code, system or "L"),), f"{code}^{name}", context)
     return {"coding": codings, "text": display} if display else {"coding": codings}

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 UCUM = "http://unitsofmeasure.org"
 MDC = "urn:iso:std:iso:11073:10101"  # the nomenclature of medical devices (IHE PCD TF-2 §B.8)
+EITHER = "G/L"  # 10*9/L, or g/L in capitals
 EXPLICIT = "\x1f"  # between code and name of a unit whose UCUM code the sender gave; no text holds this character
 _SPELLED = {
     "个/hp": "/[HPF]", "/hp": "/[HPF]", "/hpf": "/[HPF]", "个/lp": "/[LPF]", "/lp": "/[LPF]", "/lpf": "/[LPF]",
@@ -38,10 +39,11 @@ def known() -> frozenset[str]:
 
 @lru_cache(maxsize=2048)
 def ucum(unit: str) -> str:
-    """The UCUM code of a unit as written, or "" when it is not known. `G/L` is 10*9/L only with a capital G."""
+    """The UCUM code of a unit as written, or "" when it is not known; of `G/L` what is measured tells it
+    (unit_of_analyte.py)."""
     text = unit.strip().translate(_SUPERSCRIPT)
-    if text == "G/L":
-        return "10*9/L"
+    if text == EITHER:
+        return ""
     if text == "T/L":
         return "10*12/L"
     text = unicodedata.normalize("NFKC", text).replace("μ", "u").replace("µ", "u").replace(" ", "").casefold()

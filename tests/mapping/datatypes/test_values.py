@@ -142,7 +142,7 @@ def test_a_unit_whose_system_the_sender_names_has_it_in_both_directions(raw: str
 @pytest.mark.parametrize(
     ("unit", "code"),
     [
-        ("10^9/L", "10*9/L"), ("10*9/L", "10*9/L"), ("×10⁹/L", "10*9/L"), ("x10^9/L", "10*9/L"), ("G/L", "10*9/L"),
+        ("10^9/L", "10*9/L"), ("10*9/L", "10*9/L"), ("×10⁹/L", "10*9/L"), ("x10^9/L", "10*9/L"), ("G/L", ""),
         ("g/L", "g/L"), ("μmol/L", "umol/L"), ("µmol/L", "umol/L"), ("umol/l", "umol/L"), ("IU/mL", "[IU]/mL"),
         ("个/HP", "/[HPF]"), ("mmHg", "mm[Hg]"), ("℃", "Cel"), ("秒", "s"), ("％", "%"), ("10^12/L", "10*12/L"),
         ("furlong", ""), ("", ""), ("S/CO", "{s_co_ratio}"),
