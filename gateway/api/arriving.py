@@ -1,20 +1,28 @@
 """A body on its way in: never more than its limit, never more of all senders together than there is room for, and a
 sender that falls silent or dribbles is cut off.
+
+Most programs write all of a body before they read the answer, and see no more than a broken connection where nobody
+reads to its end. So what is too large, and says how large, is read on and thrown away, for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from gateway.api import answer
 
+TOO_LARGE = 413
 IDLE_SECONDS = 30.0  # a sender that stays silent this long in the middle of a body is cut off,
 SLOW_SECONDS = 60.0  # and after so long one that is slower than
 SLOW_RATE = 1024  # bytes a second
+DISCARDED = 256 << 20  # bytes of a body that is too large, which are read on,
+DISCARD_SECONDS = 20.0  # for so long,
+SILENT_SECONDS = 1.0  # as long as they come
 
 
 @dataclass(slots=True)
@@ -40,6 +48,14 @@ class Arriving:
 
     async def whole(self, request: Request, limit: int) -> bytes:
         """The body. Refusal 413, 415, 408 or 503; 400 when it is empty."""
+        try:
+            return await self._read(request, limit)
+        except answer.Refusal as refusal:
+            if refusal.status_code == TOO_LARGE:
+                await _discard(request)
+            raise
+
+    async def _read(self, request: Request, limit: int) -> bytes:
         self.waiting.check(declared(request, limit))
         parts: list[bytes] = []
         async for part in self._parts(request):
@@ -80,11 +96,27 @@ def declared(request: Request, limit: int) -> int:
     """The length that the sender promises (0: it does not say). 413 and 415 before anything is read."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise answer.Refusal(415, "compressed bodies are not read; send it without Content-Encoding")
-    text = request.headers.get("content-length", "0")
-    length = int(text) if text.isdigit() and len(text) < 16 else 0
+    length = _length(request)
     if length > limit:
         raise _too_large(limit)
     return length
+
+
+def _length(request: Request) -> int:
+    text = request.headers.get("content-length", "0")
+    return int(text) if text.isdigit() and len(text) < 16 else 0
+
+
+async def _discard(request: Request) -> None:
+    """Reads on, where it promises to come to an end and nobody waits for leave to send (RFC 9110 §10.1.1)."""
+    if "expect" in request.headers or not 0 < _length(request) <= DISCARDED:
+        return
+    stream, part = request.stream(), b"x"
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while part:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    part = await anext(stream, b"")
 
 
 def peer(request: Request) -> str:
@@ -94,7 +126,7 @@ def peer(request: Request) -> str:
 
 def _too_large(limit: int) -> answer.Refusal:
     text = f"the body is larger than {limit // 1024} KiB"
-    return answer.Refusal(413, text, headers={"connection": "close"})
+    return answer.Refusal(TOO_LARGE, text, headers={"connection": "close"})
 
 
 def _cut_off(text: str) -> answer.Refusal:

@@ -58,6 +58,16 @@ async def test_a_body_that_is_too_large_is_answered_before_it_is_sent(door: Door
     assert not door.frames
 
 
+async def test_who_sends_too_large_a_body_without_asking_hears_why(door: Door, address: str) -> None:
+    """Most programs write all of a body before they read: a connection that is closed on them tells them nothing."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        headers = {"authorization": f"Bearer {door.token()}"}
+        got = await client.post("/intake/lab-web", content=b"x" * (25 << 20), headers=headers)
+    assert got.status_code == 413
+    assert "larger than" in got.text
+    assert not door.frames
+
+
 async def said(reader: asyncio.StreamReader) -> bytes:
     async with asyncio.timeout(60):
         return await reader.read()
