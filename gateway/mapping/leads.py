@@ -23,6 +23,15 @@ def leads_of(resources: Mapping[str, Resource], *types: str) -> list[str]:
     return kept or [name for name, each in resources.items() if each["resourceType"] == "Patient"]
 
 
+def former_last(resources: Mapping[str, Resource]) -> Mapping[str, Resource]:
+    """The resources, behind them those that another one replaces or appends something to: where a message has room for
+    one document, it is not the former one."""
+    former = {each["target"].get("reference") for one in resources.values() for each in one.get("relatesTo", ())}
+    if former.isdisjoint(resources):
+        return resources
+    return dict(sorted(resources.items(), key=lambda each: each[0] in former))
+
+
 def records_of(resources: Mapping[str, Resource]) -> set[str]:
     """What a master file has records of, as their record-level events tell: not the ward that a bed is in."""
     told = (

@@ -17,7 +17,7 @@ from gateway.mapping.exports import Exports
 from gateway.mapping.functions import Functions
 from gateway.mapping.graph import Graph
 from gateway.mapping.into_fhir import StructureMap
-from gateway.mapping.leads import leads_of
+from gateway.mapping.leads import former_last, leads_of
 from gateway.mapping.library import Library, read
 from gateway.mapping.memory import Memory
 from gateway.mapping.message_writer import MessageWriter
@@ -198,7 +198,7 @@ class Maps:
         )  # fmt: skip
         if structure not in self._writers:
             self._writers[structure] = MessageWriter(found, self.library)
-        graph = Graph(own, tells=tells)
+        graph = Graph(former_last(own), tells=tells)
         found_leads = patients.by_patient([own[each] for each in leads], graph, found)
         segments = [each for part in found_leads for each in self._writers[structure].run(part, graph, context)]
         patients.number(segments)

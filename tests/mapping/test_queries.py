@@ -98,3 +98,11 @@ def test_a_filter_comes_back(name: str, value: str) -> None:
     made = filter_into(raw, context())
     assert made is not None
     assert filter_back(made, context()) == raw
+
+
+def test_the_document_that_was_asked_for_comes_and_not_the_one_that_it_adds_to() -> None:
+    text = "TXA||DS|TX|||||||||D2^COUNTY|D1^COUNTY||||LA||AV"
+    answer = ("MSA|AA|Q1", "QRD|20260312075900|R|I|Q1|||1^RD|300001|DOC")
+    made = into(message("DOC^T12^DOC_T12", *answer, text, "OBX|1|TX|DS^出院小结||患者好转出院。||||||F"))
+    found = [each for each in segments(made, event="T12") if each.startswith("TXA")]
+    assert found == [text]
