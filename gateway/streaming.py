@@ -2,7 +2,7 @@
 
 What is made of one record alone (a report, its results) is written at once. What may recur further down (the patient,
 the visit, the institution) waits on disk and is written at the end, once, with all that the file says of it: what an
-earlier row left out, a later one adds. Memory does not grow with the file.
+earlier row left out, a later one adds. Memory does not grow with the file. Each entry is one line.
 """
 
 from __future__ import annotations
@@ -78,8 +78,7 @@ def _written(formats: Formats, found: Bulk, control_id: str, told: Told) -> Iter
     count = 0
     with Scratch() as rows, Scratch() as waiting, Scratch() as people:
         for entry in _entries(found, control_id, told, rows, waiting, people):
-            body = json.dumps_pretty(entry, finite=True).replace(b"\n", b"\n    ")
-            yield (b",\n    " if count else b',\n  "entry": [\n    ') + body
+            yield (b",\n    " if count else b',\n  "entry": [\n    ') + json.dumps(entry, finite=True)
             count += 1
     yield b"\n  ]\n}\n" if count else b"\n}\n"
 

@@ -26,6 +26,7 @@ import msgspec
 from gateway.errors import Configuration, HutongError, Permanent
 
 CONTROLS: Final = dict.fromkeys((*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F))  # for str.translate: no text
+_CONTROL: Final = re.compile(f"[{''.join(map(chr, CONTROLS))}]")
 MARK: Final = codecs.BOM_UTF8
 SIZE_LIMIT: Final = 128 * 1024 * 1024  # bytes of one message or file
 
@@ -234,6 +235,11 @@ def _is_damaged_utf8(body: bytes, as_chinese: str) -> bool:
     characters = sum(map(len, foreign))
     common = sum(len(run) // 2 for run in _GB_LEVEL_ONE.findall("".join(foreign).encode("gb18030")))
     return common * 2 < characters
+
+
+def without_controls(text: str) -> str:
+    """The text without control characters. Nearly none has any, and to look for one is a twentieth of the work."""
+    return text.translate(CONTROLS) if _CONTROL.search(text) else text
 
 
 def surely_chinese(body: bytes, *, shortest: int = 1) -> bool:

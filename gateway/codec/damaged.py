@@ -136,7 +136,7 @@ def _valid(piece: bytes, charset: str) -> str | None:
 
 
 def _cleaned(found: Decoded) -> Decoded:
-    text = found.text.translate(charsets.CONTROLS)
+    text = charsets.without_controls(found.text)
     removed = len(found.text) - len(text)
     notes = (*found.notes, f"{removed} control characters removed") if removed else found.notes
     return Decoded(text, found.charset, found.how, notes)
@@ -174,7 +174,7 @@ def _each_line(body: bytes, error: Permanent) -> Decoded:
             damaged.append(index)
             text = line.translate(None, bytes(charsets.CONTROLS)).decode(charset, ERRORS)
         else:
-            text = text.translate(charsets.CONTROLS)
+            text = charsets.without_controls(text)
         texts.append(text)
     if len(damaged) > len(lines) * _SHARE or (len(foreign) > _FEW and len(damaged) > len(foreign) * _SHARE):
         raise error

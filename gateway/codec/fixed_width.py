@@ -46,7 +46,7 @@ def declared(widths: Mapping[str, int], unit: str = BYTES, header: int = 0) -> L
 def learned(body: bytes, charset: str = "") -> Layout | None:
     """The layout that the header and the blank columns show; None where the text is not of this kind."""
     decoded = charsets.decode(body[: 1 << 20], charset) if len(body) <= 1 << 20 else _beginning(body, charset)
-    lines = [line for line in decoded.text.translate(charsets.CONTROLS).splitlines()[: SAMPLE * 5] if line.strip()]
+    lines = [line for line in charsets.without_controls(decoded.text).splitlines()[: SAMPLE * 5] if line.strip()]
     found = (_learned(lines, unit, decoded.charset) for unit in UNITS)
     return max(filter(None, found), key=lambda each: len(each.names), default=None)
 
@@ -71,7 +71,7 @@ def decode(body: bytes, *, layout: Layout | None = None, charset: str = "") -> T
         raise Permanent("its columns cannot be told by their blanks", place="line 1", remedy=remedy, code="100")
     names, notes = columns(list(layout.names))
     shape = Shape(layout.header, names, len(names), tuple(notes))
-    records = _records(decoded.text.translate(charsets.CONTROLS), layout, decoded.charset)
+    records = _records(charsets.without_controls(decoded.text), layout, decoded.charset)
     told = f"{len(names)} columns of fixed width, counted in {layout.unit}"
     return table_of(records, shape, kind="fixed", notes=(*decoded.notes, told), charset=decoded.charset)
 

@@ -196,7 +196,7 @@ def peek(body: bytes) -> Header | None:
     if marks is None:
         return None
     fields = _split_header(line, marks, None if marks.usual else marks.table())
-    return header_of([value.translate(charsets.CONTROLS) for value in fields], charset="utf-8", declared="")
+    return header_of([charsets.without_controls(value) for value in fields], charset="utf-8", declared="")
 
 
 def _without_stray_charset(head: list[str], declared: str) -> None:
@@ -281,12 +281,12 @@ def _split_carefully(text: str, marks: Separators, notes: list[Note]) -> tuple[l
         raise _several_messages()
     found = hl7v2_lines.read_lines(text, marks.field)
     notes.extend(found.notes)
-    if (removed := len(text) - len(text.translate(charsets.CONTROLS))) > 0:
+    if (removed := len(text) - len(charsets.without_controls(text))) > 0:
         notes.append(Note("control-characters", "message", f"{removed} control characters removed"))
     table = None if marks.usual else marks.table()
     segments = []
     for line in found.segments:
-        raw = "\r".join(text[start:end] for start, end in line.pieces).translate(charsets.CONTROLS)
+        raw = charsets.without_controls("\r".join(text[start:end] for start, end in line.pieces))
         fields = _split_header(raw, marks, table) if line.name == "MSH" else _fields(raw, marks.field, table)
         fields[0] = line.name
         if len(line.pieces) > 1:

@@ -52,7 +52,7 @@ def decode(body: bytes, charset: str = "") -> Tree:
     except Permanent as error:
         if "control character" not in error.cause:
             raise
-    bare = decoded.text.translate(charsets.CONTROLS)
+    bare = charsets.without_controls(decoded.text)
     root = of_text(_TEXT.sub(lambda found: _escaped(found[0]), bare))
     return Tree(root, decoded.charset, (*decoded.notes, "control characters removed, line ends inside texts kept"))
 

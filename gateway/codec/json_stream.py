@@ -10,7 +10,7 @@ import json
 from collections.abc import Generator, Iterator
 from typing import Any, Final, NoReturn
 
-from gateway.codec.charset import CONTROLS
+from gateway.codec.charset import without_controls
 from gateway.codec.json import DEPTH_LIMIT, Number, check, decoder, of_pairs, refusal
 from gateway.codec.node_stream import GLANCE, RECORD_LIMIT, RECORDS_LIMIT, Node, NodeStream
 from gateway.codec.text_stream import Text
@@ -79,7 +79,7 @@ class _Reader:
         while count > 0 and not self.ended:
             block = next(self._blocks, "")
             self.ended = not block
-            parts.append(block.translate(CONTROLS) if self.mended else block)
+            parts.append(without_controls(block) if self.mended else block)
             count -= len(block)
         self.buffer, self.at = "".join(parts), 0
 
@@ -132,7 +132,7 @@ class _Reader:
                 return None, -1
             if "control character" in error.msg and not self.mended:
                 self.mended, self._decoder = True, decoder(strict=False)
-                self.buffer = self.buffer[: self.at] + self.buffer[self.at :].translate(CONTROLS)
+                self.buffer = self.buffer[: self.at] + without_controls(self.buffer[self.at :])
                 return self.tried()
             self.refuse(error.msg, error.pos)
         except RecursionError:

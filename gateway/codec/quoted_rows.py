@@ -10,6 +10,7 @@ from typing import Final
 from gateway.codec.damaged import CAUSE, MARK
 
 _LONGEST: Final = 1000  # lines of one cell: a report of many pages
+_PLAIN: Final = 1 << 20  # characters of a line in which no cell can be too long
 
 Cut = tuple[list[str], str]  # cells, why they are none or ""
 
@@ -29,6 +30,16 @@ class _Lines(Iterator[str]):
         self.taken.append(line)
         return line
 
+    def plain(self) -> Iterator[str]:
+        """The next lines, without their ends, as long as a separator in them is one: there is no quote to be read, and
+        nothing for which a record fails."""
+        lines = self._lines
+        while (line := self._again.pop() if self._again else next(lines, None)) is not None:
+            if '"' in line or MARK in line or len(line) > _PLAIN:
+                self._again.append(line)
+                return
+            yield line.rstrip("\r\n")
+
     def back(self, lines: list[str]) -> None:
         """These come again, in their order."""
         self._again.extend(reversed(lines))
@@ -41,9 +52,13 @@ def cut(lines: Iterable[str], delimiter: str) -> Iterator[Cut]:
     reader = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
     usual = 0
     while True:
+        for line in source.plain():
+            cells = line.split(delimiter) if line else []
+            usual = len(cells) if len(cells) > 1 else usual
+            yield cells, ""
         source.taken = []
         cause = ""
-        cells: list[str] = []
+        cells = []
         try:
             cells = next(reader)
         except StopIteration:

@@ -53,7 +53,7 @@ class Text:
                     raise _too_long(number)
                 if number == 1:
                     line = line.removeprefix("\ufeff")
-                yield line if plain or self.errors != "strict" else line.translate(charsets.CONTROLS)
+                yield line if plain or self.errors != "strict" else charsets.without_controls(line)
 
     def blocks(self) -> Iterator[str]:
         """All of a document in pieces of some BLOCK characters, cut anywhere."""

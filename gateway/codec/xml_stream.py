@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from gateway.codec.charset import CONTROLS
+from gateway.codec.charset import without_controls
 from gateway.codec.node_stream import GLANCE, RECORD_LIMIT, RECORDS_LIMIT, Node, NodeStream, weight
 from gateway.codec.text_stream import Opened, Text, document_of
 from gateway.codec.xml_prolog import has_doctype
@@ -190,7 +190,7 @@ def _mended(blocks: Iterator[str]) -> Iterator[str]:
     other lengths."""
     left, inside = "", False
     for block in blocks:
-        left += block.translate(CONTROLS)
+        left += without_controls(block)
         done, left, inside = _mended_block(left, inside=inside)
         yield done
     yield left if inside else BARE.sub("&amp;", left)

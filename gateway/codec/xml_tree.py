@@ -61,7 +61,7 @@ def decode(body: bytes, charset: str = "") -> Tree:
 
 def _mended(text: str) -> str:
     """Without control characters (XML 1.0 §2.2), a bare & as text; what stands in CDATA stays as it is."""
-    plain = text.translate(charsets.CONTROLS)
+    plain = charsets.without_controls(text)
     parts = _CDATA.split(plain)
     return "".join(part if index % 2 else BARE.sub("&amp;", part) for index, part in enumerate(parts))
 

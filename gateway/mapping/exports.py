@@ -26,7 +26,8 @@ from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
-from gateway.mapping.recurring import Apart, People, Recurring, finest
+from gateway.mapping.record_columns import finest
+from gateway.mapping.recurring import Apart, People, Recurring
 from gateway.mapping.shown_first import shown_first
 from gateway.mapping.syntax import Block, Export
 from gateway.mapping.translation import Address, Translation, transaction
@@ -107,7 +108,10 @@ class ExportMap:
         """(why it was set aside, the column that is the cause); ("", "") where all is well."""
         cell = self.cell
         for names in self.needed:
-            if all(no_number(cell(record, name)) for name in names):  # such a row belongs to nobody
+            for name in names:
+                if not no_number(cell(record, name)):
+                    break
+            else:  # such a row belongs to nobody
                 return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} empty", names[0]
         scope: dict[str, Entry] = {}
         made: list[tuple[CompiledBlock, Entry]] = []
@@ -120,10 +124,13 @@ class ExportMap:
             return refused
         if self.finest and all(each.block is not self.finest for each, _ in made):
             return f"no {self.finest.type} can be made of it: what it must tell is empty", ""
+        by_type: dict[str, list[Entry]] = {}
+        for compiled, entry in made:
+            by_type.setdefault(compiled.block.type, []).append(entry)
         for compiled, entry in made:
             for link in compiled.links:
                 others = linked.setdefault((id(link), entry.full_url), (link, entry, []))[2]
-                others.extend(other for each, other in made if each.block.type == link.type)
+                others.extend(by_type.get(link.type, ()))
         return "", ""
 
     def _entries(
@@ -148,24 +155,30 @@ class ExportMap:
             if apart and compiled.block.type == "Patient":
                 child = record.nameless(child)
             return self._run(compiled, record, child, context, scope)
-        cells = tuple([self.cell(record, name) for name in columns])
+        cell = self.cell
+        cells = tuple([cell(record, name) for name in columns])
         if apart and not set(columns).isdisjoint(self.recurring.number):
             cells = (*cells, record.card)
             if compiled.block.type == "Patient":
                 record = record.nameless(record)
-        if not any(cells) or (len(cells) == 1 and len(cells[0]) < NO_NUMBER and no_number(cells[0])):
+        key = (id(compiled), cells)
+        if entry := known.get(key):
+            return entry
+        if _names_nothing(cells):
             if id(compiled) in self.only:
                 self._unused(compiled, record, context)
             return None
-        key = (id(compiled), cells)
-        if entry := known.get(key) or self._run(compiled, record, record, context, scope):
+        if entry := self._run(compiled, record, record, context, scope):
             known[key] = entry  # what one row does not make another may
         elif compiled.block.found:
-            told = f"no {compiled.block.type} of this number is shown"
-            if not self.personal:
-                raise Permanent(f"{told}: nothing tells whose it is", place="row")
-            context.unread.tell(columns[0], cells[0], f"{told}; it was left out")
+            self._not_shown(compiled.block.type, columns[0], cells[0], context)
         return entry
+
+    def _not_shown(self, type_: str, column: str, cell: str, context: Context) -> None:
+        told = f"no {type_} of this number is shown"
+        if not self.personal:
+            raise Permanent(f"{told}: nothing tells whose it is", place="row")
+        context.unread.tell(column, cell, f"{told}; it was left out")
 
     def _run(
         self, compiled: CompiledBlock, record: Any, node: Any, context: Context, scope: dict[str, Entry]
@@ -187,6 +200,11 @@ class ExportMap:
         for name in self.only[id(compiled)]:
             if text := self.cell(node, name):
                 context.unread.tell(name, text, cause)
+
+
+def _names_nothing(cells: Sequence[str]) -> bool:
+    """Are these no number of anything?"""
+    return not any(cells) or (len(cells) == 1 and len(cells[0]) < NO_NUMBER and no_number(cells[0]))
 
 
 def _forget(made: dict[Any, Any], count: int) -> None:

@@ -14,25 +14,26 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from gateway.codec.chinese_numbers import birth_date_of, national_id
 from gateway.codec.person_names import is_newborn
+from gateway.mapping import record_columns
 from gateway.mapping.datatypes.clocks import cell_time
 from gateway.mapping.datatypes.codes import ASIDE
 from gateway.mapping.datatypes.papers import narrow
+from gateway.mapping.record_columns import TREE, finest
 from gateway.mapping.runtime import cell_said
 from gateway.mapping.standing import BACK, further
-from gateway.mapping.syntax import Block, CodeTable, Export, Field, Line, Link
+from gateway.mapping.syntax import CodeTable, Export
 from gateway.mapping.withdrawals import Marks
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
 _DOTS: Final = re.compile(r"[\s.•・‧∙·]+")
-_TREE: Final = "tree"
 _APART: Final = "\x1f"
 _LONGEST: Final = 100  # characters of a name or a number
 
@@ -82,8 +83,7 @@ class Apart(dict[str, Any]):
         return {**node, **self.number}
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
+class _Person(NamedTuple):
     """What a record says of whom it is about."""
 
     card: str
@@ -122,10 +122,10 @@ class Recurring:
     ) -> None:
         self.cell = cell
         self.latest = export.latest
-        self.of_nodes = export.format == _TREE
+        self.of_nodes = export.format == TREE
         blocks = [block for block in export.blocks if block.into and not block.found and not block.element]
         told = [*finest(blocks), *(block for block in blocks if block.type == export.lead)]
-        self.key = _key(export, blocks, told)
+        self.key = record_columns.key(export, blocks, told)
         self.statuses = [
             (tuple(each.name for each in line.sources), codes[line.codes].into)
             for block in told
@@ -133,16 +133,20 @@ class Recurring:
             if line.path == "status" and line.codes
         ]
         lead = next((block for block in told if block.type == export.lead), None)
-        rowed = lead is not None and not finest(blocks) and export.format != _TREE
+        rowed = lead is not None and not finest(blocks) and export.format != TREE
         self.visit = lead.rows_by or () if lead is not None and rowed else ()  # one of several rows
         tables = {name: table for names, table in self.statuses for name in names}
         self.marks = Marks(known, cell, tables)
         patient = next((each for each in blocks if each.type == "Patient"), None)
-        self.number = _number(patient, export) if patient else ()
-        self.cards = _sources(patient, lambda line: line.datatype in ("card", "paper"))
-        self.births = _sources(patient, lambda line: line.path == "birthDate" and line.datatype != "birth")
-        self.names = _sources(patient, lambda line: line.path == "name.text")
-        self.owned = [(block.rows_by or (), block.type) for block in blocks if block.rows_by and _of_patient(block)]
+        self.number = record_columns.number(patient, export) if patient else ()
+        self.cards = record_columns.sources(patient, lambda line: line.datatype in ("card", "paper"))
+        self.births = record_columns.sources(
+            patient, lambda line: line.path == "birthDate" and line.datatype != "birth"
+        )
+        self.names = record_columns.sources(patient, lambda line: line.path == "name.text")
+        self.owned = [
+            (block.rows_by or (), block.type) for block in blocks if block.rows_by and record_columns.of_patient(block)
+        ]
 
     def judge(
         self, records: Sequence[Any], numbers: Sequence[int | str], people: People | None = None
@@ -196,9 +200,8 @@ class Recurring:
         first: dict[tuple[str, ...], int] = {}
         groups: dict[int, list[int]] = {}
         for index, record in enumerate(records):
-            said = ((cell_said(self.cell(record, name)) for name in names) for names in self.key)
-            key = tuple(next(filter(None, each), "") for each in said)
-            if all(key) and (at := first.setdefault(key, index)) != index:
+            key = self._identity(record)
+            if key and (at := first.setdefault(key, index)) != index:
                 groups.setdefault(at, [at]).append(index)
         for group in groups.values():
             group = list(self._of_one(records, numbers, group, found))
@@ -208,6 +211,18 @@ class Recurring:
                 if index != stands:
                     newer = ranks[index] < ranks[stands]
                     found[index] = _said(records[index] == records[stands], numbers[stands], newer=newer)
+
+    def _identity(self, record: Any) -> tuple[str, ...]:
+        """By what it is the same as another one; () where that is not said."""
+        key = []
+        for names in self.key:
+            for name in names:
+                if said := cell_said(self.cell(record, name)):
+                    key.append(said)
+                    break
+            else:
+                return ()
+        return tuple(key)
 
     def _of_one(
         self, records: Sequence[Any], numbers: Sequence[int | str], group: Sequence[int], found: dict[int, Verdict]
@@ -250,34 +265,44 @@ class Recurring:
 
     def _strangers(self, records: Sequence[Any], numbers: Sequence[int | str], found: dict[int, Verdict]) -> None:
         """Rows of one report that name another patient than the rest of it."""
+        people = self._cells(records, self.number)
         for columns, _ in self.owned:
-            groups: dict[tuple[str, ...], list[int]] = {}
-            for index, record in enumerate(records):
-                key = tuple(self.cell(record, name) for name in columns)
-                if index not in found and any(key):
-                    groups.setdefault(key, []).append(index)
-            for group in groups.values():
-                whose = {index: tuple(self.cell(records[index], name) for name in self.number) for index in group}
-                counted = Counter(each for each in whose.values() if any(each))
-                if len(counted) < 2:
-                    continue
+            for group in self._of_several(self._cells(records, columns), people, found):
+                counted = Counter(people[index] for index in group)
                 owner = max(counted, key=lambda each: counted[each])
-                first = next(numbers[index] for index in group if whose[index] == owner)
+                first = next(numbers[index] for index in group if people[index] == owner)
                 for index in group:
-                    if whose[index] != owner and any(whose[index]):
+                    if people[index] != owner:
                         told = f"row {first} of the same {' '.join(columns)} is about another patient"
                         found[index] = Verdict(cause=told, column=self.number[0])
+
+    @staticmethod
+    def _of_several(
+        keys: Sequence[tuple[str, ...]], people: Sequence[tuple[str, ...]], found: Mapping[int, Verdict]
+    ) -> Iterable[list[int]]:
+        """The records of each key that names more than one person: few do."""
+        first: dict[tuple[str, ...], tuple[str, ...]] = {}
+        told = [index for index, person in enumerate(people) if any(person) and index not in found]
+        several = {keys[index] for index in told if first.setdefault(keys[index], people[index]) != people[index]}
+        groups: dict[tuple[str, ...], list[int]] = {key: [] for key in several if any(key)}
+        for index in told if groups else ():
+            if keys[index] in groups:
+                groups[keys[index]].append(index)
+        return groups.values()
+
+    def _cells(self, records: Sequence[Any], names: Sequence[str]) -> list[tuple[str, ...]]:
+        cell = self.cell
+        return [tuple([cell(record, name) for name in names]) for record in records]
 
     def _people(
         self, records: Sequence[Any], numbers: Sequence[int | str], found: dict[int, Verdict], people: People | None
     ) -> None:
         """Rows of one patient's number that are about several people."""
         known = _Known(people)
-        for index, record in enumerate(records):
-            key = tuple(self.cell(record, name) for name in self.number)
+        for index, key in enumerate(self._cells(records, self.number)):
             if index in found or not any(key):
                 continue
-            person = self._person(record, numbers[index])
+            person = self._person(records[index], numbers[index])
             first = known.first(key, person)
             if first.card and person.card and first.card != person.card:
                 told = f"the number is that of another person in row {first.number}: this one is kept apart, without it"
@@ -330,57 +355,3 @@ def _said(same: bool, number: int | str, *, newer: bool) -> Verdict:
     if newer:
         return Verdict(cause=f"row {number} is about the same and newer")
     return Verdict(cause=f"row {number} says otherwise of the same, and nothing tells which is right")
-
-
-def finest(blocks: list[Block]) -> list[Block]:
-    """The block that makes something of each row."""
-    rows = [block for block in blocks if block.rows_by == () and block.key and block.condition is None]
-    return rows[:1]
-
-
-def _key(export: Export, blocks: list[Block], told: list[Block]) -> list[tuple[str, ...]]:
-    """The columns, with their alternatives, by which two records are about the same thing."""
-    lead = next((block for block in blocks if block.type == export.lead), None)
-    if export.format == _TREE:
-        numbers = (line for line in (lead.lines if lead else ()) if line.path == "identifier" and line.sources)
-        return [tuple(each.name for each in line.sources) for line in list(numbers)[:1]]
-    if told and told[0].rows_by == () and told[0].key:
-        return list(_parts(told[0], {block.type: block for block in blocks}))
-    own = set(lead.rows_by or ()) if lead else set()
-    finer = [block for block in blocks if own <= set(block.rows_by or ())]  # a row a diagnosis of the visit
-    widest = max(finer if own else blocks, key=lambda block: len(block.rows_by or ()), default=None)
-    return [(name,) for name in (widest.rows_by or () if widest else ())]
-
-
-def _parts(block: Block, made: Mapping[str, Block]) -> Iterator[tuple[str, ...]]:
-    for part in block.key:
-        if not isinstance(part, tuple):
-            continue
-        names = tuple(each.name for each in part if isinstance(each, Field))
-        if names:
-            yield names
-        for each in part:
-            if isinstance(each, Link) and each.type in made:
-                yield from ((name,) for name in made[each.type].rows_by or ())
-
-
-def _sources(block: Block | None, wanted: Callable[[Line], bool]) -> tuple[str, ...]:
-    if block is None:
-        return ()
-    around = f"{block.each}/" if block.each else ""
-    lines = [line for line in block.lines if wanted(line)]
-    return tuple(dict.fromkeys(f"{around}{each.name}" for line in lines for each in line.sources))
-
-
-def _number(patient: Block, export: Export) -> tuple[str, ...]:
-    """The columns of a person's number at the sender; of a tree the path to it."""
-    if export.format != _TREE:
-        return patient.rows_by or ()
-    own = _sources(
-        patient, lambda line: line.path == "identifier" and line.datatype == "own" and len(line.arguments) > 1
-    )
-    return own[:1]
-
-
-def _of_patient(block: Block) -> bool:
-    return any(line.link and line.link.type == "Patient" and not line.link.element for line in block.lines)

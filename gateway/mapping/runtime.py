@@ -74,6 +74,8 @@ def cell_said(text: str) -> str:
     """The same of a cell: a code in full-width characters names what it names in half-width ones, a dash nothing."""
     if len(text) <= 6 and no_words(text):
         return ""
+    if text.isascii() and text.isalnum():  # nearly all numbers
+        return text
     return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).split())
 
 

@@ -42,6 +42,7 @@ _MILLISECONDS: Final = re.compile(r"1\d{12}", re.ASCII)  # since 1970, as JSON h
 _SIGNS_ALIKE: Final = str.maketrans({**dict.fromkeys("–—−‒‑", "-"), "\\": "/"})
 _SERIAL: Final = re.compile(r"[1-9]\d{4}(?:\.\d{1,15})?", re.ASCII)  # 1927-05-18 to 2173: others may be years
 _LONGEST: Final = 60  # characters of a date with its time
+_BRIEF: Final = 6  # those of a word that says nothing, at most
 _FIRST_DAY: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - day 0 of a spreadsheet, of the wall clock
 _AFTERNOON: Final = frozenset({"下午", "晚上", "晚", "PM"})
 _MORNING: Final = frozenset({"上午", "早上", "凌晨", "AM"})
@@ -81,7 +82,12 @@ _BLANK: Final = frozenset(
 
 def no_words(raw: str) -> bool:
     """Does a cell of words hold none: a dash, NULL? 无 and 不详 say something."""
-    return len(raw) <= 6 and simplified(unicodedata.normalize("NFKC", raw).strip()).casefold() in _BLANK
+    return len(raw) <= _BRIEF and _is_blank(raw)
+
+
+@lru_cache(maxsize=8192)
+def _is_blank(raw: str) -> bool:
+    return simplified(unicodedata.normalize("NFKC", raw).strip()).casefold() in _BLANK
 
 
 @lru_cache(maxsize=8192)

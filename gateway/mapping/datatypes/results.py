@@ -266,7 +266,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
     found = read(value.strip(), unit)
     own = _strongest(found.marks)
     told = unicodedata.normalize("NFKC", mark).strip()
-    code = _marked(simplified(told)) if len(told) <= LONGEST else ""
+    code = _marked(told) if len(told) <= LONGEST else ""
     if told and not code:
         context.unread.doubt("its abnormal mark is none that is known; it was kept as text")
         return {"text": told}
@@ -287,6 +287,7 @@ def flag_into(value: str, mark: str, critical: str, *more: Any) -> dict[str, Any
 @lru_cache(maxsize=256)
 def _marked(text: str) -> str:
     """The code of a mark, alone or several together: ↑, H↑, (↑), ↑★."""
+    text = simplified(text)
     if not text or text in _MARKS:
         return _MARKS.get(text, "")
     bare = re.sub(r"[()\s]", "", text)
@@ -296,6 +297,8 @@ def _marked(text: str) -> str:
 
 def _strongest(marks: tuple[str, ...]) -> str:
     """One code of several: ↑★ is a critically high one; ↑↓ is none."""
+    if not marks:
+        return ""
     found = set(marks)
     if {"H", "HH"} & found and {"L", "LL"} & found:
         return ""
