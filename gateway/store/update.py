@@ -30,6 +30,7 @@ _FILLED = frozenset(
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SENT = "urn:hutong:written"  # on a resource: fields of its message as they were sent (gateway/mapping/sent_fields.py)
+_ASSUMED = "urn:hutong:assumed"  # on a status
 _SERVER = frozenset({"versionId", "lastUpdated"})
 _STATED = frozenset({"Condition", "AllergyIntolerance"})  # with a course, which an error has not (con-5, ait-2)
 _ACTED = "urn:hutong:action-time"  # when it was stated or taken back (PRB-2)
@@ -118,7 +119,7 @@ def outdated(stored: Resource, arriving: Resource) -> bool:
     ranks = RANKS.get(kind)
     if ranks is None:
         return False
-    before, after = ranks.get(stored.get("status", ""), -1), ranks.get(arriving.get("status", ""), -1)
+    before, after = ranks.get(_told_status(stored), -1), ranks.get(_told_status(arriving), -1)
     name = _WRITTEN_AT.get(kind, "")
     older = earlier(arriving.get(name), stored.get(name))
     if before != after and before >= 0 and after >= 0:
@@ -151,8 +152,9 @@ def _merged(stored: Resource, arriving: Resource) -> Resource:
     """Element-wise: what arrives replaces its element, with all forms of a choice and the primitive's extensions."""
     kind = str(arriving.get("resourceType"))
     news = {name: value for name, value in arriving.items() if name not in ("id", "meta", "resourceType")}
-    if stored.get("status") and not _is_status(kind, news.get("status")):
+    if stored.get("status") and not _is_status(kind, _told_status(news)):
         news.pop("status", None)  # "unknown" is no news about something that is known
+        news.pop("_status", None)
     for name in [name for name, value in news.items() if name[1:] in stored and _is_absent(name, value)]:
         del news[name]
     known = {element_of(kind, name) for name, value in stored.items() if not says_nothing(value)}
@@ -225,6 +227,12 @@ def _no_content(value: Any) -> bool:
     """DocumentReference.content is mandatory: attachments that only state that nothing is known say nothing."""
     attachments = [each.get("attachment", {}) for each in value] if isinstance(value, list) else []
     return bool(attachments) and all(each.keys() == {"extension"} for each in attachments)
+
+
+def _told_status(resource: Mapping[str, Any]) -> str:
+    """The status; "unknown" where it was only assumed, because R4 demands one."""
+    beside = resource.get("_status", {}).get("extension", ())
+    return "unknown" if any(each.get("url") == _ASSUMED for each in beside) else str(resource.get("status", ""))
 
 
 def _is_status(kind: str, status: Any) -> bool:

@@ -214,6 +214,8 @@ def test_without_a_panel_the_code_is_said_to_be_absent() -> None:
 def test_the_trigger_event_beats_the_fields(kind: str, more: str, status: str) -> None:
     visit = only(into(message(kind, PV1 + "|" * 25 + more)), "Encounter")
     assert visit["status"] == status
+    assumed = {"extension": [{"url": "urn:hutong:assumed", "valueBoolean": True}]}
+    assert visit.get("_status") == (assumed if kind == "ADT^A08" and not more else None)
     assert ("end" in visit.get("period", {})) is bool(more)  # no end is ever invented
 
 

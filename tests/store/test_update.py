@@ -184,6 +184,17 @@ def test_unknown_is_no_news() -> None:
     assert update.combine(resource("Task", status="requested"), resource("Task", status="accepted")) is not None
 
 
+def test_a_status_that_was_only_assumed_holds_nothing_back() -> None:
+    """An update of an admission tells no state (HL7 v2 A08): what it says counts after the discharge, too."""
+    assumed = {"extension": [{"url": "urn:hutong:assumed", "valueBoolean": True}]}
+    arriving = resource("Encounter", status="in-progress", _status=assumed, length={"value": 3})
+    for status in ("finished", "planned", "onleave"):
+        stored = resource("Encounter", status=status, length={"value": 2})
+        assert update.combine(stored, arriving) == {**stored, "length": {"value": 3}}
+    told = update.combine(arriving, resource("Encounter", status="arrived"))
+    assert told == resource("Encounter", status="arrived", length={"value": 3})
+
+
 def test_an_absent_reason_is_no_news_about_what_is_known() -> None:
     absent = {
         "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
