@@ -14,7 +14,7 @@ from gateway import config
 from gateway.codec import fhir_xml, fixed_width, hl7v2, hl7v2_xml, hl7v2_xml_writer, ndjson, rows, workbook, xml_tree
 from gateway.codec.text_stream import Opened
 from gateway.config import learned
-from gateway.errors import Configuration
+from gateway.errors import Configuration, Permanent
 from gateway.fhir import json, validate
 from gateway.formats import STRANGER, Formats, again, files
 from gateway.formats.accounts import of_export
@@ -68,6 +68,8 @@ def translate(
     write to HL7 v2, where the Bundle shall not decide; `xml`: write that as HL7 v2.xml; `sender`: who sends a message
     that does not say so itself (BHS-4); `channel`: the channel of the member that it comes by; `map_folder`: maps (and
     a member.yaml) that are tried on it (`hutong learn`). Raises HutongError."""
+    if not body.strip(b"\0 \t\r\n"):
+        raise Permanent("the file is empty", place="file", remedy="export it again, and look whether it got here whole")
     formats = formats_of(config, member, map_folder)
     member = asked(formats, member, map_folder)
     if to == "hl7v2":

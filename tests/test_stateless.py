@@ -83,7 +83,7 @@ def test_fhir_passes_through_as_a_transaction() -> None:
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (b"", "no MSH"),
+        (b"", "the file is empty"),
         (b"hello", "no MSH"),
         (b"MSH|^~\\&|A|B|||20260101||NMQ^N01|1|P|2.5\r", "not mapped yet"),
         (b"MSH|^~\\&|A|B|||20260101||ORM^O01|1|P|2.5\rORC|NW|1\r", "no PID segment"),
@@ -219,3 +219,9 @@ def test_a_member_that_is_not_there() -> None:
         MESSAGES[0].read_bytes(), name="x", member="anybody", to="fhir", config=None, explain=False
     )
     assert types(made)
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n \r\n", bytes(200)])
+def test_an_empty_file_is_said_to_be_empty(body: bytes) -> None:
+    with pytest.raises(Permanent, match="the file is empty"):
+        stateless.translate(body, name="检验.xlsx", member=None, to="fhir", config=None)

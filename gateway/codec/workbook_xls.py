@@ -33,11 +33,9 @@ def sheets(source: Opened) -> Iterator[Sheet]:
                 yield Sheet(sheet.name, lambda: iter(()), (), hidden=True)
     except HutongError:
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged file shows itself in many ways
-        name = type(error).__name__
-        raise refusal(
-            f"no workbook that can be read, or one with a password ({name})", "save it as .xlsx without a password"
-        ) from None
+    except Exception:  # noqa: BLE001 - a damaged file shows itself in many ways
+        cause = "no workbook that can be read: it is damaged, or has a password"
+        raise refusal(cause, "save it as .xlsx without a password") from None
 
 
 def _sheet(sheet: Any, datemode: Literal[0, 1]) -> Sheet:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -35,6 +36,12 @@ _RELATION: Final = (
     "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id",
     "{http://purl.oclc.org/ooxml/officeDocument/relationships}id",
 )
+_CAUSES: Final = (
+    (zipfile.BadZipFile, "it is cut off or was damaged on its way"),
+    ((etree.XMLSyntaxError, zlib.error), "a part of it is damaged, or deeper than any table"),
+    (KeyError, "a part of it is missing"),
+    (RuntimeError, "it has a password"),
+)
 _BEGINNING: Final = 4096  # bytes in which a document type stands
 
 
@@ -59,8 +66,8 @@ def _read(source: Opened) -> Iterator[zipfile.ZipFile]:
     except HutongError:
         raise
     except Exception as error:  # noqa: BLE001 - as above
-        name = type(error).__name__
-        raise refusal(f"no workbook that can be read ({name})", "save it again as .xlsx") from None
+        cause = next((told for kind, told in _CAUSES if isinstance(error, kind)), "its inside is none of a workbook")
+        raise refusal(f"no workbook that can be read: {cause}", "open it, save it again as .xlsx") from None
 
 
 def _check(archive: zipfile.ZipFile) -> None:

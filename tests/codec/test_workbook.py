@@ -176,3 +176,35 @@ def test_texts_come_as_they_were_written(rows: list[list[str]]) -> None:
     read = {number: list(row.values()) for number, row in zip(table.numbers, table.rows, strict=True)}
     for number, row in enumerate(rows, 2):
         assert read[number] == row
+
+
+def _without(part: str, put: bytes | None = None) -> bytes:
+    """A workbook that lacks a part, or has another in its place."""
+    target = io.BytesIO()
+    book = openpyxl.Workbook()
+    book.active.append(["申请单号", "结果"])
+    book.save(target)
+    whole, made = zipfile.ZipFile(target), io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in whole.namelist():
+            if name != part:
+                archive.writestr(name, whole.read(name))
+        if put is not None:
+            archive.writestr(part, put)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (_without("")[:1500], "cut off"),
+        (_without("xl/workbook.xml"), "a part of it is missing"),
+        (_without("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row>"), "a part of it is damaged"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "it is damaged, or has a password"),
+    ],
+)
+def test_a_broken_workbook_says_what_is_wrong_in_words(body: bytes, cause: str) -> None:
+    with pytest.raises(Permanent, match=cause) as caught:
+        workbook.decode(body)
+    assert "Error" not in str(caught.value)
+    assert ".xlsx" in caught.value.remedy
