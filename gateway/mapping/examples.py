@@ -3,6 +3,7 @@
     NAME.hl7         a message            NAME.json    its Bundle    NAME.back.hl7    the Bundle as a message again
     NAME.csv         a table              NAME.json    its Bundle    NAME.back.csv    the Bundle as rows again
     NAME.form.json   a form, .form.xml    NAME.json    its Bundle    NAME.back.json   the Bundle as a form again
+    NAME.rows        rows of views        NAME.json    their Bundle  NAME.back.rows   the Bundle as rows again
 
 `python -m gateway.mapping.examples [FOLDER]` tells what differs; with `--accept` it writes the answers anew, when a
 person has looked at the difference: a changed mapping is a changed example in the same commit.
@@ -19,7 +20,7 @@ from itertools import zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.codec import delimited, hl7v2, xml_tree, xml_writer
+from gateway.codec import delimited, hl7v2, rows, xml_tree, xml_writer
 from gateway.codec import json as json_tree
 from gateway.errors import HutongError
 from gateway.fhir import json, validate
@@ -30,6 +31,7 @@ from gateway.mapping.written_file import WrittenFile
 from gateway.model import Profile, Resource
 
 FOLDER = "examples"
+_AROUND = 80  # bytes of a long line that are shown before a difference
 PROFILE = Profile(time_zone="Asia/Shanghai")
 FACILITY = "EXAMPLE"  # who sends the files and receives the answers
 WHEN = datetime(2026, 3, 12, 14, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -149,6 +151,24 @@ def _form_back(made: Translation, body: bytes, maps: Maps) -> bytes:
     return xml_writer.encode(tree) if xml_tree.is_xml(body) else json_tree.encode(tree)
 
 
+def _views(body: bytes, maps: Maps) -> Translation:
+    """Those of one database, which lead to each other."""
+    tables = map(rows.table, rows.decode(body).tables)
+    parts = [Part(name=maps.exports.of_columns(each.columns), records=each.rows, place=each.sheet) for each in tables]
+    return maps.exports.to_fhir(parts, profile=PROFILE, facility=FACILITY, control_id="EXAMPLE", when=WHEN)
+
+
+def _views_back(made: Translation, body: bytes, maps: Maps) -> bytes:
+    resources = {each["fullUrl"]: each["resource"] for each in made.bundle["entry"]}
+    to = Address(profile=PROFILE, facility=FACILITY, control_id="BACK", when=WHEN)
+    written = ((name, maps.exports.about(resources, name=name, to=to)) for name in made.structure.split())
+    sheets = [
+        rows.Sheet(name=name, columns=file.columns, cells=tuple(tuple(each.values()) for each in file.records()))
+        for name, file in written
+    ]
+    return rows.encode(sheets).replace(b"],[", b"],\n[") + b"\n"
+
+
 Into = Callable[[bytes, Maps], Translation]
 Back = Callable[[Translation, bytes, Maps], bytes]
 _KINDS: dict[str, tuple[Into, Back]] = {
@@ -156,6 +176,7 @@ _KINDS: dict[str, tuple[Into, Back]] = {
     ".csv": (_table, _table_back),
     ".json": (_form, _form_back),
     ".xml": (_form, _form_back),
+    ".rows": (_views, _views_back),
 }
 
 
@@ -177,12 +198,20 @@ def _first_difference(expected: bytes, made: bytes) -> str:
     lines = zip_longest(*(body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n") for body in (expected, made)))
     for number, (one, other) in enumerate(lines, start=1):
         if one != other:
-            return f"line {number}: expected {_shown(one)}, made {_shown(other)}"
+            alike = next(
+                (at for at, (left, right) in enumerate(zip_longest(one or b"", other or b"")) if left != right), 0
+            )
+            return f"line {number}: expected {_shown(one, alike)}, made {_shown(other, alike)}"
     return "the line ends differ"
 
 
-def _shown(line: bytes | None) -> str:
-    return "nothing" if line is None else repr(line.decode("utf-8", "replace").strip())
+def _shown(line: bytes | None, alike: int) -> str:
+    """A line; of a long one what stands around the first sign that differs."""
+    if line is None:
+        return "nothing"
+    start = max(0, alike - _AROUND) if len(line) > 4 * _AROUND else 0
+    text = line[start : start + 4 * _AROUND].decode("utf-8", "replace").strip()
+    return f"{'…' if start else ''}{text!r}{'…' if start + 4 * _AROUND < len(line) else ''}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -230,7 +230,7 @@ def test_two_names_under_one_number_without_a_card_wait_for_a_person() -> None:
 def test_what_is_no_table_of_ours_is_refused_with_what_it_lacks() -> None:
     with pytest.raises(Configuration, match="laboratory-results needs 项目代码 besides"):
         facts(table(rows(3), [name for name in HEADER if name != "项目代码"]))
-    with pytest.raises(Permanent, match="no header"):
+    with pytest.raises(Permanent, match="the file is empty"):
         facts(b"")
     with pytest.raises(Permanent, match="no record"):
         facts(gb(LINES[0], ""))

@@ -39,6 +39,11 @@ UNKNOWN = {  # codes of the examples that no table knows, as it should be
     ("master_answer", "record-kind", "U"),
     ("other_supplies_answer", "supply-control", "OK"),
     ("stock_answer", "supply-control", "OK"),
+    ("county_views", "his-visit", "7"),
+    ("county_views", "his-visit-kind", "7"),
+    ("county_views", "his-state", "5"),
+    ("county_views", "his-order-state", "4"),
+    ("county_views", "his-report-state", "3"),
 }
 
 

@@ -20,7 +20,7 @@ from gateway.mapping.datatypes.exports import cell_back, cell_into
 UNCLEAR: Final = "?"
 _SAID: Final = "是"
 _LONGEST: Final = 60  # characters of a remark that is one word, dressed
-_TAKEN_BACK: Final = "作废|废弃|撤销|撤回|删除|召回"
+_TAKEN_BACK: Final = "作废|废弃|撤销|撤回|删除|召回|退号"
 _CHANGED: Final = "取消|更正|修改|修正|修订|初步"
 _OF: Final = "结果|报告单|报告|标本|检验|检查|化验|记录|数据|申请单|申请|医嘱|项目|就诊|挂号|行|单"
 _DRESSED: Final = re.compile(
