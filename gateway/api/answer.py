@@ -95,13 +95,14 @@ def failure(error: errors.HutongError) -> tuple[int, dict[str, Any]]:
     if isinstance(error, Invalid) and len(error.problems) > 1:
         issues = [_issue(each) for each in error.problems[:MAXIMUM_ISSUES]]
         return status, {"resourceType": "OperationOutcome", "issue": issues}
+    code = error.problems[0].code if isinstance(error, Invalid) else code
     whole = isinstance(error, Invalid) and _TYPE.fullmatch(error.place)  # an invariant of the resource as such
     return status, outcome(str(error), code=code, place=error.place if whole or _is_path(error.place) else "")
 
 
 def _issue(problem: Problem) -> dict[str, Any]:
-    found: dict[str, Any] = outcome(f"{problem.path}: {problem.text}", code="invalid", place=problem.path)["issue"][0]
-    return found
+    said = outcome(f"{problem.path}: {problem.text}", code=problem.code, place=problem.path)
+    return dict(said["issue"][0])
 
 
 def _is_path(place: str) -> bool:

@@ -165,7 +165,7 @@ def _judged(resource: Any, type_name: str, key: str) -> Resource:
     if not isinstance(resource, dict) or resource.get("resourceType") != type_name:
         return answer.outcome(f"the resource is no {type_name}", code="invalid", place="resourceType")
     issues = [
-        {"severity": "error", "code": "invalid", "diagnostics": each.text, "expression": [each.path]}
+        {"severity": "error", "code": each.code, "diagnostics": each.text, "expression": [each.path]}
         for each in validate.problems(resource)
     ]
     if key and resource.get("id") not in (None, key):

@@ -22,10 +22,13 @@ MOST = 1_000  # problems of one resource that are told
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `path` is a FHIRPath expression, `text` carries no value of the resource."""
+    """One thing that is wrong. `path` is a FHIRPath expression, `text` carries no value of the resource, `code` is of
+    issue-type: structure, required, value, code-invalid, invariant
+    or not-found."""
 
     path: str
     text: str
+    code: str = "structure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def _add(self, place: str, text: str) -> None:
-        self.problems.append(Problem(path=place, text=text))
+    def _add(self, place: str, text: str, code: str = "structure") -> None:
+        self.problems.append(Problem(path=place, text=text, code=code))
         if len(self.problems) >= MOST:
             raise _Enough
 
@@ -94,13 +97,13 @@ class _Reader:
         if len(self.problems) > before:
             return
         for text in _contained_rules(value) if contained else _container_rules(value):
-            self._add(place, text)
+            self._add(place, text, "invariant")
         if kind == "Bundle":
             self._bundle(value, place)
 
     def _bundle(self, bundle: dict[str, Any], place: str) -> None:
         for index, key, text in bundle_rules.findings(bundle, lambda resource: str(resource.get("resourceType"))):
-            self._add(place if index is None else f"{place}.entry[{index}]", f"{text} ({key})")
+            self._add(place if index is None else f"{place}.entry[{index}]", f"{text} ({key})", "invariant")
         entries = bundle.get("entry", [])
         versions = [
             (each["fullUrl"], each.get("resource", {}).get("meta", {}).get("versionId"))
@@ -108,12 +111,12 @@ class _Reader:
             if "fullUrl" in each
         ]
         if bundle["type"] != "history" and len(set(versions)) < len(versions):
-            self._add(f"{place}.entry", "two entries have the same fullUrl (bdl-7)")
+            self._add(f"{place}.entry", "two entries have the same fullUrl (bdl-7)", "invariant")
         known = {url for url, _ in versions}
         for where, found in reference.walk(entries, f"{place}.entry"):
             text = found.get("reference", "")
             if text.startswith("urn:uuid:") and text.partition("#")[0] not in known:
-                self._add(f"{where}.reference", "no entry of the Bundle has this fullUrl")
+                self._add(f"{where}.reference", "no entry of the Bundle has this fullUrl", "not-found")
 
     # -------------------------------------------------------------------------------------- objects
 
@@ -132,12 +135,12 @@ class _Reader:
         if len(self.problems) == before:
             for each in plan.invariants:
                 if not each.holds(value):
-                    self._add(place, f"{each.text} ({each.key})")
+                    self._add(place, f"{each.text} ({each.key})", "invariant")
 
     def _counts(self, plan: _Plan, place: str, value: dict[str, Any]) -> None:
         for name, names in plan.required:
             if not any(each in value for each in names):
-                self._add(f"{place}.{name.removesuffix('[x]')}", "is required")
+                self._add(f"{place}.{name.removesuffix('[x]')}", "is required", "required")
         for name, all_names in plan.choices:
             found = all_names & {each.removeprefix("_") for each in value}
             if len(found) > 1:
@@ -198,7 +201,8 @@ class _Reader:
         else:
             text = _primitive(value, element)
             if text:
-                self._add(place, text)
+                coded = element.codes is not None and isinstance(value, str)
+                self._add(place, text, "code-invalid" if coded and value.strip() else "value")
 
 
 @functools.cache

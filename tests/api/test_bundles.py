@@ -120,7 +120,11 @@ async def test_what_comes_at_once_stands_and_falls_alone(door: Door, client: htt
 async def test_a_large_one_is_checked_too(client: httpx.AsyncClient) -> None:
     many = [entry("POST", "Patient", patient(f"{number}{'0' * 50}")) for number in range(LARGE // 100)]
     assert all(each["response"]["status"] == "201 Created" for each in await answers(client, "transaction", *many))
-    says(await sent(client, "transaction", *many, entry("POST", "Patient", patient("x", gender="x"))), 400, "invalid")
+    says(
+        await sent(client, "transaction", *many, entry("POST", "Patient", patient("x", gender="x"))),
+        400,
+        "code-invalid",
+    )
 
 
 async def test_the_order_of_methods_not_of_entries(client: httpx.AsyncClient) -> None:
@@ -218,11 +222,14 @@ async def test_reads_in_bundles(client: httpx.AsyncClient) -> None:
     assert made[1]["resource"]["total"] == 2
 
 
-@pytest.mark.parametrize("bundle", [{"type": "searchset"}, {"type": "transaction", "entry": [{}]}, {}])
-async def test_what_is_no_request_is_refused(client: httpx.AsyncClient, bundle: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("bundle", "code"),
+    [({"type": "searchset"}, "invalid"), ({"type": "transaction", "entry": [{}]}, "structure"), ({}, "invalid")],
+)
+async def test_what_is_no_request_is_refused(client: httpx.AsyncClient, bundle: dict[str, Any], code: str) -> None:
     headers = {"content-type": "application/fhir+json"}
     refused = await client.post("/fhir", content=json.dumps({"resourceType": "Bundle", **bundle}), headers=headers)
-    says(refused, 400, "invalid")
+    says(refused, 400, code)
 
 
 async def test_a_token_covers_only_its_types(door: Door, anyone: httpx.AsyncClient) -> None:

@@ -249,7 +249,7 @@ async def test_a_binary_is_what_it_holds(client: httpx.AsyncClient) -> None:
     assert (changed.status_code, (await client.get(address)).content) == (200, b"text")
     resource = {"resourceType": "Binary", "contentType": "x\r\ny: z", "data": "QQ=="}
     odd = await client.post("/fhir/Binary", json=resource)
-    says(odd, 400, "invalid")  # a line of a header is no media type
+    says(odd, 400, "value")  # a line of a header is no media type
 
 
 async def test_every_problem_is_told_at_once_with_its_place(client: httpx.AsyncClient) -> None:
@@ -257,7 +257,12 @@ async def test_every_problem_is_told_at_once_with_its_place(client: httpx.AsyncC
     issues = answer.json()["issue"]
     assert answer.status_code == 400
     assert [each["expression"] for each in issues] == [["Patient.gender"], ["Patient.foo"], ["Patient.active"]]
-    assert all(each["diagnostics"] and each["code"] == "invalid" for each in issues)
+    assert [each["code"] for each in issues] == ["code-invalid", "structure", "value"]
+    assert all(each["diagnostics"] for each in issues)
+    answer = await client.post("/fhir/Observation", json={"resourceType": "Observation", "code": {"text": "x"}})
+    says(answer, 400, "required")
+    answer = await client.post("/fhir/Patient", json={"resourceType": "Patient", "contact": [{"gender": "male"}]})
+    says(answer, 400, "invariant")  # pat-1
 
 
 async def test_if_match_of_any_version_wants_one_to_be_there(client: httpx.AsyncClient) -> None:
