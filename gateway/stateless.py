@@ -33,6 +33,7 @@ from gateway.model import Channel, Community, Entry, Frame, Member, Reject
 
 _SUFFIXES = {
     **dict.fromkeys((".csv", ".txt", ".tsv", ".dat", ".prn"), "delimited"),
+    **dict.fromkeys((".xls", ".xlsx"), "delimited"),  # text by the name of a workbook, as many programs write it
     ".json": "json",
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ from gateway.codec.table import (
     ROWS_LIMIT,
     SAMPLE,
     Cleaned,
+    Header,
     Record,
     Reject,
     Row,
@@ -64,19 +65,27 @@ def stream(source: Opened, *, charset: str = "", delimiter: str = "", header_row
     delimiter = delimiter or sniff_delimiter(start)
     shape, _ = _open(text.lines(), delimiter, header_row)
 
+    told: list[str] = []
+
     def items() -> Iterator[Row | Reject]:
+        told.clear()
         shape, records = _open(text.lines(), delimiter, header_row, STREAM_LIMIT)
-        return fitted(records, shape)
+        return fitted(records, shape, told)
 
     def cells(names: Sequence[str]) -> Iterator[list[str]]:
-        places = [shape.columns.index(name) for name in names if name in shape.columns]
+        wanted = [name for name in names if name in shape.columns]
+        header = Header(shape)
+        places = [*map(header.columns.index, wanted)]
         shown = Cleaned()
         for _, found, _ in islice(_records(text.lines(), delimiter, STREAM_LIMIT, clean=False), shape.header_row, None):
+            ends = (shown[found[0]], shown[found[-1]]) if found else ("", "")
+            if header.may_be(*ends) and header.again([shown[each] for each in found]):
+                places = [*map(header.columns.index, wanted)]
             yield [shown[found[place]] for place in places if place < len(found)]
 
     return TableStream(
         kind="delimited", columns=shape.columns, items=items, cells=cells, notes=(*text.notes, *shape.notes),
-        charset=text.charset, delimiter=delimiter, newline=_newline(start),
+        charset=text.charset, delimiter=delimiter, newline=_newline(start), told=told,
     )  # fmt: skip
 
 

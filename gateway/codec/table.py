@@ -10,14 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
+from gateway.codec.short_rows import Whole
 from gateway.errors import Permanent
 
 ROWS_LIMIT: Final = 1_048_576  # of a table in memory: as many as a sheet has
 MISFITS_LIMIT: Final = 10_000  # rows behind each other that do not fit the header
 HELD_LIMIT: Final = 5_000_000  # cells of a table in memory
 COLUMNS_LIMIT: Final = 2_000
+TOLD_LIMIT: Final = 100  # rows of which each is told
 SAMPLE: Final = 40  # rows looked at to find the header
 PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # full-width signs work in Chinese programs
@@ -93,6 +96,7 @@ class Shape:
     columns: tuple[str, ...]
     width: int
     notes: tuple[str, ...]
+    sample: tuple[Sequence[str], ...] = ()  # the first rows below the header
     usual: int = 0  # cells of most rows, with the empty ones behind the last column; 0: not known
 
 
@@ -135,7 +139,7 @@ def shape_of(sample: Sequence[Sequence[str]], header_row: int | None) -> Shape:
         notes.insert(0, f"header found in row {place}")
     lengths = Counter(len(cells) for cells in sample[place:] if any(cells))
     usual = max(lengths, key=lambda length: (lengths[length], length), default=0)
-    return Shape(place, names, len(names), tuple(notes), usual)
+    return Shape(place, names, len(names), tuple(notes), tuple(sample[place:]), usual)
 
 
 def find_header(sample: Sequence[Sequence[str]]) -> int:
@@ -184,10 +188,11 @@ def columns(cells: Sequence[str], width: int = 0) -> tuple[tuple[str, ...], list
     return tuple(names), notes
 
 
-def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
-    """The rows behind the header, without the empty ones. Raises Permanent where what follows is no table any more."""
-    misfits = 0
-    header = _Header(shape)
+def fitted(records: Iterable[Record], shape: Shape, told: list[str] | None = None) -> Iterator[Row | Reject]:
+    """The rows behind the header, without the empty ones. `told`: gets what is to be said of rows that are taken.
+    Raises Permanent where what follows is no table any more."""
+    misfits = short = 0
+    header = Header(shape)
     for number, cells, cause in records:
         if not cause and not any(cells):
             continue
@@ -200,11 +205,18 @@ def fitted(records: Iterable[Record], shape: Shape) -> Iterator[Row | Reject]:
             )  # fmt: skip
         if cause:
             yield Reject(number, cause, tuple(cells))
-        else:
-            yield Row(number, dict(zip(header.columns, cells, strict=False)))
+            continue
+        if len(cells) < shape.width:
+            short += 1
+            if told is not None and short <= TOLD_LIMIT:
+                told.append(f"row {number} lacks its last {shape.width - len(cells)} cells; they were read as empty")
+            cells = [*cells, *[""] * (shape.width - len(cells))]
+        yield Row(number, dict(zip(header.columns, cells, strict=False)))
+    if told is not None and short > TOLD_LIMIT:
+        told.append(f"{short} rows in all lack their last cells; they were read as empty")
 
 
-class _Header:
+class Header:
     """The columns of the rows that follow: of the header, or of one that stands further down in another order."""
 
     def __init__(self, shape: Shape) -> None:
@@ -212,22 +224,31 @@ class _Header:
         self._names = frozenset(shape.columns)
         self._strange, self._first = False, True
 
+    @cached_property
+    def whole(self) -> Whole:
+        """What whole rows look like."""
+        return Whole(self.shape.sample, self.shape.width)
+
     def misfit(self, cells: Sequence[str]) -> str:
         """Why a row is none, or "". Empty cells after the last column are harmless where most rows have them; anything
         else may have shifted."""
         first, self._first = self._first, False
-        if cells[0] in self._names or cells[-1] in self._names:
-            again = self._again(cells)
-            if again:
-                return again
+        if self.may_be(cells[0], cells[-1]) and (again := self.again(cells)):
+            return again
         width, usual = self.shape.width, self.shape.usual or len(cells)
+        if len(cells) < width and self.columns == self.shape.columns and self.whole.lacks_its_end(cells):
+            usual = width = len(cells)
         if len(cells) != width and (len(cells) < width or len(cells) != usual or width_of(cells) > width):
             return f"{len(cells)} cells, the header has {width}"
         if self._strange:
             return "it stands below a header of other columns"
         return "the names of the columns again, in other words" if first and _fields(cells) else ""
 
-    def _again(self, cells: Sequence[str]) -> str:
+    def may_be(self, first: str, last: str) -> bool:
+        """Can a row with these first and last cells be a header at all?"""
+        return first in self._names or last in self._names
+
+    def again(self, cells: Sequence[str]) -> str:
         """A row of names is a header, and what follows it is read by it; what follows other names by none."""
         said = [cell for cell in cells if cell]
         known = self._names.intersection(said)
@@ -272,13 +293,14 @@ def table_of(records: Iterable[Record], shape: Shape, *, kind: str, notes: Seque
     rows: list[dict[str, str]] = []
     numbers: list[int] = []
     rejects: list[Reject] = []
-    for item in fitted(records, shape):
+    told: list[str] = []
+    for item in fitted(records, shape, told):
         if isinstance(item, Reject):
             rejects.append(item)
         else:
             rows.append(item.cells)
             numbers.append(item.number)
     return Table(
-        kind=kind, columns=shape.columns, rows=rows, numbers=numbers, notes=(*notes, *shape.notes),
+        kind=kind, columns=shape.columns, rows=rows, numbers=numbers, notes=(*notes, *shape.notes, *told),
         rejects=tuple(rejects), **said,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,6 +15,8 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, fr
 from gateway.codec.table import COLUMNS_LIMIT
 from gateway.codec.workbook_sheet import refusal
 
+_ESCAPED: Final = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")  # ISO/IEC 29500-1 22.9.2.19; no halves of a pair
+_LINE_SIGNS: Final = "\t\n\r"
 TEXTS_LIMIT: Final = 64 << 20  # characters of all shared texts
 _CHINESE_DATES: Final = frozenset((*range(27, 37), *range(50, 59)))  # ISO/IEC 29500-1 §18.8.30, zh-cn
 _LETTERS: Final = 3  # of a column: XFD
@@ -63,7 +66,13 @@ def _text(element: Any) -> str:
             parts.append(each.text or "")
         elif each.tag.endswith("}r"):
             parts.extend(run.text or "" for run in each if run.tag.endswith("}t"))
-    return "".join(parts).replace("x005F_", "")
+    return _ESCAPED.sub(_escaped, "".join(parts))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """`_x000D_` is the end of a line; what no text of FHIR may hold is nothing."""
+    sign = chr(int(found[1], 16))
+    return sign if sign >= " " or sign in _LINE_SIGNS else ""
 
 
 class Cells:

@@ -19,6 +19,7 @@ from gateway.errors import Permanent
 CELL_LIMIT: Final = 32_767  # characters of one cell
 ROWS_LIMIT: Final = 1_048_576
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_LIKE_ESCAPED: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")  # ISO/IEC 29500-1 22.9.2.19: a text that looks like a sign
 _SHEET: Final = re.compile(r"[\[\]:*?/\\]")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _NEVER: Final = datetime(1980, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # a workbook knows no zones
@@ -73,6 +74,7 @@ def _text(text: str, row: int, column: str) -> str:
     if found or len(text) > CELL_LIMIT:
         cause = f"a workbook cannot hold U+{ord(found[0]):04X}" if found else f"more than {CELL_LIMIT} characters"
         raise Permanent(cause, place=f"row {row}, {column}", remedy="send it in another format", code="102")
+    text = _LIKE_ESCAPED.sub("_x005F_", text)
     if (text[:1] == "'" and FORMULA.match(text, 1)) or (text[:2] == '="' and clean(text) != text):
         return f"'{text}"
     return text

@@ -60,6 +60,7 @@ class ExportMap:
         self.finest = next(iter(finest(blocks)), None)
         self.personal = any(each.type == "Patient" and not each.found for each in blocks)  # a row says whose it is
         self.only = only_there(self.blocks, export.lead)
+        self.ends = {id(each): found for each in self.blocks if (found := contradictions.ends_of(each.block))}
         self.table_of = lambda name: functions.library.codes[name].into
         self.recurring = Recurring(export, functions.library.codes, self.cell, columns_of.names(export))
 
@@ -188,10 +189,12 @@ class ExportMap:
         entry = compiled.function(record, _NOWHERE, context, scope, node)
         if entry is None and compiled.block.condition and id(compiled) in self.only:
             self._unused(compiled, node, context)
+        found = [*contradictions.of_periods(entry.resource, self.ends.get(id(compiled), ()))] if entry else []
         if entry is not None and compiled.block.type == "Patient" and len(context.entries) > known:
-            for name, cause in contradictions.of_person(entry.resource, compiled.block, self.table_of, node, self.cell):
-                if text := self.cell(node, name):
-                    context.unread.tell(name, text, cause)
+            found += contradictions.of_person(entry.resource, compiled.block, self.table_of, node, self.cell)
+        for name, cause in found:
+            if text := self.cell(node, name):
+                context.unread.tell(name, text, cause)
         return entry
 
     def _unused(self, compiled: CompiledBlock, node: Any, context: Context) -> None:

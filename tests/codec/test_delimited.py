@@ -66,6 +66,13 @@ def test_empty_cells_behind_the_last_column_of_all_rows_are_harmless() -> None:
     assert [reject.number for reject in table.rejects] == [4]
 
 
+def test_some_columns_alone_follow_a_header_in_another_order() -> None:
+    body = b"no,name,sex\r\n1,a,m\r\nsex,name,no\r\nf,b,2\r\n"
+    table = delimited.stream(opened(body))
+    assert table.cells
+    assert [*table.cells(["no", "sex"])] == [["1", "m"], ["no", "sex"], ["2", "f"]]
+
+
 def test_an_open_quote_costs_its_own_row() -> None:
     table = delimited.decode(b'a,b\n1,2\n3,"4\n5,6\n')
     assert table.numbers == [2, 4]

@@ -138,6 +138,22 @@ def test_what_is_no_workbook_is_refused_with_a_remedy() -> None:
         assert raised.value.remedy
 
 
+def changed(body: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """The archive with other contents; None takes a file out."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(body)) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            if (content := change(name, old.read(name))) is not None:
+                new.writestr(name, content)
+    return target.getvalue()
+
+
+def test_signs_that_xml_cannot_hold_are_read_as_what_they_stand_for() -> None:
+    written = b"A_x000D_\nB_x0007_C_x005F_x0041_"
+    body = changed(made([["姓名", "性别"], ["SIGNS", "男"]]), lambda name, body: body.replace(b"SIGNS", written))
+    assert only(body).rows == [{"姓名": "A\r\nBC_x0041_", "性别": "男"}]
+
+
 def test_what_unpacks_to_more_than_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -97,6 +97,11 @@ RESULTS: tuple[Result, ...] = (
     _result("below zero", "-5.2", "'-5.2'", "", ["结果"], 参考范围=""),
     _result("below zero", "-2.3", "-2.3 mmol/L = mmol/L", 单位="mmol/L", 参考范围="-3～3"),
     _result("below zero", "-2.3", "-2.3 mmol/L = mmol/L", 单位="mmol/L", 参考范围=""),
+    *(
+        _result("filled with nines", text, repr(text), "", ["结果"])
+        for text in ("9999", "99999", "9999.99", "9999.00", "-9999", "９９９９")
+    ),
+    *(_result("nines that are measured", text, f"{text}{_UNIT}", "") for text in ("999", "99.99", "9990", ">9999")),
     _result("of a web page", "&lt;0.05", f"<0.05{_UNIT}", ""),
     *(_result("arrow or star", text, f"13.6{_UNIT}", "H") for text in ("13.6【高】", "13.6⇧", "13.6⇑")),
     _result("arrow or star", "5.2正常", f"5.2{_UNIT}"),

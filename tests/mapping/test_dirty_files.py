@@ -118,6 +118,9 @@ VISIT_NODES = (
     ("<TW>36.5</TW>", "<TW>３６．５</TW>", set(), []),
     ("<TW>36.5</TW>", "<TW>36.5℃</TW>", set(), []),
     ("<TW>36.5</TW>", "<TW>97.7℉</TW>", {"Observation"}, [(1, "SMTZ/TW")]),
+    ("2026-03-03 09:02:00", "2026-03-02 09:02:00", {"Encounter"}, [(1, "JZJSSJ")]),
+    ("2026-03-03 09:02:00", "2026-03-02", {"Encounter"}, [(1, "JZJSSJ")]),
+    ("2026-03-03 09:02:00", "2026-03-03", {"Encounter"}, []),
     ("<TW>36.5</TW>", "<TW>正常</TW>", {"Observation"}, [(1, "SMTZ/TW")]),
     ("<SSY>128</SSY>", "<SSY>128/78</SSY>", {"Observation"}, [(1, "SMTZ/SSY")]),
     ("<ZT>2</ZT>", "<ZT>0</ZT>", {"Condition", "Encounter", "Observation"}, []),  # what was found at it, too
@@ -142,6 +145,15 @@ def test_a_node_of_the_visits(old: str, new: str, changed: set[str], lines: list
 def test_the_charset_is_what_the_bytes_are(declared: str, real: str) -> None:
     made = facts(XML.decode().replace('encoding="UTF-8"', f'encoding="{declared}"').encode(real), VISITS)
     assert (kinds(VISITS, made), made.rejects) == (set(), ())
+
+
+def test_an_end_before_the_beginning_is_left_out_and_told_with_its_cell() -> None:
+    made = facts(XML.replace(b"2026-03-03 09:02:00", b"2026-03-02 09:02:00", 1), VISITS)
+    (visit,) = [name for name, (_, after) in differing(clean(VISITS), made).items() if "Encounter" in name]
+    assert made.resources[visit]["period"] == {"start": "2026-03-03T08:41:10+08:00"}
+    assert [(each.column, each.value, each.cause) for each in made.rejects] == [
+        ("JZJSSJ", "2026-03-02 09:02:00", "it lies before the beginning; it was left out")
+    ]
 
 
 def test_a_visit_that_comes_twice_and_one_that_is_taken_back_later() -> None:

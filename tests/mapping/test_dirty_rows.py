@@ -82,6 +82,38 @@ def test_nothing_is_lost_or_told(clean: Facts, kind: str) -> None:
     assert (differing(clean, made), made.rejects) == ({}, ())
 
 
+LACKING = {  # rows without their last cells, which others leave empty too: (body, rows that are told)
+    "one row": (gb(*LINES[:5], LINES[5].removesuffix(","), *LINES[6:]), [6]),
+    "all but one, as some programs write": (
+        gb(*LINES[:5], *(line.removesuffix(",") for line in LINES[5:])),
+        [row for row, line in enumerate(LINES, 1) if row > 5 and line.endswith(",")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LACKING)
+def test_a_row_that_lacks_empty_cells_at_its_end_is_read_and_told(clean: Facts, kind: str) -> None:
+    body, lacking = LACKING[kind]
+    made = facts(body)
+    assert (differing(clean, made), made.rejects) == ({}, ())
+    assert [*made.notes] == [f"row {row} lacks its last 1 cells; they were read as empty" for row in lacking]
+
+
+def test_a_row_with_a_cell_too_few_further_left_is_set_aside(clean: Facts) -> None:
+    row = LINES[5].split(",")
+    last = max(place for place, cell in enumerate(row) if cell)
+    for place in range(last):
+        shown = [cell for at, cell in enumerate(row) if at != place]
+        made = facts(gb(*LINES[:5], ",".join(shown), *LINES[6:]))
+        assert [(each.row, each.column) for each in made.rejects] == [(6, "")], HEADER[place]
+
+
+@pytest.mark.parametrize("name", ["results.xls", "results.xlsx"])
+def test_text_by_the_name_of_a_workbook_is_read_as_text(clean: Facts, name: str) -> None:
+    made = facts(table(rows(COUNT), delimiter="\t"), name, "shiqiao")
+    assert (differing(clean, made), made.rejects) == ({}, ())
+
+
 def again(*added: Row) -> bytes:
     """Row 6 of the file (the fifth result), and these behind it."""
     listed = rows(COUNT)

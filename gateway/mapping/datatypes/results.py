@@ -64,6 +64,7 @@ _MEASURED: Final = re.compile(
 _NOTHING: Final = DASHES | {"--", "---", "——", "/", "//", "\\", "_", "__", "null", "NULL", "None", "N/A", "n/a", "NaN"}
 _RAISED: Final = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹")  # digits of a power
 _PLAIN: Final = re.compile(r"\d{1,15}(?:\.\d{1,6})?", re.ASCII)
+_FILLED: Final = re.compile(r"-?9{4,}(?:\.9*0*)?")  # 9999, 99999.00; nobody measures all nines
 _THOUSANDS: Final = re.compile(r"[eE]\+?0*(?:[3-9]|\d\d)$")  # 5.2E9
 _NO_NUMBER: Final = "it is not one number"
 _TWO_POWERS: Final = "there is a power of ten in the number and in its unit"
@@ -171,6 +172,9 @@ def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
         context.unread.doubt("an error of a spreadsheet, no result; it was left out")
         return None
     found = read(text, unit)
+    if found.amount is not None and _filled(found.amount):
+        context.unread.doubt("all nines, as programs fill a field that has no result; it was kept as text")
+        return worded(text)
     if found.amount is not None and not _below_zero(found.amount, limits, unit):
         return "Quantity", {**found.amount}
     if found.amount is not None:
@@ -179,6 +183,11 @@ def result_into(raw: str, unit: str, *more: Any) -> tuple[str, Any] | None:
     if found.cause:
         context.unread.doubt(f"{found.cause}; it was kept as text")
     return worded(found.content)
+
+
+def _filled(amount: dict[str, Any]) -> bool:
+    """Nothing but nines; >9999 says where an instrument ends."""
+    return "comparator" not in amount and _FILLED.fullmatch(str(amount["value"])) is not None
 
 
 def _below_zero(amount: dict[str, Any], limits: str, unit: str) -> bool:
