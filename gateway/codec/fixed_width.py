@@ -46,14 +46,28 @@ def declared(widths: Mapping[str, int], unit: str = BYTES, header: int = 0) -> L
 def learned(body: bytes, charset: str = "") -> Layout | None:
     """The layout that the header and the blank columns show; None where the text is not of this kind."""
     decoded = charsets.decode(body[: 1 << 20], charset) if len(body) <= 1 << 20 else _beginning(body, charset)
-    lines = [line for line in charsets.without_controls(decoded.text).splitlines()[: SAMPLE * 5] if line.strip()]
-    found = (_learned(lines, unit, decoded.charset) for unit in UNITS)
+    every = charsets.without_controls(decoded.text).splitlines()[: SAMPLE * 5]
+    above = next((at for at, line in enumerate(every[:SAMPLE]) if _has_columns(line)), 0)
+    lines = [line for line in every[above:] if line.strip()]
+    table = [line for line in lines if _has_columns(line) or _RULE.issuperset(line)]
+    few = len(table) * 2 >= len(lines)  # titles and footers
+    return _widest(lines, decoded.charset, above) or (_widest(table, decoded.charset, above) if few else None)
+
+
+def _widest(lines: list[str], codec: str, above: int) -> Layout | None:
+    found = (_learned(lines, unit, codec, above) for unit in UNITS)
     return max(filter(None, found), key=lambda each: len(each.names), default=None)
+
+
+def _has_columns(line: str) -> bool:
+    """Does it stand in columns? Titles and footers do not."""
+    return line.strip().count("  ") >= _LEAST - 1
 
 
 def is_fixed(body: bytes) -> bool:
     """Can its columns be told by their blanks, and by no separator?"""
-    first = body[:_SEEN].partition(b"\n")[0]
+    lines = body[:_SEEN].split(b"\n")[:SAMPLE]
+    first = next((line for line in lines if line.strip().count(b"  ") >= _LEAST - 1), b"")
     if any(first.count(sign) > 1 for sign in (b",", b"\t", b";", b"|")) or first.count(b"  ") < _LEAST - 1:
         return False
     try:
@@ -133,8 +147,9 @@ def _beginning(body: bytes, charset: str) -> charsets.Decoded:
     return charsets.decode(start, charset)
 
 
-def _learned(lines: list[str], unit: str, codec: str) -> Layout | None:
-    """By the first line as header: a column begins where it does, behind a place at which all lines are blank."""
+def _learned(lines: list[str], unit: str, codec: str, above: int) -> Layout | None:
+    """By the first line as header, with so many lines above it: a column begins where it does, behind a place at which
+    all lines are blank."""
     if len(lines) < _LEAST:
         return None
     header, *rows = lines
@@ -151,7 +166,7 @@ def _learned(lines: list[str], unit: str, codec: str) -> Layout | None:
     ruled = 1 if rows and _RULE.issuperset(rows[0]) else 0
     return Layout(
         names=tuple(name.strip() for name, _ in named), starts=tuple(start for _, start in named), unit=unit,
-        header=1 + ruled,
+        header=above + 1 + ruled,
     )  # fmt: skip
 
 

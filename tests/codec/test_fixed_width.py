@@ -104,3 +104,16 @@ def test_limits_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fixed_width, "ROWS_LIMIT", 2)
     with pytest.raises(Permanent, match="more than 2 lines"):
         fixed_width.decode(b"1\n2\n3\n", layout=fixed_width.declared({"a": 3}))
+
+
+def test_titles_above_and_footers_below_are_no_columns() -> None:
+    rows = written([NAMES, *ROWS], [16, 28, 9, 10], SIZES["gb18030", BYTES])
+    titles, footer = (
+        "石桥中心卫生院检验结果\r\n\r\n日期：2026-03-12  科室：全部\r\n",
+        "\r\n合计：3 条  制表人：张三\r\n",
+    )
+    body = (titles + rows + footer).encode("gb18030")
+    assert fixed_width.is_fixed(body)
+    found = fixed_width.decode(body)
+    assert (found.columns, found.numbers[:3]) == (NAMES, [5, 6, 7])
+    assert [tuple(row.values()) for row in found.rows[:3]] == ROWS
