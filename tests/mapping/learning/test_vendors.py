@@ -147,7 +147,9 @@ def test_results_that_no_name_tells_are_told_by_the_columns_beside() -> None:
 @pytest.mark.parametrize(
     ("header", "meaning"),
     [("檢驗結果", "结果"), ("開單醫師", "申请医生"), ("InstrName", "仪器"), ("RcvTime", "接收时间"),
-     ("核对日期", "审核时间"), ("YBTMH", "条码号"), ("SJYSXM", "申请医生"), ("caijishijian", "采样时间")],
+     ("核对日期", "审核时间"), ("YBTMH", "条码号"), ("SJYSXM", "申请医生"), ("caijishijian", "采样时间"),
+     ("超声描述", "检查所见"), ("超声结论", "诊断意见"), ("内镜所见", "检查所见"), ("镜检诊断", "诊断意见"),
+     ("心电图描述", "检查所见"), ("心电图诊断", "诊断意见")],
 )  # fmt: skip
 def test_names_in_other_words_are_known(header: str, meaning: str) -> None:
     assert meaning in [each.meaning for each in vocabulary().guesses(header)[:2]]
