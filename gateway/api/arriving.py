@@ -45,6 +45,7 @@ class Arriving:
 
     waiting: Waiting
     taken: int = 0
+    ended: bool = False  # all of it was received
 
     async def whole(self, request: Request, limit: int) -> bytes:
         """The body. Refusal 413, 415, 408 or 503; 400 when it is empty."""
@@ -52,7 +53,7 @@ class Arriving:
             return await self._read(request, limit)
         except answer.Refusal as refusal:
             if refusal.status_code == TOO_LARGE:
-                await _discard(request)
+                await self._discard(request)
             raise
 
     async def _read(self, request: Request, limit: int) -> bytes:
@@ -75,13 +76,12 @@ class Arriving:
         self.taken = 0
 
     async def _parts(self, request: Request) -> AsyncIterator[bytes]:
-        stream = request.stream()
         clock = asyncio.get_running_loop().time
         began = clock()
         while True:
             try:
                 async with asyncio.timeout(IDLE_SECONDS):  # no task of its own, as wait_for would make
-                    part = await anext(stream, b"")
+                    part = await self._part(request)
             except TimeoutError as error:
                 raise _cut_off("the body stopped arriving; send it again") from error
             if not part:
@@ -90,6 +90,30 @@ class Arriving:
             spent = clock() - began
             if spent > SLOW_SECONDS and self.taken < spent * SLOW_RATE:
                 raise _cut_off(f"the body arrives more slowly than {SLOW_RATE} bytes a second; send it again")
+
+    async def _part(self, request: Request) -> bytes:
+        """The next part, b"" at the end. Not by `Request.stream`: a generator that is left before its end is closed by
+        a task of its own, which wakes the loop once more for each request."""
+        while not self.ended:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                self.ended = True
+                raise ClientDisconnect
+            self.ended = not message.get("more_body", False)
+            if part := message.get("body", b""):
+                return bytes(part)
+        return b""
+
+    async def _discard(self, request: Request) -> None:
+        """Reads on, where it promises to come to an end and nobody waits for leave to send (RFC 9110 §10.1.1)."""
+        if "expect" in request.headers or not 0 < _length(request) <= DISCARDED:
+            return
+        part = b"x"
+        with contextlib.suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while part:
+                    async with asyncio.timeout(SILENT_SECONDS):
+                        part = await self._part(request)
 
 
 def declared(request: Request, limit: int) -> int:
@@ -105,18 +129,6 @@ def declared(request: Request, limit: int) -> int:
 def _length(request: Request) -> int:
     text = request.headers.get("content-length", "0")
     return int(text) if text.isdigit() and len(text) < 16 else 0
-
-
-async def _discard(request: Request) -> None:
-    """Reads on, where it promises to come to an end and nobody waits for leave to send (RFC 9110 §10.1.1)."""
-    if "expect" in request.headers or not 0 < _length(request) <= DISCARDED:
-        return
-    stream, part = request.stream(), b"x"
-    with contextlib.suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            while part:
-                async with asyncio.timeout(SILENT_SECONDS):
-                    part = await anext(stream, b"")
 
 
 def peer(request: Request) -> str:
