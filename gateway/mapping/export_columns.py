@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from gateway.mapping.columns import naming
+from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number
 from gateway.mapping.datatypes.papers import whole
 from gateway.mapping.into_fhir import CompiledBlock
+from gateway.mapping.record_columns import agreeing
 from gateway.mapping.syntax import Block, Export
 
 _TABLE: Final = "table"
@@ -82,13 +84,21 @@ def without_point(record: dict[str, str], names: Sequence[str]) -> dict[str, str
 
 
 def _numbering(block: Block) -> list[tuple[str, ...]]:
-    """The columns that name what a row is of: all of them, but any where each is a number of its own."""
+    """The columns that name what a row is of: all of them, but any where each is a number of its own, or where the key
+    takes one in the place of the other (a diagnosis by its code, else by its name)."""
     names = block.rows_by or ()
     own = {each.name for line in block.lines if line.path == "identifier" for each in line.sources}
-    return [names] if len(names) > 1 and own.issuperset(names) else [(name,) for name in names]
+    if len(names) > 1 and own.issuperset(names):
+        return [names]
+    return list(dict.fromkeys(agreeing(block)))
 
 
 def _numbers(block: Block) -> list[tuple[str, ...]]:
     around = f"{block.each}/" if block.each else ""
     found = (line for line in block.lines if line.path == "identifier" and line.sources)
     return [tuple(f"{around}{each.name}" for each in line.sources) for line in found]
+
+
+def names_nothing(cells: Sequence[str]) -> bool:
+    """Are these no number of anything?"""
+    return not any(cells) or (len(cells) == 1 and len(cells[0]) < NO_NUMBER and no_number(cells[0]))

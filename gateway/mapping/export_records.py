@@ -68,3 +68,9 @@ class Carried:
     def name(self) -> str:
         """Of the batch; that of the first is "", as of a file that is read as a whole."""
         return f"{self.batch or ''}{self.within}"
+
+
+def forget(made: dict[Any, Any], count: int) -> None:
+    """What came behind the first ones."""
+    while len(made) > count:
+        made.popitem()

@@ -15,10 +15,10 @@ from gateway.mapping import columns as columns_of
 from gateway.mapping import contradictions, envelope, runtime, tree_rows
 from gateway.mapping.batches import TREE, Batching, batching
 from gateway.mapping.context import Context, Entry
-from gateway.mapping.datatypes.clocks import NO_NUMBER, no_number, says_none
-from gateway.mapping.export_columns import grouped_by, needed, numbers, only_there, unused, without_point
+from gateway.mapping.datatypes.clocks import no_number, says_none
+from gateway.mapping.export_columns import grouped_by, names_nothing, needed, numbers, only_there, unused, without_point
 from gateway.mapping.export_parts import leads
-from gateway.mapping.export_records import Carried, Part
+from gateway.mapping.export_records import Carried, Part, forget
 from gateway.mapping.export_writer import TABLE, ExportWriter
 from gateway.mapping.functions import Functions, Near
 from gateway.mapping.graph import Graph
@@ -26,7 +26,7 @@ from gateway.mapping.into_fhir import CompiledBlock, ListLink, compiled_block
 from gateway.mapping.library import Library
 from gateway.mapping.memory import Memory
 from gateway.mapping.provenance import provenance
-from gateway.mapping.record_columns import finest
+from gateway.mapping.record_columns import agreeing, finest
 from gateway.mapping.recurring import Apart, People, Recurring
 from gateway.mapping.shown_first import shown_first
 from gateway.mapping.syntax import Block, Export
@@ -54,6 +54,8 @@ class ExportMap:
         self.steps = [
             (path, blocks, columns_of.inside(blocks)) for path, blocks in ((at, list(each)) for at, each in steps)
         ]
+        told = ((compiled, agreeing(compiled.block)) for compiled in self.blocks)
+        self.instead = {id(each): names for each, names in told if any(len(group) > 1 for group in names)}
         self.needed = needed(export, blocks)
         self.numbers = numbers(blocks) if source == "row" else ()
         self.grouped_by = grouped_by(export)
@@ -91,8 +93,8 @@ class ExportMap:
             for name, text, why in left_out.get(index, ()):
                 context.unread.tell(name, text, why)
             if cause:
-                _forget(context.entries, before[0])  # all of it or nothing
-                _forget(known, before[1])
+                forget(context.entries, before[0])  # all of it or nothing
+                forget(known, before[1])
                 value = self.cell(record, column) if column else tree_rows.shown(record)
                 yield Reject(place=place, row=number, column=column, cause=cause, value=value)
             for name, value, told in context.unread.taken():
@@ -156,8 +158,7 @@ class ExportMap:
             if apart and compiled.block.type == "Patient":
                 child = record.nameless(child)
             return self._run(compiled, record, child, context, scope)
-        cell = self.cell
-        cells = tuple([cell(record, name) for name in columns])
+        cells = self._cells(compiled, columns, record)
         if apart and not set(columns).isdisjoint(self.recurring.number):
             cells = (*cells, record.card)
             if compiled.block.type == "Patient":
@@ -165,7 +166,7 @@ class ExportMap:
         key = (id(compiled), cells)
         if entry := known.get(key):
             return entry
-        if _names_nothing(cells):
+        if names_nothing(cells):
             if id(compiled) in self.only:
                 self._unused(compiled, record, context)
             return None
@@ -174,6 +175,17 @@ class ExportMap:
         elif compiled.block.found:
             self._not_shown(compiled.block.type, columns[0], cells[0], context)
         return entry
+
+    def _cells(self, compiled: CompiledBlock, columns: Sequence[str], record: Any) -> tuple[str, ...]:
+        """In what the rows of one thing agree."""
+        cell = self.cell
+        cells = tuple([cell(record, name) for name in columns])
+        if "" not in cells or (others := self.instead.get(id(compiled))) is None:
+            return cells
+        return tuple(
+            own or next(filter(None, (cell(record, name) for name in names)), "")
+            for own, names in zip(cells, others, strict=True)
+        )
 
     def _not_shown(self, type_: str, column: str, cell: str, context: Context) -> None:
         told = f"no {type_} of this number is shown"
@@ -203,17 +215,6 @@ class ExportMap:
         for name in self.only[id(compiled)]:
             if text := self.cell(node, name):
                 context.unread.tell(name, text, cause)
-
-
-def _names_nothing(cells: Sequence[str]) -> bool:
-    """Are these no number of anything?"""
-    return not any(cells) or (len(cells) == 1 and len(cells[0]) < NO_NUMBER and no_number(cells[0]))
-
-
-def _forget(made: dict[Any, Any], count: int) -> None:
-    """What came behind the first ones."""
-    while len(made) > count:
-        made.popitem()
 
 
 class Exports:

@@ -27,7 +27,7 @@ def key(export: Export, blocks: list[Block], told: list[Block]) -> list[tuple[st
     own = set(lead.rows_by or ()) if lead else set()
     finer = [block for block in blocks if own <= set(block.rows_by or ())]  # a row a diagnosis of the visit
     widest = max(finer if own else blocks, key=lambda block: len(block.rows_by or ()), default=None)
-    return [(name,) for name in (widest.rows_by or () if widest else ())]
+    return agreeing(widest) if widest else []
 
 
 def _parts(block: Block, made: Mapping[str, Block]) -> Iterator[tuple[str, ...]]:
@@ -40,6 +40,13 @@ def _parts(block: Block, made: Mapping[str, Block]) -> Iterator[tuple[str, ...]]
         for each in part:
             if isinstance(each, Link) and each.type in made:
                 yield from ((name,) for name in made[each.type].rows_by or ())
+
+
+def agreeing(block: Block) -> list[tuple[str, ...]]:
+    """Each column in which the rows of one thing agree, with those that the key takes in its place where it is empty: a
+    diagnosis is told by its code, else by its name."""
+    parts = [tuple(each.name for each in part if isinstance(each, Field)) for part in block.key if type(part) is tuple]
+    return [next((part for part in parts if name in part), (name,)) for name in block.rows_by or ()]
 
 
 def sources(block: Block | None, wanted: Callable[[Line], bool]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.codec import delimited
 from gateway.errors import Configuration, Permanent
 from gateway.mapping import exports
 from gateway.mapping.context import CHINESE_ID, Context
@@ -111,3 +112,26 @@ def test_the_digits_of_a_card_behind_which_a_program_wrote_a_fraction(raw: str, 
     made = paper_into(raw, "", Context(profile=SHANGHAI, facility="X"))
     assert made is not None
     assert (made["system"] == CHINESE_ID, made["value"].endswith(".0")) == (national, not national)
+
+
+@pytest.mark.parametrize(
+    ("name", "visit", "code", "words"),
+    [
+        ("list-diagnoses", "就诊流水号", "诊断编码", "诊断名称"),
+        ("winning-visits", "xh", "zddm", "zdmc"),
+        ("upload-visits", "jzlsh", "zdbm", "zdmc"),
+    ],
+)
+def test_diagnoses_without_a_code_are_told_apart_by_their_names(name: str, visit: str, code: str, words: str) -> None:
+    """One code is one diagnosis; of those that have none each name is one, and the same row again is the same."""
+    path = shipped() / "exports" / "examples" / f"{name.replace('-', '_')}.csv"
+    own = delimited.decode(path.read_bytes()).rows[0]
+    told = (("", "腹痛待查"), ("", "发热待查"), ("J18.900", "肺炎"), ("", "腹痛待查"))
+    records = [{**own, visit: "V1", code: each, words: called} for each, called in told]
+    made = maps().exports.to_fhir(
+        [Part(name=name, records=records)], profile=SHANGHAI, facility="TOWN", control_id="1", when=WHEN
+    )
+    resources = [each["resource"] for each in made.bundle["entry"]]
+    found = [each["code"] for each in resources if each["resourceType"] == "Condition"]
+    assert sorted(each.get("text", "") for each in found) == sorted(["腹痛待查", "发热待查", "肺炎"])
+    assert [each.cause for each in made.rejects] == ["the same as row 1, taken once"]
