@@ -1,4 +1,5 @@
-"""Workbooks (.xlsx, .xlsm, .xls) → tables: titles, headers of two tiers, merged cells, several sheets, footers.
+"""Workbooks (.xlsx, .xlsm, .xls, pages and XML named so) → tables: titles, headers of two tiers, merged cells, several
+sheets, footers.
 
 What a spreadsheet shows is what is read: a date cell becomes `2026-03-02 12:40:00`, a number its shortest digits. A
 merged cell of data stands for all its rows. Nothing is run: formulas give the value that was stored with them.
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from gateway.codec import workbook_markup
 from gateway.codec.cell import EXACT, shown
 from gateway.codec.table import (
     SAMPLE,
@@ -35,6 +37,7 @@ _FOOTER: Final = re.compile(
     r"[合总小共][\s\u3000]*[计页]|(?:制表|打印|导出|统计|填报|审核|负责)[\u4e00-\u9fff]{0,3}[:：]|共\s*\d+\s*[条页行]"
 )
 _FILLED: Final = 3  # cells of a footer
+_START: Final = 4096  # bytes by which a reader is chosen
 _BELOW: Final = 2  # rows that are looked at below those in which the header may stand
 _TOLD: Final = 100  # footers
 
@@ -42,20 +45,16 @@ Merges = Mapping[tuple[int, int], tuple[int, int]]  # each cell of a merged rang
 
 
 def is_workbook(body: bytes) -> bool:
-    """By its first bytes."""
-    return body.startswith((XLSX, XLS))
+    """By its first bytes. Pages and XML that bear the name of one are workbooks too."""
+    return body.startswith((XLSX, XLS)) or workbook_markup.is_markup(body)
 
 
 def streams(source: Opened, *, header_row: int | None = None) -> Iterator[TableStream]:
     """A table for each visible sheet that has one, its rows read one at a time; hidden ones are told.
     `header_row` (from 1): where the member says that it is. Raises Permanent for what is no workbook, has a password,
     or is larger than the limits."""
-    from gateway.codec import workbook_xls, workbook_xlsx  # their libraries take a tenth of a second
-
-    with source() as file:
-        reader = workbook_xls if file.read(len(XLS)) == XLS else workbook_xlsx
     found = False
-    sheets = [*reader.sheets(source)]
+    sheets = [*_sheets(source)]
     hidden = tuple(f"the hidden sheet {each.name} was left out" for each in sheets if each.hidden)
     for sheet in sheets:
         table = None if sheet.hidden else _table(sheet, header_row)
@@ -65,6 +64,16 @@ def streams(source: Opened, *, header_row: int | None = None) -> Iterator[TableS
     if not found:
         remedy = "name the columns in one row, or set the header row"
         raise Permanent("no sheet holds a table", place="workbook", remedy=remedy, code="100")
+
+
+def _sheets(source: Opened) -> Iterator[Sheet]:
+    from gateway.codec import workbook_xls, workbook_xlsx  # their libraries take a tenth of a second
+
+    with source() as file:
+        start = file.read(_START)
+    if start.startswith(XLS):
+        return workbook_xls.sheets(source)
+    return workbook_markup.sheets(source) if workbook_markup.is_markup(start) else workbook_xlsx.sheets(source)
 
 
 def decode(body: bytes, *, header_row: int | None = None) -> list[Table]:
