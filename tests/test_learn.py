@@ -127,3 +127,16 @@ def test_of_a_long_table_the_beginning_is_enough(sample: Path, tmp_path: Path, m
     assert done.exit_code == 0, done.output
     assert "are looked at" in done.stderr
     assert "1 records" in done.stderr
+
+
+def test_a_folder_whose_maps_cannot_be_used_is_told_at_once(sample: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "xinhe"
+    folder.mkdir()
+    (folder / "old.map").write_text(
+        "export old table for Patient\n  columns a\nrow => Patient\n  a -> nonsense\n", "utf-8"
+    )
+    learned = run("learn", sample, "--out", folder)
+    assert learned.exit_code == 1
+    assert "before they can be used" in learned.stderr
+    assert "old.map" in learned.stderr
+    assert (folder / "xinhe-laboratory.map").exists()

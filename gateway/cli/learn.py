@@ -112,6 +112,17 @@ def _tell(draft: Draft) -> None:
         typer.echo(f"  a map that is there reads it already: {' '.join(draft.fitting)}", err=True)
 
 
+def _check(out: Path) -> None:
+    """Can the maps of the folder be used as they are? Exit 1 where not."""
+    from gateway.mapping.maps import load, shipped
+
+    try:
+        load([shipped(), out])
+    except errors.HutongError as error:
+        typer.echo(f"before they can be used: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 def _write(made: dict[str, Draft], looked: Looked, own: str, file: Path, out: Path | None) -> None:
     from gateway.config.learned import member_yaml
 
@@ -137,4 +148,5 @@ def _write(made: dict[str, Draft], looked: Looked, own: str, file: Path, out: Pa
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8")
         typer.echo(f"wrote {out / name}", err=True)
+    _check(out)
     typer.echo(f"try it: hutong translate {file} --map {out} --loss", err=True)
