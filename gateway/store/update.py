@@ -1,8 +1,7 @@
 """What an arriving resource does to the stored one: pure, no database, no clock.
 
 An element that is absent says nothing, one that is present replaces, part by part where messages tell it in parts;
-identifiers are united. A status moves forward
-only: an older statement that comes late never undoes a newer one.
+identifiers are united. A status moves forward only: an older statement that comes late never undoes a newer one.
 """
 
 from __future__ import annotations
@@ -117,6 +116,9 @@ def outdated(stored: Resource, arriving: Resource) -> bool:
     """The arriving resource is older: its status lies behind, or with the same status it was written before."""
     kind = str(stored.get("resourceType"))
     ranks = RANKS.get(kind)
+    if kind == "Immunization" and stored.get("status") == "entered-in-error" != arriving.get("status"):
+        told = stored.get("recorded"), arriving.get("recorded")  # a dose that was deleted, and is sent again as it was
+        return all(told) and not earlier(*told)
     if ranks is None:
         return False
     before, after = ranks.get(_told_status(stored), -1), ranks.get(_told_status(arriving), -1)

@@ -195,6 +195,21 @@ def test_a_status_that_was_only_assumed_holds_nothing_back() -> None:
     assert told == resource("Encounter", status="arrived", length={"value": 3})
 
 
+@pytest.mark.parametrize(
+    ("recorded", "again", "status"),
+    [
+        ("2026-03-01T08:00:00+08:00", "2026-03-01T08:00:00+08:00", "entered-in-error"),  # the same message once more
+        ("2026-03-01T08:00:00+08:00", "2026-02-01T08:00:00+08:00", "entered-in-error"),
+        ("2026-03-01T08:00:00+08:00", "2026-03-02T08:00:00+08:00", "completed"),  # given after all
+        (None, "2026-03-02T08:00:00+08:00", "completed"),
+    ],
+)
+def test_a_deleted_dose_lives_again_only_by_a_newer_entry(recorded: str | None, again: str, status: str) -> None:
+    stored = resource("Immunization", status="entered-in-error", **({"recorded": recorded} if recorded else {}))
+    result = update.combine(stored, resource("Immunization", status="completed", recorded=again))
+    assert (result or stored)["status"] == status
+
+
 def test_an_absent_reason_is_no_news_about_what_is_known() -> None:
     absent = {
         "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
