@@ -31,7 +31,7 @@ COUNTS = {  # what each row of an example becomes
     "upload_results": ("Observation", ["final", "entered-in-error"]),
     "upload_visits": ("Encounter", ["unknown", "cancelled", "unknown", "unknown"]),
     "winning_visits": ("Encounter", ["finished", "cancelled", "finished"]),
-    "zhifang_results": ("Observation", ["final", "final"]),
+    "zhifang_results": ("Observation", ["final", "final", "final"]),
     "zlsoft_imaging": ("DiagnosticReport", ["final", "entered-in-error"]),
     "list_visits": ("Encounter", ["finished", "cancelled"]),
 }
@@ -103,7 +103,7 @@ def test_a_day_and_its_time_stand_in_two_columns() -> None:
 
 
 def test_a_number_and_words_stand_in_two_columns() -> None:
-    number, words = resources(translated("zhifang_results"), "Observation")
+    number, words, _ = resources(translated("zhifang_results"), "Observation")
     assert str(number["valueQuantity"]["value"]) == "6.8"
     assert words["valueString"] == "轻度溶血"
 
