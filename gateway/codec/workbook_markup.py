@@ -10,7 +10,6 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 from lxml import etree
@@ -24,9 +23,7 @@ from gateway.codec.xml_prolog import has_doctype
 SIZE_LIMIT: Final = 64 << 20  # bytes
 _SEEN: Final = 2048  # bytes in which it shows itself
 _PAGE: Final = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html)\b", re.I | re.S)
-_PART: Final = re.compile(
-    rb"\s*<(?:head|meta|body|style|div|table)\b.*<t[rhd]\b", re.I | re.S
-)  # of a page, without its head
+_PART: Final = re.compile(rb"\s*<(?:head|meta|body|style|div|table)\b.*<t[rhd]\b", re.I | re.S)  # of a page
 _SPREADSHEET: Final = "{urn:schemas-microsoft-com:office:spreadsheet}"
 _CHARSET: Final = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w-]{3,20})""", re.I)
 _OWN: Final = frozenset({"table", "script", "style"})  # what stands in a cell and is none of its text
@@ -88,7 +85,7 @@ class _Grid:
         self.rows.append(row)
 
     def sheet(self, *, hidden: bool = False) -> Sheet:
-        return Sheet(self.name, partial(self._numbered), self.merged, hidden=hidden)
+        return Sheet(self.name, self._numbered, self.merged, hidden=hidden)
 
     def _numbered(self) -> Iterator[Numbered]:
         return ((number, row) for number, row in enumerate(self.rows, 1) if any(each is not None for each in row))
@@ -100,7 +97,6 @@ class _Grid:
 def _tables(text: str) -> Iterator[Sheet]:
     """Of tables in one another the innermost hold the records."""
     source = io.BytesIO(text.encode())
-    del text
     events = etree.iterparse(
         source, ("start", "end"), html=True, encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True
     )
@@ -154,7 +150,6 @@ def _worksheets(text: str) -> Iterator[Sheet]:
     if has_doctype(text):
         raise refusal("a document type is not read", "save it as .xlsx")
     source = io.BytesIO(re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1).encode())
-    del text
     tags = [f"{_SPREADSHEET}{name}" for name in ("Worksheet", "Row")]
     events = etree.iterparse(source, ("end",), tag=tags, resolve_entities=False, no_network=True, remove_comments=True)
     try:
