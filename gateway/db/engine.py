@@ -40,12 +40,25 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """A reader that may also write; it sees what it wrote itself."""
 
+    @property
+    def written(self) -> int:
+        """Stays the same while nothing is written through it, not even what was undone since, and nothing fails that
+        ends the transaction."""
+        ...
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one writing statement for every row."""
         ...
 
     def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
         """Add rows to a table, in one statement where that is cheaper; those that it has already stay as they are."""
+        ...
+
+    def append(
+        self, table: str, number: str, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+    ) -> list[int]:
+        """Add rows to a table that numbers them in the column `number`; their numbers, in the order of the rows. `key`:
+        columns that no two of them have in common."""
         ...
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -11,23 +11,21 @@ only where it crashed in that very moment does Transient mean that nobody knows.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from gateway.db import migrations
 from gateway.db.address import Address
-from gateway.db.dialect import postgresql
-from gateway.db.engine import Row
-from gateway.db.postgresql_types import TYPES, place_of, rows_of, translated
+from gateway.db.postgresql_statements import NO_LIMIT, Connection, PostgresqlReader, PostgresqlTransaction
+from gateway.db.postgresql_types import TYPES, place_of, translated
 from gateway.errors import HutongError, Permanent, Transient
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another before it gives up with Transient
@@ -48,109 +46,15 @@ _SETTINGS: Final = """
 _DURABLE: Final = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-TABLES: Final = """
-    SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace GROUP BY c.oid, c.relname ORDER BY c.oid
-"""
 SIZE: Final = """
     SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
      WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
 """
-NUMBER_COLUMN: Final = """
-    SELECT attname::text FROM pg_attribute
-     WHERE attrelid = to_regclass(?) AND attidentity <> ''
-"""
-NUMBERED: Final = """
-    SELECT c.relname::text, pg_get_serial_sequence(c.oid::regclass::text, a.attname) FROM pg_class c
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attidentity <> ''
-     WHERE c.relnamespace = current_schema()::regnamespace
-"""
-_NO_LIMIT: Final = """
-    SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)
-"""  # for this transaction: whole tables come and are read again, minutes each
 _LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
 _XID: Final = "SELECT pg_current_xact_id_if_assigned()::text, pg_postmaster_start_time()::text"
 _SINCE: Final = "SELECT pg_postmaster_start_time()::text"
 _OUTCOME: Final = "SELECT pg_xact_status(%s::xid8)"
 _WATCH: Final = "SELECT pg_current_snapshot()::text"
-
-_Connection = psycopg.Connection[Row]
-
-
-class PostgresqlReader:
-    """One connection inside a transaction."""
-
-    def __init__(self, connection: _Connection, place: str) -> None:
-        self._connection = connection
-        self._place = place
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        try:
-            cursor = self._connection.execute(postgresql(sql), parameters, binary=True)
-            return cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            raise translated(error, self._place) from error
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
-        try:
-            with self._connection.cursor("rows", binary=True) as cursor:
-                cursor.itersize = 1000
-                yield from cursor.execute(postgresql(sql), parameters)
-        except psycopg.Error as error:
-            raise translated(error, self._place) from error
-
-    def tables(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(columns) for name, columns in self.execute(TABLES)}
-
-    def counters(self) -> dict[str, int]:
-        found = {name: self.execute(f"SELECT last_value, is_called FROM {place}") for name, place in self._numbered()}  # noqa: S608  a name of the server's own
-        return {name: rows[0][0] for name, rows in found.items() if rows[0][1]}
-
-    def _numbered(self) -> list[tuple[str, str]]:
-        """(table, what counts it)."""
-        return [(name, place) for name, place in self.execute(NUMBERED) if place]
-
-
-class PostgresqlTransaction(PostgresqlReader):
-    """The writer's connection, with the advisory lock held."""
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(postgresql(sql), rows)
-        except psycopg.Error as error:
-            raise translated(error, self._place) from error
-
-    def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
-        """As one JSON: a parameter for each value costs six times as much here."""
-        self.execute(_addition(table, columns), (rows_of(columns, rows),))
-
-    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        names = ", ".join(f'"{name}"' for name in columns)
-        self.execute(_NO_LIMIT)
-        try:
-            with self._connection.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
-                for row in rows:
-                    copy.write_row(row)
-            self.execute(f'ANALYZE "{table}"')  # else its plans are those of an empty table for a minute
-        except psycopg.Error as error:
-            raise translated(error, self._place) from error
-
-    def count_on(self, counters: Mapping[str, int]) -> None:
-        known = self.counters()
-        for name, place in self._numbered():
-            column = self.execute(NUMBER_COLUMN, (name,))[0][0]
-            highest = self.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{name}"')[0][0]  # noqa: S608  as above
-            if (number := max(counters.get(name, 0), known.get(name, 0), highest)) > 0:
-                self.execute("SELECT setval(?::regclass, ?)", (place, number))
-
-
-@functools.cache
-def _addition(table: str, columns: Sequence[str]) -> str:
-    names = ", ".join(columns)
-    source = f"json_populate_recordset(NULL::{table}, ?::json)"
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {source} ON CONFLICT DO NOTHING"  # noqa: S608  names of our own tables
 
 
 class PostgresqlEngine:
@@ -167,15 +71,15 @@ class PostgresqlEngine:
         self._lock_number = _number(self._path)
         self._write_lock = threading.Lock()
         self._writing_thread: int | None = None
-        self._writer: _Connection | None = None
-        self._idle: list[_Connection] = []  # append and pop are atomic: readers share it without a lock
+        self._writer: Connection | None = None
+        self._idle: list[Connection] = []  # append and pop are atomic: readers share it without a lock
         self._readers = threading.BoundedSemaphore(READERS)
         self._watch_lock = threading.Lock()
-        self._watcher: _Connection | None = None
+        self._watcher: Connection | None = None
         self._closed = False
         try:
             with self.transaction() as transaction:
-                transaction.execute(_NO_LIMIT)
+                transaction.execute(NO_LIMIT)
                 if not transaction.execute("SELECT to_regnamespace(?)::text", (f'"{self._path}"',))[0][0]:
                     transaction.execute(f'CREATE SCHEMA "{self._path}"')
                 migrations.migrate(transaction, schema)
@@ -215,7 +119,7 @@ class PostgresqlEngine:
             self._give_up()
             raise
 
-    def _commit(self, connection: _Connection) -> None:
+    def _commit(self, connection: Connection) -> None:
         number, since = connection.execute(_XID).fetchall()[0]
         if number is None:  # nothing was written
             connection.rollback()
@@ -276,9 +180,9 @@ class PostgresqlEngine:
         finally:
             self._readers.release()
 
-    def _reader_connection(self) -> _Connection:
+    def _reader_connection(self) -> Connection:
         try:
-            found: _Connection | None = self._idle.pop()
+            found: Connection | None = self._idle.pop()
         except IndexError:
             found = None
         try:
@@ -290,7 +194,7 @@ class PostgresqlEngine:
             connection.read_only = True
         return connection
 
-    def _put_back(self, connection: _Connection) -> None:
+    def _put_back(self, connection: Connection) -> None:
         with suppress(psycopg.Error):
             connection.rollback()
         if connection.closed or len(self._idle) >= IDLE:
@@ -331,12 +235,12 @@ class PostgresqlEngine:
                 raise translated(error, self._place) from error
 
     @staticmethod
-    def _size(connection: _Connection) -> int:
+    def _size(connection: Connection) -> int:
         return int(connection.execute(SIZE).fetchall()[0][0])
 
     # ------------------------------------------------------------------------------------------ connections
 
-    def _usable(self, connection: _Connection | None) -> _Connection:
+    def _usable(self, connection: Connection | None) -> Connection:
         """This connection, or a new one where it broke meanwhile."""
         if self._closed:
             raise Transient("the database was closed", place=self._place, remedy="the program is stopping")
@@ -346,7 +250,7 @@ class PostgresqlEngine:
             connection.close()
         return self._connect()
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         connection = psycopg.connect(
             self.address.conninfo,
             connect_timeout=CONNECT_SECONDS,
@@ -388,7 +292,7 @@ def _number(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"hutong {name}".encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _is_broken(connection: _Connection) -> bool:
+def _is_broken(connection: Connection) -> bool:
     """Did it end while nobody used it? An idle connection has nothing to say: what can be read is its end."""
     if connection.closed:
         return True

@@ -104,6 +104,10 @@ class SqliteReader:
 class SqliteTransaction(SqliteReader):
     """The writer's connection inside BEGIN IMMEDIATE."""
 
+    @property
+    def written(self) -> int:
+        return self._connection.total_changes if self._connection.in_transaction else -1
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
             self._connection.executemany(sql, rows)
@@ -112,6 +116,20 @@ class SqliteTransaction(SqliteReader):
 
     def add(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[int | float | str]]) -> None:
         self.executemany(_addition(table, columns), rows)
+
+    def append(
+        self, table: str, number: str, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+    ) -> list[int]:
+        """There is one writer: the next numbers are known, and each row is a statement that needs no way back."""
+        if not rows:
+            return []
+        first = int(self.execute(f"SELECT coalesce(max({number}), 0) + 1 FROM {table}")[0][0])  # noqa: S608  names of our own tables
+        numbers = list(range(first, first + len(rows)))
+        self.executemany(
+            f"INSERT INTO {table} ({number}, {', '.join(columns)}) VALUES (?{', ?' * len(columns)})",  # noqa: S608
+            [(each, *row) for each, row in zip(numbers, rows, strict=True)],
+        )
+        return numbers
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608  names of our own tables

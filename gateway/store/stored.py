@@ -87,4 +87,4 @@ def moment(value: int) -> datetime:
 
 def instant(value: int) -> str:
     """FHIR instant with milliseconds, in UTC: '2026-11-21T08:00:00.123Z'."""
-    return f"{moment(value):%Y-%m-%dT%H:%M:%S}.{value % 1000:03d}Z"
+    return f"{moment(value).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"

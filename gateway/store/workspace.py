@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.db.engine import Row, Transaction
@@ -25,15 +25,11 @@ BY_IDENTIFIER = "SELECT i.rid FROM index_token i WHERE i.parameter = ? AND i.val
 BY_VALUE = "SELECT i.rid FROM index_token i WHERE i.parameter = ? AND i.value = ?"
 LAST = "SELECT number, at FROM record_transaction ORDER BY number DESC LIMIT 1"
 NEW_TRANSACTION = "INSERT INTO record_transaction (number, at, entry) VALUES (?, ?, ?)"
-NEW_RESOURCES = (
-    "INSERT INTO resource (type, id, version, committed, updated, deleted, open, patient, status, survivor, date, "
-    "until, body) VALUES "
+ROW = (
+    *("type", "id", "version", "committed", "updated", "deleted"),
+    *("open", "patient", "status", "survivor", "date", "until", "body"),
 )
-TOGETHER = 32  # new resources that one statement writes: a third of the time of one statement each
-NEW_VERSION = (
-    "UPDATE resource SET type = ?, id = ?, version = ?, committed = ?, updated = ?, deleted = ?, open = ?, "
-    "patient = ?, status = ?, survivor = ?, date = ?, until = ?, body = ? WHERE rid = ?"
-)
+NEW_VERSION = f"UPDATE resource SET {', '.join(f'{name} = ?' for name in ROW)} WHERE rid = ?"
 TO_HISTORY = (
     "INSERT INTO history (rid, version, type, committed, updated, deleted, body) "
     "SELECT rid, version, type, committed, updated, deleted, body FROM resource WHERE rid = ?"
@@ -79,6 +75,7 @@ class Workspace:
         self.number, last = rows[0] if rows else (0, 0)
         self.now = max(now, last + 1)
         self._instant, self._moment = instant(self.now), moment(self.now)
+        self._last_id = (self.now << 80) | secrets.randbits(79)  # as a number; the next ones have room behind it
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -141,9 +138,10 @@ class Workspace:
         return working
 
     def new_id(self) -> str:
-        """26 letters and digits: the time of the transaction and 80 random bits (a ULID in lower case)."""
-        number = (self.now << 80) | secrets.randbits(80)
-        return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -10, -10)])
+        """26 letters and digits: the time of the transaction and 80 bits that begin anywhere and count on (a monotonic
+        ULID in lower case)."""
+        self._last_id += 1
+        return _head(self._last_id >> 20) + _PAIRS[self._last_id >> 10 & 1023] + _PAIRS[self._last_id & 1023]
 
     # ------------------------------------------------------------------------------------------ writing
 
@@ -159,8 +157,10 @@ class Workspace:
         deltas = Deltas()
         fresh: list[tuple[Working, index.Indexed, Row]] = []
         changes = tuple(self._write(working, deltas, fresh) for working in changed)
-        for start in range(0, len(fresh), TOGETHER):
-            self._insert(fresh[start : start + TOGETHER], deltas)
+        numbers = self._transaction.append("resource", "rid", ("type", "id"), ROW, [row for _, _, row in fresh])
+        for (working, after, _), rid in zip(fresh, numbers, strict=True):
+            working.rid = rid
+            deltas.add(rid, index.NOTHING, after)
         deltas.write(self._transaction)
         for working in changed if self.merges else ():
             merging.note(self._transaction, working)
@@ -209,23 +209,15 @@ class Workspace:
             deleted=not working.body, body=working.body, transaction=self.number,
         )  # fmt: skip
 
-    def _insert(self, fresh: Sequence[tuple[Working, index.Indexed, Row]], deltas: Deltas) -> None:
-        """New resources, in one statement; the database numbers them."""
-        statement = f"{NEW_RESOURCES}{_rows(len(fresh))} RETURNING rid, type, id"
-        rows = self._transaction.execute(statement, [value for _, _, row in fresh for value in row])
-        numbers = {(kind, key): rid for rid, kind, key in rows}
-        for working, after, _ in fresh:
-            working.rid = numbers[working.type, working.id]
-            deltas.add(working.rid, index.NOTHING, after)
-
     def _stamped(self, working: Working) -> Resource:
         """The result with its id and what the server says in meta, these three first."""
         result = working.result or {}
         meta = {**result.get("meta", {}), "versionId": str(working.version), "lastUpdated": self._instant}
         head = {"resourceType": working.type, "id": working.id, "meta": meta}
-        return {**head, **{name: value for name, value in result.items() if name not in head}}
+        return {**head, **result, **head}
 
 
-@functools.cache
-def _rows(count: int) -> str:
-    return ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * count)
+@functools.lru_cache(maxsize=1)  # the ids of a transaction share it
+def _head(number: int) -> str:
+    """The first 22 letters of an id."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(100, -10, -10)])
