@@ -6,6 +6,7 @@ cannot get in, whatever a caller passes. Lines of other libraries keep their fix
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+import msgspec
 import structlog
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             keep_allowed,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Lines(target))),
@@ -52,6 +54,13 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
     root = logging.getLogger()
     root.handlers[:] = [_Library()]
     root.setLevel(logging.WARNING)
+
+
+def _json(line: object, **_: object) -> str:
+    try:
+        return msgspec.json.encode(line).decode()
+    except UnicodeEncodeError:  # the name of a file that is no UTF-8
+        return json.dumps(line)
 
 
 @dataclass(frozen=True, eq=False)

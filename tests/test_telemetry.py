@@ -59,6 +59,11 @@ def test_a_long_text_is_cut(stream: io.StringIO) -> None:
     assert len(str(lines(stream)[0]["code"])) == telemetry.TEXT_LIMIT
 
 
+def test_a_name_that_is_no_utf_8_stands_in_the_log_all_the_same(stream: io.StringIO) -> None:
+    telemetry.logger().info("refused", place=b"\xb1\xa8\xb8\xe6.csv".decode(errors="surrogateescape"))
+    assert str(lines(stream)[0]["place"]).endswith(".csv")
+
+
 def test_other_libraries_say_who_and_which_error_only(stream: io.StringIO) -> None:
     try:
         raise ValueError(NAME)

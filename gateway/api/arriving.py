@@ -78,7 +78,7 @@ class Arriving:
     async def _parts(self, request: Request) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
         began = clock()
-        while True:
+        while not self.ended:
             try:
                 async with asyncio.timeout(IDLE_SECONDS):  # no task of its own, as wait_for would make
                     part = await self._part(request)

@@ -74,7 +74,7 @@ class Bundles:
         self._elsewhere: list[int] = []  # entries of a batch that are requests of their own
         self._named: set[str] = set()  # fullUrls
         self._at: tuple[datetime, str] | None = None  # the time that was last written, and how
-        self._permitted: set[tuple[str, str]] = set()  # types and verbs of the caller's scopes
+        self._permitted: set[tuple[str, str]] = set()  # types and writing methods
         wanted = request.headers.get("prefer", "").replace(" ", "").lower()
         self._whole = "return=representation" in wanted
         self._told = "return=operationoutcome" in wanted
@@ -154,16 +154,15 @@ class Bundles:
         return made.changes
 
     def _permit(self, entry: _Entry) -> None:
-        verb = _VERBS.get(entry.method) or ("r" if len(entry.path) > 1 else "s")
-        known = (entry.type, verb) in self._permitted
-        if known and verb != "s":
+        if (entry.path[0], entry.method) in self._permitted:
             return
+        verb = _VERBS.get(entry.method) or ("r" if len(entry.path) > 1 else "s")
         grant = self._request.state.grant
-        if not known:
-            require(self._request, grant.allows(entry.type, verb), f"system/{entry.type}.{verb}")
-            self._permitted.add((entry.type, verb))
+        require(self._request, grant.allows(entry.type, verb), f"system/{entry.type}.{verb}")
         if verb == "s" and any("." in name or name.startswith("_has:") for name, _ in entry.query):
             require(self._request, grant.allows("*", "s"), "system/*.s for chained searches")
+        if entry.method in _VERBS:
+            self._permitted.add((entry.type, entry.method))
 
     # ------------------------------------------------------------------------------------------ answers
 
@@ -280,16 +279,21 @@ def _entry(raw: Any, position: int, base: str) -> _Entry:
     method, url = request.get("method"), request.get("url")
     if not isinstance(method, str) or method not in _METHODS or not isinstance(url, str):
         raise _unclear(position, "no method and url", "GET, HEAD, POST, PUT, PATCH or DELETE")
-    path, _, query = url.removeprefix(f"{base}/").removeprefix("/").partition("?")
-    parts = tuple([part for part in path.split("/") if part])
-    resource = raw.get("resource")
-    if not parts or parts[0] not in definitions.resource_types():
+    types, resource = definitions.resource_types(), raw.get("resource")
+    parts, query = ((url,), "") if url in types else _parts(url, base)
+    if not parts or parts[0] not in types:
         raise Permanent("not the URL of a resource or a type", place=f"Bundle.entry[{position}].request.url")
     return _Entry(
         position=position, method=method, path=parts, query=asking.pairs(query) if query else (),
         headers={name: str(value) for name, value in request.items() if name.startswith("if")},
         resource=resource if isinstance(resource, dict) else None, full_url=str(raw.get("fullUrl", "")),
     )  # fmt: skip
+
+
+def _parts(url: str, base: str) -> tuple[tuple[str, ...], str]:
+    """Of `Type/id?query` and the like, also with the address of this service: path and query."""
+    path, _, query = url.removeprefix(f"{base}/").removeprefix("/").partition("?")
+    return tuple([part for part in path.split("/") if part]), query
 
 
 def _unclear(position: int, cause: str, remedy: str) -> Permanent:

@@ -1,6 +1,8 @@
 """From a FHIR value to what the index keeps of it, by the kind of the search parameter (R4 search.html#ptypes).
 
-A converter takes (value, zone) and gives tuples; their shapes are described at `IndexRow` in searchparameters.py.
+A reader of values is made once for each parameter, of what takes a row and of what is told where there is none; the
+shapes of the rows are described at `IndexRow` in searchparameters.py. The usual types have readers of their own, which
+make no list; those of the others are made of a function that gives all rows of a value.
 """
 
 from __future__ import annotations
@@ -14,56 +16,94 @@ from gateway.fhir import dates, definitions, reference
 from gateway.fhir.normal import contact, normal
 
 Row = tuple[Any, ...]
-Convert = Callable[[Any, tzinfo], list[Row]]
+Emit = Callable[[Any, Any, tzinfo, Any], None]  # (value, whole resource, zone, what was found so far)
+Put = Callable[..., None]  # (what was found so far, *row)
+Absent = Callable[[Any], None]  # (what was found so far): the value has nothing to be found by
+Reader = Callable[[Put, Absent], Emit]
 
 _CURRENCIES = "urn:iso:std:iso:4217"
+
+
+def _by(rows_of: Callable[[Any, tzinfo], list[Row]]) -> Reader:
+    def reader(put: Put, absent: Absent) -> Emit:
+        def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+            rows = rows_of(value, zone)
+            for row in rows:
+                put(found, *row)
+            if not rows:
+                absent(found)
+
+        return emit
+
+    return reader
 
 
 # ----------------------------------------------------------------------------------------------- token
 
 
-def _plain(value: Any, zone: tzinfo) -> list[Row]:
-    return [("", value, "")]
+def _plain(put: Put, absent: Absent) -> Emit:
+    return lambda value, resource, zone, found: put(found, "", value, "")
 
 
-def _boolean(value: Any, zone: tzinfo) -> list[Row]:
-    return [("", "true" if value else "false", "")]
+def _boolean(put: Put, absent: Absent) -> Emit:
+    return lambda value, resource, zone, found: put(found, "", "true" if value else "false", "")
 
 
-def _coding(value: Any, zone: tzinfo) -> list[Row]:
-    code, text = value.get("code", ""), normal(value["display"]) if "display" in value else ""
-    return [(value.get("system", ""), code, text)] if code or text else []
+def _coding(put: Put, absent: Absent) -> Emit:
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        code, text = value.get("code", ""), normal(value["display"]) if "display" in value else ""
+        if code or text:
+            put(found, value.get("system", ""), code, text)
+        else:
+            absent(found)
+
+    return emit
 
 
-def _concept(value: Any, zone: tzinfo) -> list[Row]:
-    rows: list[Row] = []
-    for coding in value.get("coding", ()):
-        rows += _coding(coding, zone)
-    if "text" in value:
-        plain = normal(value["text"])
-        if plain not in [text for _, _, text in rows]:
-            rows.append(("", "", plain))
-    return rows
+def _concept(put: Put, absent: Absent) -> Emit:
+    """The words of the whole are one row more, unless a coding has the same."""
+
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        plain, some = normal(value["text"]) if "text" in value else "", False
+        said = not plain
+        for coding in value.get("coding", ()):
+            code, text = coding.get("code", ""), normal(coding["display"]) if "display" in coding else ""
+            if code or text:
+                put(found, coding.get("system", ""), code, text)
+                some, said = True, said or text == plain
+        if not said:
+            put(found, "", "", plain)
+        elif not some:
+            absent(found)
+
+    return emit
 
 
-def _identifier(value: Any, zone: tzinfo) -> list[Row]:
-    code = value.get("value", "")
-    kind = value.get("type")
-    return [(value.get("system", ""), code, normal(kind.get("text", "")) if kind else "")] if code else []
+def _identifier(put: Put, absent: Absent) -> Emit:
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        code = value.get("value", "")
+        if code:
+            text = normal(value["type"].get("text", "")) if "type" in value else ""
+            put(found, value.get("system", ""), code, text)
+        else:
+            absent(found)
+
+    return emit
 
 
 def _contact_token(value: Any, zone: tzinfo) -> list[Row]:
     return [(value.get("system", ""), contact(value["value"]), "")] if "value" in value else []
 
 
-def of_type(value: Any, zone: tzinfo) -> list[Row]:
+def of_type(put: Put, absent: Absent) -> Emit:
     """The :of-type form of an Identifier: system and code of its type, the code followed by | and the value."""
-    code = value.get("value", "")
-    if not code or "type" not in value:
-        return []
-    return [
-        (coding.get("system", ""), f"{coding.get('code', '')}|{code}", "") for coding in value["type"].get("coding", ())
-    ]
+
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        if "type" in value and (code := value.get("value", "")):
+            for coding in value["type"].get("coding", ()):
+                put(found, coding.get("system", ""), f"{coding.get('code', '')}|{code}", "")
+
+    return emit
 
 
 # ---------------------------------------------------------------------------------------------- string
@@ -111,11 +151,23 @@ def _distinct(parts: list[str]) -> list[Row]:
 # ------------------------------------------------------------------------------------------------ date
 
 
+def _moment(put: Put, absent: Absent) -> Emit:
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        try:
+            low, high = dates.interval(value, zone)
+        except ValueError:  # only what was never valid
+            absent(found)
+        else:
+            put(found, low, high)
+
+    return emit
+
+
 def _date(value: Any, zone: tzinfo) -> list[Row]:
     try:
         return [dates.interval(value, zone)]
     except ValueError:
-        return []  # only what was never valid
+        return []
 
 
 def _period(value: Any, zone: tzinfo) -> list[Row]:
@@ -136,23 +188,34 @@ def _timing(value: Any, zone: tzinfo) -> list[Row]:
 # ------------------------------------------------------------------------------------------- reference
 
 
-def _reference(value: Any, zone: tzinfo) -> list[Row]:
-    text = value.get("reference", "")
-    kind, _, key = text.partition("/")
-    system = number = ""
-    if "identifier" in value:
-        identifier = value["identifier"] or {}
-        system, number = identifier.get("system", ""), identifier.get("value", "")
-    if key and kind in definitions.resource_types() and "/" not in key:
-        return [(kind, key, "", system, number)]
+def _reference(put: Put, absent: Absent) -> Emit:
+    types = definitions.resource_types()
+
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        text = value.get("reference", "")
+        kind, _, key = text.partition("/")
+        if "identifier" not in value and key and kind in types and "/" not in key:  # most are
+            put(found, kind, key, "", "", "")
+        elif rows := _other_reference(value, text):
+            put(found, *rows)
+        else:
+            absent(found)
+
+    return emit
+
+
+def _other_reference(value: Any, text: str) -> Row | None:
+    identifier = value.get("identifier") or {}
+    system, number = identifier.get("system", ""), identifier.get("value", "")
     literal = reference.parse(text)
     if literal is not None:
         url = f"{literal.base}{literal.type}/{literal.id}" if literal.base else ""
-        return [(literal.type, literal.id, url, system, number)]
+        return literal.type, literal.id, url, system, number
+    kind = text.partition("/")[0]
     named = str(value.get("type", "")).rpartition("/")[2] or (kind.partition("?")[0] if "?" in text else "")
     if text and not text.startswith("#"):
-        return [(named, "", text, system, number)]
-    return [(named, "", "", system, number)] if number else []
+        return named, "", text, system, number
+    return (named, "", "", system, number) if number else None
 
 
 def _canonical(value: Any, zone: tzinfo) -> list[Row]:
@@ -172,16 +235,19 @@ def _inline(value: Any, zone: tzinfo) -> list[Row]:
 # ------------------------------------------------------------------------------------ quantity, number
 
 
-def _quantity(value: Any, zone: tzinfo) -> list[Row]:
-    number = value.get("value")
-    if number is None:
-        return []
-    low: Decimal | None = Decimal(number)
-    high = low
-    comparator = value.get("comparator", "")
-    if comparator:
-        low, high = (None, high) if comparator[0] == "<" else (low, None)
-    return [(low, high, value.get("system", ""), value.get("code", ""), value.get("unit", ""))]
+def _quantity(put: Put, absent: Absent) -> Emit:
+    def emit(value: Any, resource: Any, zone: tzinfo, found: Any) -> None:
+        number = value.get("value")
+        if number is None:
+            absent(found)
+            return
+        low: Any = number
+        high = low
+        if comparator := value.get("comparator", ""):
+            low, high = (None, high) if comparator[0] == "<" else (low, None)
+        put(found, low, high, value.get("system", ""), value.get("code", ""), value.get("unit", ""))
+
+    return emit
 
 
 def _money(value: Any, zone: tzinfo) -> list[Row]:
@@ -228,43 +294,43 @@ def _versions(value: Any, zone: tzinfo) -> list[Row]:
 _TEXTS = ("string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid")
 _TOKENS = (*_TEXTS, "date", "dateTime", "instant")
 
-CONVERTERS: Mapping[str, Mapping[str, Convert]] = {
+READERS: Mapping[str, Mapping[str, Reader]] = {
     "token": {
         **dict.fromkeys(_TOKENS, _plain),
         "boolean": _boolean,
         "Coding": _coding,
         "CodeableConcept": _concept,
         "Identifier": _identifier,
-        "ContactPoint": _contact_token,
+        "ContactPoint": _by(_contact_token),
     },
     "string": {
-        **dict.fromkeys(_TEXTS, _string),
-        "HumanName": _name,
-        "Address": _address,
-        "ContactPoint": _contact_string,
-        "CodeableConcept": _concept_string,
-        "Annotation": _annotation,
+        **dict.fromkeys(_TEXTS, _by(_string)),
+        "HumanName": _by(_name),
+        "Address": _by(_address),
+        "ContactPoint": _by(_contact_string),
+        "CodeableConcept": _by(_concept_string),
+        "Annotation": _by(_annotation),
     },
     "date": {
-        **dict.fromkeys(("date", "dateTime", "instant"), _date),
-        "Period": _period,
-        "Timing": _timing,
+        **dict.fromkeys(("date", "dateTime", "instant"), _moment),
+        "Period": _by(_period),
+        "Timing": _by(_timing),
     },
     "reference": {
         "Reference": _reference,
-        "canonical": _canonical,
-        **dict.fromkeys(("uri", "url"), _url),
-        "Resource": _inline,
+        "canonical": _by(_canonical),
+        **dict.fromkeys(("uri", "url"), _by(_url)),
+        "Resource": _by(_inline),
     },
     "quantity": {
         **dict.fromkeys(("Quantity", "Age", "Duration", "Count", "Distance"), _quantity),
-        "Money": _money,
-        "Range": _range,
-        "SampledData": _sampled,
+        "Money": _by(_money),
+        "Range": _by(_range),
+        "SampledData": _by(_sampled),
     },
     "number": {
-        **dict.fromkeys(("integer", "decimal", "positiveInt", "unsignedInt"), _number),
-        "Range": _number_range,
+        **dict.fromkeys(("integer", "decimal", "positiveInt", "unsignedInt"), _by(_number)),
+        "Range": _by(_number_range),
     },
-    "uri": {**dict.fromkeys(_TEXTS, _uri), "canonical": _versions},
+    "uri": {**dict.fromkeys(_TEXTS, _by(_uri)), "canonical": _by(_versions)},
 }

@@ -20,7 +20,7 @@ import msgspec
 from gateway import errors
 from gateway.fhir import expressions, indexing
 from gateway.fhir.expressions import Branch, Step
-from gateway.fhir.indexing import Convert, Row
+from gateway.fhir.indexing import Absent, Emit, Put, Reader, Row
 from gateway.fhir.normal import contact
 from gateway.model import Resource
 
@@ -78,15 +78,15 @@ class _Row(msgspec.Struct, frozen=True):
     components: tuple[_Component, ...] = ()
 
 
-Emit = Callable[[Any, Resource, tzinfo, Any], None]  # (value, whole resource, zone, what was found so far)
-Parts = tuple[tuple[tuple[str, Row], ...], ...]  # of a composite: for each component its (kind, values)
+Parts = tuple[list[tuple[str, Row]], ...]  # of a composite: for each component its (kind, values)
 
 
 class Sink(Protocol):
     """What becomes of the values that are found; asked once for each parameter, when a type is compiled."""
 
-    def one(self, name: str, kind: str, convert: Convert) -> Emit:
-        """For the values of a parameter; `convert` makes of one what `IndexRow.values` describes."""
+    def one(self, name: str, kind: str) -> tuple[Put, Absent]:
+        """For the values of a parameter: what takes a row as `IndexRow.values` describes it, and what is told that a
+        value has none."""
         ...
 
     def several(self, name: str) -> Callable[[Parts, Any], None]:
@@ -155,20 +155,15 @@ def time_zone(name: str) -> tzinfo:
 class _Rows:
     """Values become IndexRows."""
 
-    def one(self, name: str, kind: str, convert: Convert) -> Emit:
+    def one(self, name: str, kind: str) -> tuple[Put, Absent]:
         nothing = IndexRow(name, "present", ())
-
-        def emit(value: Any, resource: Resource, zone: tzinfo, rows: list[IndexRow]) -> None:
-            found = convert(value, zone)
-            if found:
-                rows.extend([IndexRow(name, kind, values) for values in found])
-            elif ":" not in name:
-                rows.append(nothing)
-
-        return emit
+        return (
+            lambda rows, *values: rows.append(IndexRow(name, kind, values)),
+            lambda rows: rows.append(nothing),
+        )
 
     def several(self, name: str) -> Callable[[Parts, list[IndexRow]], None]:
-        return lambda parts, rows: rows.append(IndexRow(name, "composite", parts))
+        return lambda parts, rows: rows.append(IndexRow(name, "composite", tuple(map(tuple, parts))))
 
 
 @functools.cache
@@ -190,8 +185,8 @@ def compiled(resource_type: str, sink: Sink, without: frozenset[str] = frozenset
                 _place_composite(row, branch, resource_type, sink, by_key, always)
                 continue
             for each in expressions.opened(branch):
-                for name, convert in _converters(row, each):
-                    _place(each, sink.one(name, row.kind, convert), by_key, always)
+                for name, reader in _readers(row, each):
+                    _place(each, reader(*sink.one(name, row.kind)), by_key, always)
     return Compiled(by_key={key: tuple(emits) for key, emits in by_key.items()}, always=tuple(always))
 
 
@@ -204,9 +199,9 @@ def _branches(resource_type: str) -> Iterator[tuple[_Row, list[Branch]]]:
         yield row, expressions.branches_of(row.expression, resource_type) if row.expression else []
 
 
-def _converters(row: _Row, branch: Branch) -> list[tuple[str, Convert]]:
-    convert = indexing.CONVERTERS.get(row.kind, {}).get(branch.type)
-    found = [(row.name, convert)] if convert else []
+def _readers(row: _Row, branch: Branch) -> list[tuple[str, Reader]]:
+    reader = indexing.READERS.get(row.kind, {}).get(branch.type)
+    found = [(row.name, reader)] if reader else []
     if row.kind == "token" and branch.type == "Identifier":
         found.append((f"{row.name}:of-type", indexing.of_type))
     return found
@@ -224,10 +219,15 @@ def _place(branch: Branch, ending: Emit, by_key: dict[str, list[Emit]], always: 
     elif not branch.steps:
         always.append(ending)
     else:
-        emit = ending
-        for step in reversed(branch.steps[1:]):
-            emit = _into(step, _through(step, emit))
-        by_key.setdefault(branch.steps[0].key, []).append(_through(branch.steps[0], emit))
+        by_key.setdefault(branch.steps[0].key, []).append(_along(branch, ending))
+
+
+def _along(branch: Branch, ending: Emit) -> Emit:
+    """From the value of the first JSON member to those at the end."""
+    emit = ending
+    for step in reversed(branch.steps[1:]):
+        emit = _into(step, _through(step, emit))
+    return _through(branch.steps[0], emit)
 
 
 def _into(step: Step, emit: Emit) -> Emit:
@@ -315,14 +315,13 @@ def _composite(row: _Row, base: Branch, resource_type: str, sink: Sink) -> tuple
     components = [_compiled_component(each, base, resource_type) for each in row.components]
     put = sink.several(row.name)
     needed = frozenset(branch.steps[0].key for branch in components[-1][1])
-    readers = [_component(kind, branches) for kind, branches in components]
+    *others, last = [_component(kind, branches) for kind, branches in components]
 
     def composite(value: Any, resource: Resource, zone: tzinfo, found: Any) -> None:
-        if needed.isdisjoint(value):
-            return
-        parts = tuple([read(value, resource, zone) for read in readers])
-        if all(parts):
-            put(parts, found)
+        if end := last(value, resource, zone):  # often there is none
+            parts = (*[read(value, resource, zone) for read in others], end)
+            if all(parts):
+                put(parts, found)
 
     return composite, needed
 
@@ -340,24 +339,33 @@ def _stated(row: _Row, branches: list[Branch], resource_type: str) -> tuple[tupl
 
 def _kind(stated: str, branches: list[Branch]) -> str:
     """The kind of a component: what R4 states, unless the elements cannot be that (DocumentReference.relationship)."""
-    fits = [
-        kind for kind in (stated, "token", "reference") if any(b.type in indexing.CONVERTERS[kind] for b in branches)
-    ]
+    fits = [kind for kind in (stated, "token", "reference") if any(b.type in indexing.READERS[kind] for b in branches)]
     return fits[0] if fits else stated
 
 
-def _component(kind: str, branches: list[Branch]) -> Callable[[Any, Resource, tzinfo], tuple[tuple[str, Row], ...]]:
+def _component(kind: str, branches: list[Branch]) -> Callable[[Any, Resource, tzinfo], list[tuple[str, Row]]]:
     """Reads one component. Only what begins with an element that is there is looked at."""
-    converters = indexing.CONVERTERS[kind]
-    ways = [(each.steps[0].key, each, converters[each.type]) for each in branches if each.type in converters]
+    readers = indexing.READERS[kind]
+    ways = [
+        (each.steps[0].key, each.from_root, _along(each, readers[each.type](_pairs(kind), _nothing)))
+        for each in branches
+        if each.type in readers
+    ]
 
-    def read(value: Any, resource: Resource, zone: tzinfo) -> tuple[tuple[str, Row], ...]:
-        return tuple([
-            (kind, values)
-            for key, branch, convert in ways
-            if key in (resource if branch.from_root else value)
-            for each in branch.values(value, resource)
-            for values in convert(each, zone)
-        ])  # fmt: skip
+    def read(value: Any, resource: Resource, zone: tzinfo) -> list[tuple[str, Row]]:
+        found: list[tuple[str, Row]] = []
+        for key, from_root, emit in ways:
+            inner = (resource if from_root else value).get(key)
+            if inner is not None:
+                emit(inner, resource, zone, found)
+        return found
 
     return read
+
+
+def _pairs(kind: str) -> Put:
+    return lambda found, *values: found.append((kind, values))
+
+
+def _nothing(found: Any) -> None:
+    pass

@@ -44,8 +44,9 @@ class Deltas:
         for table, new in after.rows.items():
             if table == HALF:
                 self._halves |= new
-            elif fresh := new - before.rows.get(table, _NONE):
-                self._added[table] += [(*row, rid) for row in fresh]
+                continue
+            fresh = new - before.rows[table] if table in before.rows else new
+            self._added[table] += [(*row, rid) for row in fresh]
 
     def write(self, transaction: Transaction) -> None:
         """Sorted, so that neighbours in an index are written one after the other."""

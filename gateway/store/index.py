@@ -7,7 +7,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,8 +14,8 @@ from typing import Any, Final
 from gateway.codec import person_keys
 from gateway.db.record import ZONE, composite_number, parameter_number, system_number
 from gateway.fhir import searchparameters
-from gateway.fhir.indexing import Convert
-from gateway.fhir.searchparameters import Compiled, Emit, Parts
+from gateway.fhir.indexing import Absent, Put
+from gateway.fhir.searchparameters import Compiled, Parts
 from gateway.model import Resource
 from gateway.store import people
 from gateway.store.columns import NO_DATE, code_table, columns, real
@@ -148,8 +147,6 @@ def _unkept(kind: str) -> frozenset[str]:
 
 # ------------------------------------------------------------------------------------------------ emitters
 
-_Put = Callable[[tuple[Any, ...], Indexed], None]  # (values as of an IndexRow, what was found so far)
-
 
 class Emitters:
     """What becomes of the values of a type's parameters; the numbers of the parameters are looked up once."""
@@ -158,19 +155,15 @@ class Emitters:
         self._kind = kind
         self._own = columns(kind)
 
-    def one(self, name: str, kind: str, convert: Convert) -> Emit:
+    def one(self, name: str, kind: str) -> tuple[Put, Absent]:
         """See searchparameters.Sink."""
-        put = self._column(name) or self._several_columns(name, kind)
-        present = (parameter_number(self._kind, name + PRESENT), _KEEPS_PRESENT, 0) if ":" not in name else None
+        return self._column(name) or self._several_columns(name, kind), self._absent(name)
 
-        def emit(value: Any, resource: Resource, zone: tzinfo, result: Indexed) -> None:
-            rows = convert(value, zone)
-            for row in rows:
-                put(row, result)
-            if not rows and present is not None:
-                result.rows["index_token"].add(present)
-
-        return emit
+    def _absent(self, name: str) -> Absent:
+        if ":" in name:
+            return _unsaid
+        present = (parameter_number(self._kind, name + PRESENT), _KEEPS_PRESENT, 0)
+        return lambda result: result.rows["index_token"].add(present)
 
     def several(self, name: str) -> Callable[[Parts, Indexed], None]:
         """See searchparameters.Sink: the second half under a number that stands for the parameter and the first."""
@@ -186,48 +179,49 @@ class Emitters:
 
         return put
 
-    def _several_columns(self, name: str, kind: str) -> _Put:
+    def _several_columns(self, name: str, kind: str) -> Put:
         put = _KINDS[kind](self._kind, name)
         return self._patient(put) if name in self._own.patient else put
 
-    def _column(self, name: str) -> _Put | None:
+    def _column(self, name: str) -> Put | None:
         """For what is kept in a column of the resource alone."""
         if name == "status" and name in self._own.names:
             return _status
         return _main_date if name == self._own.date else None
 
-    def _patient(self, put: _Put) -> _Put:
+    def _patient(self, put: Put) -> Put:
         """A reference to the patient is a column; what else stands there is indexed, and the identifier beside it."""
 
-        def put_patient(values: tuple[Any, ...], result: Indexed) -> None:
-            kind, key, url, _, number = values
+        def put_patient(result: Indexed, kind: str, key: str, url: str, system: str, number: str) -> None:
             if kind == "Patient" and key and not url:
                 result.hot.patient = key
                 if not number:
                     return
-            put(values, result)
+            put(result, kind, key, url, system, number)
 
         return put_patient
 
 
-def _status(values: tuple[Any, ...], result: Indexed) -> None:
-    result.hot.status = values[1]
+def _unsaid(result: Indexed) -> None:
+    pass
 
 
-def _main_date(values: tuple[Any, ...], result: Indexed) -> None:
+def _status(result: Indexed, system: str, code: str, text: str) -> None:
+    result.hot.status = code
+
+
+def _main_date(result: Indexed, low: int, high: int) -> None:
     """A Timing names several moments: its outer limits count."""
-    low, high = values
     hot = result.hot
     hot.date = low if hot.date == NO_DATE else min(low, hot.date)
     hot.until = max(high, hot.until)
 
 
-def _token(kind: str, name: str) -> _Put:
+def _token(kind: str, name: str) -> Put:
     number, words = parameter_number(kind, name), parameter_number(kind, name + TEXT)
     dated = code_table(kind, name) == "index_code"
 
-    def put(values: tuple[Any, ...], result: Indexed) -> None:
-        system, code, text = values
+    def put(result: Indexed, system: str, code: str, text: str) -> None:
         if code and dated:
             result.codes.append((number, code[:MAXIMUM_TEXT], system_number(system)))
         elif code:
@@ -238,12 +232,11 @@ def _token(kind: str, name: str) -> _Put:
     return put
 
 
-def _reference(kind: str, name: str) -> _Put:
+def _reference(kind: str, name: str) -> Put:
     number, numbered = parameter_number(kind, name), parameter_number(kind, name + IDENTIFIER)
     is_patient = name in columns(kind).patient
 
-    def put(values: tuple[Any, ...], result: Indexed) -> None:
-        target_type, key, url, system, value = values
+    def put(result: Indexed, target_type: str, key: str, url: str, system: str, value: str) -> None:
         if value:
             result.rows["index_token"].add((numbered, value[:MAXIMUM_TEXT], system_number(system)))
         if is_patient and key and not url and target_type == "Patient" and key == result.hot.patient:
@@ -254,12 +247,11 @@ def _reference(kind: str, name: str) -> _Put:
     return put
 
 
-def _string(kind: str, name: str) -> _Put:
+def _string(kind: str, name: str) -> Put:
     number, typed = parameter_number(kind, name), parameter_number(kind, name + TYPED)
     is_name = people.is_name(kind, name)
 
-    def put(values: tuple[Any, ...], result: Indexed) -> None:
-        written, normal = values
+    def put(result: Indexed, written: str, normal: str) -> None:
         exact = "" if written == normal else written
         rows = result.rows["index_string"]
         rows.add((number, normal[:MAXIMUM_TEXT], exact[:MAXIMUM_TEXT]))
@@ -270,24 +262,24 @@ def _string(kind: str, name: str) -> _Put:
     return put
 
 
-def _date(kind: str, name: str) -> _Put:
+def _date(kind: str, name: str) -> Put:
     number = parameter_number(kind, name)
-    return lambda values, result: result.rows["index_date"].add((number, *values))
+    return lambda result, low, high: result.rows["index_date"].add((number, low, high))
 
 
-def _number(kind: str, name: str) -> _Put:
+def _number(kind: str, name: str) -> Put:
     number = parameter_number(kind, name)
-    return lambda values, result: result.rows["index_number"].add((number, *_bounds(*values)))
+    return lambda result, low, high: result.rows["index_number"].add((number, *_bounds(low, high)))
 
 
-def _quantity(kind: str, name: str) -> _Put:
+def _quantity(kind: str, name: str) -> Put:
     number = parameter_number(kind, name)
-    return lambda values, result: _measure(result, number, values)
+    return lambda result, *values: _measure(result, number, values)
 
 
-def _uri(kind: str, name: str) -> _Put:
+def _uri(kind: str, name: str) -> Put:
     number = parameter_number(kind, name)
-    return lambda values, result: result.rows["index_uri"].add((number, values[0][:MAXIMUM_TEXT]))
+    return lambda result, uri: result.rows["index_uri"].add((number, uri[:MAXIMUM_TEXT]))
 
 
 def _bounds(low: Decimal | None, high: Decimal | None) -> tuple[float, float]:
@@ -345,7 +337,7 @@ _HALVES: Final[Mapping[str, Callable[[Indexed, int, tuple[Any, ...]], None]]] = 
     "date": _half_date,
     "quantity": _measure,
 }
-_KINDS: Final[Mapping[str, Callable[[str, str], _Put]]] = {
+_KINDS: Final[Mapping[str, Callable[[str, str], Put]]] = {
     "token": _token,
     "reference": _reference,
     "string": _string,

@@ -75,7 +75,7 @@ class Workspace:
         self.number, last = rows[0] if rows else (0, 0)
         self.now = max(now, last + 1)
         self._instant, self._moment = instant(self.now), moment(self.now)
-        self._last_id = (self.now << 80) | secrets.randbits(79)  # as a number; the next ones have room behind it
+        self._last_id: int = (self.now << 80) | secrets.randbits(79)  # as a number; the next ones have room behind it
 
     # ------------------------------------------------------------------------------------------ reading
 

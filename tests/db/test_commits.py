@@ -112,6 +112,41 @@ async def test_one_that_fails_leaves_nothing_and_takes_nobody_with_it(engine: En
     assert rows(engine) == [1, 2, 4]
 
 
+def look(then: Exception | None = None) -> Callable[[Transaction], int]:
+    def work(transaction: Transaction) -> int:
+        count: int = transaction.execute("SELECT count(*) FROM t")[0][0]
+        if then:
+            raise then
+        return count
+
+    return work
+
+
+async def test_one_that_fails_before_it_writes_costs_the_others_nothing(engine: Engine) -> None:
+    calls: list[int] = []
+
+    def counted(number: int) -> Callable[[Transaction], int]:
+        def work(transaction: Transaction) -> int:
+            calls.append(number)
+            return add(number)(transaction)
+
+        return work
+
+    counting, wrong = Counting(engine), Permanent("no", place="here")
+    told = await written(counting, look(wrong), counted(1), look(wrong), look(), counted(2), look(wrong))
+    assert told == [wrong, 1, wrong, 1, 2, wrong]
+    assert (calls, counting.begun) == ([1, 2], 1)
+    assert rows(engine) == [1, 2]
+
+
+async def test_one_that_fails_after_it_wrote_has_the_others_done_again(engine: Engine) -> None:
+    counting, wrong = Counting(engine), Permanent("no", place="here")
+    told = await written(counting, add(1), look(), add(2, wrong), look(), add(3))
+    assert told == [1, 1, wrong, 1, 3]
+    assert counting.begun == 3  # together, again, and those whose turn had not come
+    assert rows(engine) == [1, 3]
+
+
 async def test_the_first_may_fail_too(engine: Engine) -> None:
     wrong = Permanent("no", place="here")
     assert await written(Counting(engine), add(1, wrong), add(2), add(3)) == [wrong, 2, 3]

@@ -54,6 +54,31 @@ def test_values_come_back_as_they_went_in(engine: Engine) -> None:
         assert (total, type(total)) == (1, int)
 
 
+def test_rows_that_are_numbered_get_their_numbers_in_their_order(engine: Engine) -> None:
+    first = [(f"{number}", b"") for number in range(70)]
+    with engine.transaction() as transaction:
+        assert transaction.append("t", "a", ("b",), ("b", "c"), []) == []
+        numbers = transaction.append("t", "a", ("b",), ("b", "c"), first)
+        more = transaction.append("t", "a", ("b",), ("b", "c"), [("x", b"1"), ("y", b"2")])
+    assert len({*numbers, *more}) == 72
+    with engine.reading() as reader:
+        there = dict(reader.execute("SELECT b, a FROM t"))
+    assert [there[word] for word, _ in first] == numbers
+    assert [there["x"], there["y"]] == more
+
+
+def test_what_was_written_is_told_from_what_was_only_asked(engine: Engine) -> None:
+    with engine.transaction() as transaction:
+        before = transaction.written
+        transaction.execute("SELECT a FROM t")
+        assert transaction.written == before
+        transaction.executemany("INSERT INTO t (b) VALUES (?)", [("x",)])
+        between = transaction.written
+        assert between != before
+        transaction.execute("DELETE FROM t")
+        assert transaction.written != between
+
+
 def test_texts_are_ordered_by_their_bytes(engine: Engine) -> None:
     words = ["b", "B", "a", "Ä", "_", "张", "é", "1"]
     with engine.transaction() as transaction:
