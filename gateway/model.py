@@ -59,8 +59,7 @@ class Entry:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One committed new version of one resource."""
 
     type: str

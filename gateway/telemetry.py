@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Counter, Histogram
     from prometheus_client.metrics_core import Metric
 
 KEYS = (
@@ -129,6 +129,7 @@ class Metrics:
     process: str = "front"  # its name in the folder
     registry: CollectorRegistry = field(init=False)
     _families: dict[str, Any] = field(init=False, default_factory=dict)
+    _requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(init=False, default_factory=dict)
     _shared: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
@@ -172,8 +173,19 @@ class Metrics:
 
     def requested(self, route: str, *, method: str, status: int, seconds: float) -> None:
         """The web door answered; `route` is the pattern, never the address that was typed."""
-        self._families["requests"].labels(route, method, str(status)).inc()
-        self._families["request"].labels(route).observe(seconds)
+        counter, histogram = self._of_requests(route, method, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def _of_requests(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        found = self._requests.get((route, method, status))
+        if found is None:
+            found = (
+                self._families["requests"].labels(route, method, str(status)),
+                self._families["request"].labels(route),
+            )
+            self._requests[route, method, status] = found
+        return found
 
     def share(self) -> None:
         """Leave what this process counted in the folder. A disk that is full keeps the text before."""

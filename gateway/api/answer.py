@@ -133,6 +133,8 @@ def wants_content(request: Request) -> bool:
 def _presented(request: Request, name: str) -> str:
     """What is said of the answer in the address, or in the form of a POST (R4 http.html#parameters)."""
     said: Mapping[str, str] = getattr(request.state, "presentation", {})
+    if not said and not request.scope["query_string"]:
+        return ""
     return request.query_params.get(name) or said.get(name, "")
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 from starlette.requests import Request
 
 from gateway.api import answer, entries, histories, listing
@@ -42,8 +42,7 @@ _READS = frozenset({"GET", "HEAD"})
 _METHODS = _READS | ORDER.keys()
 
 
-@dataclass(slots=True, kw_only=True)
-class _Entry:
+class _Entry(msgspec.Struct, kw_only=True):
     """One entry: what it asks for, and where it stands."""
 
     position: int
@@ -171,16 +170,23 @@ class Bundles:
         if stored is None or done.status == 204:
             return _answer({"status": _status(done.status)})
         location = f"{stored.type}/{stored.id}/_history/{stored.version}"
+        if not self._told and not self._whole:
+            return b'{"response":{"status":"%s","location":"%s","etag":"W/\\"%d\\"","lastModified":"%s"}}' % (
+                _status(done.status).encode(), location.encode(), stored.version, self._written(stored).encode(),
+            )  # fmt: skip
         response: dict[str, Any] = {"status": _status(done.status), "location": location, **self._version(stored)}
         if self._told:
             response["outcome"] = answer.outcome("done", code="informational", severity="information")
         return self._with_body(response, stored) if self._whole else _answer(response)
 
     def _version(self, stored: Stored) -> dict[str, str]:
+        return {"etag": f'W/"{stored.version}"', "lastModified": self._written(stored)}
+
+    def _written(self, stored: Stored) -> str:
         """All that a transaction wrote has one time."""
         if self._at is None or self._at[0] is not stored.updated:
             self._at = (stored.updated, listing.instant(stored.updated))
-        return {"etag": f'W/"{stored.version}"', "lastModified": self._at[1]}
+        return self._at[1]
 
     def _with_body(self, response: dict[str, Any], stored: Stored) -> bytes:
         """Only the first answer about a resource has its URL (R4 bundle.html bdl-7)."""
@@ -313,12 +319,12 @@ def _asked(entry: _Entry) -> Asked:
     if entry.method != "POST" and not key and not entry.query:
         raise Permanent("neither an id nor a condition", place=f"{entry.place}.request.url")
     condition = entry.query if entry.method != "POST" else asking.pairs(entry.headers.get("ifNoneExist", ""))
-    match = entry.headers.get("ifMatch", "")
     asked = Asked(
         method=entry.method, type=entry.type, id=key, condition=() if key else condition,
-        version=asking.read_etag(match), existing=match.strip() == asking.ANY_VERSION,
         full_url=entry.full_url, place=entry.place,
     )  # fmt: skip
+    if match := entry.headers.get("ifMatch", ""):
+        asked.version, asked.existing = asking.read_etag(match), match.strip() == asking.ANY_VERSION
     if entry.method == "PATCH":
         asked.patch = _patch(entry)
     elif entry.method != "DELETE":

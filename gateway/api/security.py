@@ -7,6 +7,7 @@ Scopes are written as in SMART (App Launch 2.0 §3.0.2, v1 `.read` and v2 `.rs`)
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -45,7 +46,7 @@ class Grant:
 
     def allows(self, kind: str, verb: str) -> bool:
         """Whether resources of this type ('*': every type) may be read (r), searched (s) or the like."""
-        return any(_allows_resource(scope, kind, verb) for scope in self.scopes)
+        return _allow_resource(self.scopes, kind, verb)
 
     def allows_intake(self, channel: str) -> bool:
         """Whether messages may be handed in on this channel."""
@@ -154,6 +155,11 @@ class Failures:
 def readable(grant: Grant, types: Iterable[str]) -> bool:
     """Whether every one of these types may be read."""
     return all(grant.allows(kind, "r") for kind in types)
+
+
+@functools.lru_cache(maxsize=4096)
+def _allow_resource(scopes: tuple[str, ...], kind: str, verb: str) -> bool:
+    return any(_allows_resource(scope, kind, verb) for scope in scopes)
 
 
 def _allows_resource(scope: str, kind: str, verb: str) -> bool:

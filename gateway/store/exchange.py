@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from gateway.db.engine import Transaction
 from gateway.errors import Permanent
 from gateway.fhir import definitions, reference, searchparameters
@@ -28,8 +30,7 @@ ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2}  # R4 http.html#trules
 Search = Callable[[Transaction, str, Pairs], list[str]]
 
 
-@dataclass(slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, kw_only=True, eq=False):
     """One change that a client asks for. PUT, PATCH and DELETE name an id or a condition; the condition of a POST is
     its If-None-Exist."""
 
@@ -47,8 +48,7 @@ class Asked:
     settle: Callable[[Resource, Resource | None], Resource] | None = None  # what becomes of it: (arriving, stored)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What became of it: the status of HTTP, and the version that is current now (None: there never was one)."""
 
     asked: Asked

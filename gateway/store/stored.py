@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from gateway.errors import Permanent
 from gateway.fhir import json
 from gateway.model import Change, Resource
@@ -21,8 +23,7 @@ class Missing(Permanent):
     """There is nothing at the id that is to be changed (HTTP 404)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One version of one resource."""
 
     type: str
