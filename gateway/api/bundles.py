@@ -230,6 +230,8 @@ class Bundles:
             raise answer.Refusal(410, f"this {entry.type} was deleted")
         if _unchanged(entry, stored):
             return _answer({"status": _status(304), **self._version(stored)})
+        if entry.method == "HEAD":
+            return _answer({"status": _status(200), **self._version(stored)})
         pairs = [pair for pair in entry.query if pair[0] in subset.PARTS]
         if pairs:
             asked = query.read(entry.type, pairs)
@@ -325,6 +327,7 @@ def _asked(entry: _Entry) -> Asked:
     )  # fmt: skip
     if match := entry.headers.get("ifMatch", ""):
         asked.version, asked.existing = asking.read_etag(match), match.strip() == asking.ANY_VERSION
+    asked.fresh = entry.headers.get("ifNoneMatch", "").strip() == asking.ANY_VERSION
     if entry.method == "PATCH":
         asked.patch = _patch(entry)
     elif entry.method != "DELETE":

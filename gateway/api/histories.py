@@ -31,9 +31,8 @@ def page(
     if asked.keys() - _ASKED:
         raise answer.Refusal(400, f"a history takes {', '.join(sorted(_ASKED))}, _format and _pretty only")
     parts = query.read(type or "Patient", [pair for pair in pairs if pair[0] in subset.PARTS])
-    if parts.counts_only:
-        raise answer.Refusal(400, "a history takes _summary=true, text, data or false")
     count, cursor = _count(asked.get("_count", str(COUNT))), asked.get(listing.CURSOR, "")
+    count = 0 if parts.counts_only else count
     span = Span(since=_since(asked.get("_since", "")), at=_at(asked.get("_at", "")))
     if type and id:
         found = record.history(type, id, count=count, cursor=cursor, span=span, reader=reader)
@@ -46,8 +45,8 @@ def page(
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise answer.Refusal(400, "_count is a number from 1 on")
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise answer.Refusal(400, "_count is a number, 0 for the total alone")
     return min(int(text), query.MAXIMUM_COUNT)
 
 

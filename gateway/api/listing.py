@@ -73,6 +73,8 @@ def _made(stored: Stored) -> tuple[str, str]:
     http.html#upsert)."""
     if stored.deleted:
         return "DELETE", "204"
+    if stored.renewed:
+        return "PUT", "201"
     if stored.version > 1:
         return "PUT", "200"
     return "POST" if _OURS.fullmatch(stored.id) else "PUT", "201"

@@ -39,7 +39,7 @@ TABLES: Final = (
     *("index_token", "index_code", "index_reference", "index_string", "index_date", "index_number"),
     *("index_quantity", "index_uri", "index_half"),
 )
-EDITION: Final = 4  # of the way of indexing; a record that was indexed otherwise is indexed anew (see reindexing.py)
+EDITION: Final = 5  # of the way of indexing; a record that was indexed otherwise is indexed anew (see reindexing.py)
 NESTED: Final = 2  # how deep contained resources that refer to each other are followed
 TEXT: Final = ":text"  # behind the name of a token parameter: the words of its concepts
 PRESENT: Final = ":present"  # behind any name: the element is there, with nothing to search it by
@@ -256,7 +256,7 @@ def _string(kind: str, name: str) -> Put:
         rows = result.rows["index_string"]
         rows.add((number, normal[:MAXIMUM_TEXT], exact[:MAXIMUM_TEXT]))
         if is_name and not normal.isascii():
-            for form in people.typed_forms(name, normal):
+            for form in people.typed_forms(name, normal, written):
                 rows.add((typed, form[:MAXIMUM_TEXT], ""))
 
     return put

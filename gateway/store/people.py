@@ -1,6 +1,7 @@
 """Other ways to type the name of a person: pinyin, initials, the given name alone (R4 leaves `name` to the server).
 
-Chinese names stand in one piece, so that 伟明 and 明 are looked for in 张伟明 too, and both by keyboard.
+Chinese names stand in one piece, so that 伟明 and 明 are looked for in 张伟明 too, and both by keyboard; so is
+吐尔逊 in 买买提·吐尔逊, although its normal form has no dot.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.store.columns import real
 
 _TYPES: Final = frozenset({"Patient", "Person", "Practitioner", "RelatedPerson"})
 _NAMES: Final = frozenset({"name", "phonetic", "family", "given"})
+_APART: Final = re.compile(r"[\s.·•・‧∙⋅●○､．]+")
 _ALONE: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]{2,4}")  # family and given name
 
 
@@ -24,15 +26,22 @@ def is_name(type: str, name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=16_384)
-def typed_forms(name: str, value: str) -> frozenset[str]:
-    """How a value (in normal form) of the parameter may be typed otherwise; none is the value itself."""
-    whole = name in ("name", "phonetic")
+def typed_forms(name: str, value: str, written: str) -> frozenset[str]:
+    """How a value of the parameter (in normal form, and as it is written) may be typed otherwise; none is the value
+    itself."""
     found = _forms(spelled(value, surname=name != "given"))
-    if whole and _ALONE.fullmatch(value):
-        for start in range(1, len(value)):
-            tail = value[start:]
+    if name in ("name", "phonetic"):
+        for tail in _tails(value, written):
             found |= {tail} | _forms(spelled(tail, surname=False))
     return frozenset(found)
+
+
+def _tails(value: str, written: str) -> list[str]:
+    """What follows the family name, or another part of the name, in normal form."""
+    if _ALONE.fullmatch(value) and not _APART.search(written.strip()):
+        return [value[start:] for start in range(1, len(value))]
+    parts = _APART.split(written.strip())
+    return list(filter(None, (normal("".join(parts[start:])) for start in range(1, len(parts)))))
 
 
 def _forms(spelling: Spelling) -> set[str]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from gateway.db.engine import Reader
 from gateway.errors import Permanent
 from gateway.fhir import reference
@@ -25,17 +27,29 @@ _ENDED = "coalesce((SELECT n.updated FROM history n WHERE n.rid = h.rid AND n.ve
 _AT = " AND r.updated <= ?", f" AND h.updated <= ? AND {_ENDED} > ?"  # of the current version, of an old one
 
 
-def _histories(current: str, old: str) -> tuple[str, str, str]:
-    """The statements of a page of one resource's versions, of their number, of a page of a type's versions."""
-    every = f"({CURRENT}{current} UNION ALL {OLD}{old}) AS every"
+# Whether the version before says "deleted".
+_RENEWED = "coalesce((SELECT p.deleted FROM history p WHERE p.rid = r.rid AND p.version = {}.version - 1), 0)"
+
+
+def _histories(current: str, old: str) -> tuple[str, str, str, str]:
+    """The statements of a page of one resource's versions, of their number, of a page of a type's versions, of their
+    number."""
+    newest, older = f"{COLUMNS}, {_RENEWED.format('r')}", f"{_OLD_COLUMNS}, {_RENEWED.format('h')}"
+    every = (
+        f"(SELECT {newest} FROM resource r WHERE r.type = ? AND r.id = ?{current} UNION ALL SELECT {older} "
+        f"FROM resource r JOIN history h ON h.rid = r.rid WHERE r.type = ? AND r.id = ?{old}) AS every"
+    )
     return (
         f"SELECT * FROM {every} WHERE version < ? AND updated >= ? ORDER BY version DESC LIMIT ?",
         f"SELECT count(*) FROM {every} WHERE updated >= ?",
-        f"SELECT * FROM (SELECT {COLUMNS} FROM resource r WHERE r.type = ?{current} AND (r.updated, r.id) < (?, ?) "
+        f"SELECT * FROM (SELECT {newest} FROM resource r WHERE r.type = ?{current} AND (r.updated, r.id) < (?, ?) "
         "AND r.updated >= ? ORDER BY r.updated DESC, r.id DESC LIMIT ?) AS current UNION ALL "
-        f"SELECT * FROM (SELECT {_OLD_COLUMNS} FROM history h JOIN resource r ON r.rid = h.rid "
+        f"SELECT * FROM (SELECT {older} FROM history h JOIN resource r ON r.rid = h.rid "
         f"WHERE h.type = ?{old} AND (h.updated, r.id) < (?, ?) AND h.updated >= ? "
         "ORDER BY h.updated DESC, r.id DESC LIMIT ?) AS old ORDER BY 4 DESC, 2 DESC LIMIT ?",
+        f"SELECT (SELECT count(*) FROM resource r WHERE r.type = ?{current} AND r.updated >= ?) + "
+        f"(SELECT count(*) FROM history h JOIN resource r ON r.rid = h.rid "
+        f"WHERE h.type = ?{old} AND h.updated >= ?)",
     )
 
 
@@ -102,7 +116,7 @@ class Span:
     at: tuple[int, int] | None = None
 
     @property
-    def statements(self) -> tuple[str, str, str]:
+    def statements(self) -> tuple[str, str, str, str]:
         return HISTORIES if self.at is None else HISTORIES_AT
 
     def of_current(self, *values: Any) -> tuple[Any, ...]:
@@ -118,16 +132,16 @@ ALWAYS = Span()
 
 
 def history(reader: Reader, type: str, id: str, *, count: int = 100, cursor: str = "", span: Span = ALWAYS) -> Page:
-    """A page of the versions of one resource, newest first."""
+    """A page of the versions of one resource, newest first; with a `count` of 0 their number alone."""
     if cursor and not (cursor.isdecimal() and len(cursor) < 10):
         raise _no_cursor()
     before = int(cursor) if cursor else _FOREVER
-    page, number, _ = span.statements
+    page, number, *_ = span.statements
     which = (*span.of_current(type, id), *span.of_old(type, id))
-    rows = reader.execute(page, (*which, before, span.since, count + 1))
+    rows = reader.execute(page, (*which, before, span.since, count + 1)) if count else []
     total = reader.execute(number, (*which, span.since))[0][0]
     following = str(rows[count - 1][2]) if len(rows) > count else None
-    return Page(total=total, matches=[stored(row) for row in rows[:count]], included=[], next=following)
+    return Page(total=total, matches=[_version(row) for row in rows[:count]], included=[], next=following)
 
 
 def types(reader: Reader) -> list[str]:
@@ -136,8 +150,11 @@ def types(reader: Reader) -> list[str]:
 
 
 def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str = "", span: Span = ALWAYS) -> Page:
-    """A page of all versions of a type, or of all types (None), newest first. A resource has one version per
-    transaction, hence per instant."""
+    """A page of all versions of a type, or of all types (None), newest first; with a `count` of 0 their number alone.
+    A resource has one version per transaction, hence per instant."""
+    if not count:
+        total = sum(_number(reader, each, span) for each in ([type] if type else types(reader)))
+        return Page(total=total, matches=[], included=[], next=None)
     edge = _edge(cursor)
     found: list[Stored] = []
     for each in [type] if type else types(reader):
@@ -174,7 +191,18 @@ def _of_type(reader: Reader, type: str, edge: tuple[int, str, str], span: Span, 
     behind = key if type == type_name else _LAST if type < type_name else ""
     place = (instant, behind, span.since, limit)
     values = (*span.of_current(type), *place, *span.of_old(type), *place, limit)
-    return [stored(row) for row in reader.execute(span.statements[2], values)]
+    return [_version(row) for row in reader.execute(span.statements[2], values)]
+
+
+def _number(reader: Reader, type: str, span: Span) -> int:
+    values = (*span.of_current(type), span.since, *span.of_old(type), span.since)
+    return int(reader.execute(span.statements[3], values)[0][0])
+
+
+def _version(row: Sequence[Any]) -> Stored:
+    *columns, renewed = row
+    found = stored(columns)
+    return replace(found, renewed=True) if renewed and not found.deleted else found
 
 
 def as_of(reader: Reader, type: str, id: str, transaction: int) -> Stored | None:

@@ -33,6 +33,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     deleted: bool
     body: bytes  # compact JSON with id and meta inside; b"" when deleted
     transaction: int  # the record transaction that wrote this version
+    renewed: bool = False  # the version before it says "deleted"; only histories tell
 
     @property
     def reference(self) -> str:

@@ -309,6 +309,16 @@ async def test_any_version_is_there_or_not(client: httpx.AsyncClient) -> None:
     assert (made["response"]["status"], again["response"]["status"]) == ("201 Created", "200 OK")
     refused = await sent(client, "transaction", entry("PUT", "Patient/q", patient("3", id="q"), ifMatch="*"))
     assert refused.status_code == 412
+    refused = await sent(client, "transaction", entry("PUT", "Patient/p", patient("4", id="p"), ifNoneMatch="*"))
+    assert refused.status_code == 412
+    (fresh,) = await answers(client, "transaction", entry("PUT", "Patient/r", patient("5", id="r"), ifNoneMatch="*"))
+    assert fresh["response"]["status"] == "201 Created"
+
+
+async def test_head_in_a_bundle_brings_no_body(client: httpx.AsyncClient) -> None:
+    await client.put("/fhir/Patient/x", json=patient("1", id="x"))
+    (made,) = await answers(client, "batch", entry("HEAD", "Patient/x"))
+    assert (made["response"]["etag"], "resource" in made) == ('W/"1"', False)
 
 
 @pytest.mark.parametrize("kind", ["batch", "transaction"])

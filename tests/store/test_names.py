@@ -21,6 +21,7 @@ NAMES: list[dict[str, Any]] = [
     {"family": "欧阳", "given": ["小𬭎"]},
     {"family": "Müller", "given": ["Jürgen"]},
     {"text": "吕布"},
+    {"text": "阿依古丽·吐尔洪"},
 ]
 
 
@@ -58,6 +59,10 @@ def people(engines: Engines, tmp_path_factory: Any) -> Iterator[Ward]:
         ("name=买买提．吐尔逊", {2}),
         ("name=买买提 吐尔逊", {2}),
         ("name=吐尔逊", {2}),
+        ("name=吐尔洪", {6}),
+        ("name=tuerhong", {6}),
+        ("name=古丽", set()),  # the part of a name has no family name
+        ("name=阿依古丽吐尔洪", {6}),
         ("name=maimaiti", {2}),
         ("name=mmttex", {2}),
         ("name=tuerxun", {2}),
