@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from gateway.db.engine import Reader
-from gateway.db.record import survivor
+from gateway.db.record import survivor, tree
 from gateway.model import Change, Community, Member, Resource, Subscription
 from gateway.routing import owner_of
-from gateway.store import merging, read
+from gateway.store import read
 
 Deed = Literal["merge", "unmerge"]
 STRUCTURES: Final[Mapping[Deed, tuple[str, str]]] = {"merge": ("ADT_A39", "A40"), "unmerge": ("ADT_A37", "A37")}
@@ -94,7 +94,7 @@ def told_by_the_other(reader: Reader, change: Change, subscription: Subscription
 def whole(reader: Reader, patient: Resource, *, alone: bool = False) -> Resource:
     """A Patient with the numbers of all records of the person; of each system those of the survivor first, and none
     that was changed or given to somebody else since where there is one that holds. `alone`: without its links."""
-    records = merging.records(reader, survivor(reader, str(patient.get("id", ""))))
+    records = tree(reader, survivor(reader, str(patient.get("id", ""))))
     numbers = _numbers(patient)
     for each in records:
         stored = read.read(reader, "Patient", each) if each != patient.get("id") else None

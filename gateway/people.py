@@ -11,12 +11,13 @@ number proves is a merge of two Patients, so that it can be undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Final, Protocol
 
 from gateway.db.engine import Transaction
-from gateway.db.record import survivor
+from gateway.db.record import survivor, tree
 from gateway.errors import Configuration, Permanent
 from gateway.fhir import json
 from gateway.identity import review
@@ -32,6 +33,7 @@ from gateway.store.joining import Reason, names_of
 from gateway.store.stored import Missing, Stored, milliseconds
 
 RULE: Final = "identity rules"  # who decided what nobody had to
+NUMBERS: Final = "numbers-of-one-message"
 MOST: Final = 5  # pairs that one message may put on the list
 
 
@@ -86,13 +88,38 @@ def _proven(transaction: Transaction, patient: str, decision: Decision, reason: 
     if decision.apart:
         for each in decision.candidates:
             _ask(transaction, patient, each, odds=0.0, reasons=decision.reasons, reason=reason)
+    for each in decision.contested:
+        _ask(transaction, patient, each, odds=0.0, reasons=("number-of-another-person",), reason=reason)
     for each in decision.also:
-        changes += merge(transaction, each, patient, replace(reason, by=RULE, why="numbers-of-one-message"))
+        changes += merge(transaction, each, patient, replace(reason, by=RULE, why=NUMBERS))
     if decision.before:
         stored = read.read(transaction, "Patient", patient)
         numbers = person(stored.resource).numbers if stored else frozenset()
         for each in decision.before:
-            changes += joining.retire_numbers(transaction, each, numbers, reason)
+            holders = _holders(transaction, each, numbers)
+            if "namesake" in decision.reasons:
+                changes += _disproven(transaction, holders, reason)
+            for holder in dict.fromkeys((each, *holders)):
+                changes += joining.retire_numbers(transaction, holder, numbers, reason)
+    return changes
+
+
+def _holders(transaction: Transaction, patient: str, numbers: Set[tuple[str, str]]) -> list[str]:
+    """Of the records of a person those that have one of the numbers."""
+    stored = ((each, read.read(transaction, "Patient", each)) for each in tree(transaction, patient))
+    return [each for each, found in stored if found is not None and person(found.resource).numbers & numbers]
+
+
+def _disproven(transaction: Transaction, holders: Iterable[str], reason: Reason) -> Iterable[Change]:
+    """Under the number of one of these its name came with the identity card of another person: who was joined with it
+    by likeness is that other person, and is parted from it."""
+    changes: list[Change] = []
+    why = replace(reason, by=RULE, why="two-identity-cards")
+    for holder in holders:
+        for pair in review.of_patient(transaction, holder):
+            if (pair.state, pair.by) == ("same", RULE) and pair.why != NUMBERS:
+                with contextlib.suppress(Permanent):  # a message has parted or led them otherwise since
+                    changes += unmerge(transaction, pair.one, pair.other, why)
     return changes
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from gateway import people
 from gateway.cli import app
 from gateway.codec import chinese_numbers
+from gateway.db.record import survivor
 from gateway.errors import Permanent
 from gateway.identity import review
 from gateway.model import Resource
@@ -185,3 +186,64 @@ async def test_a_person_decides_at_the_keyboard(house: House) -> None:
     assert len(living(house)) == 2
     assert [line.split("\t")[1] for line in hutong("log", one).splitlines()] == ["unmerge", "merge"]
     assert hutong("review") == ""
+
+
+PHONE = "13800138000"
+TWIN = card("52990119800517013")  # the card of another man who was born on the day of WANG
+
+
+@pytest.mark.parametrize(("first", "second"), [("1", "2"), ("2", "1")])
+async def test_another_identity_card_undoes_what_likeness_joined(house: House, first: str, second: str) -> None:
+    """Two of one name and day with the telephone of their family: joined, until their cards tell them apart."""
+    owner = {"1": "COUNTY", "2": "QINGHE"}
+    await house.walk(adt("1", phone=PHONE), adt("2", "QINGHE", phone=PHONE))
+    assert len(living(house)) == 1
+    await house.walk(adt(first, owner[first], phone=PHONE, identity=WANG))
+    await house.walk(adt(second, owner[second], phone=PHONE, identity=TWIN))
+    await house.walk(adt("1", phone=PHONE), adt("2", "QINGHE", phone=PHONE))
+    assert len(living(house)) == 2
+    whose = {}
+    with house.record.reading() as reader:
+        for each in house.search("Patient?_count=100"):
+            for number in each["identifier"]:
+                whose.setdefault(number["value"], set()).add(survivor(reader, each["id"]))
+        assert "two-identity-cards" in {each.why for each in review.deeds(reader)}
+    assert whose[first] == whose[WANG] != whose[TWIN] == whose[second]
+    assert all(len(each) == 1 for each in whose.values())
+
+
+async def test_an_identity_card_that_came_with_a_merged_patient_tells_as_well(house: House) -> None:
+    await house.walk(adt("1", phone=PHONE), adt("2", "QINGHE", name="李^建国", identity=WANG))
+    one, two = (each["id"] for each in (*house.search("Patient?name=王小明"), *house.search("Patient?name=李建国")))
+    with house.record.transaction() as transaction:
+        people.merge(transaction, two, one, BY)
+    await house.walk(adt("1", phone=PHONE, identity=TWIN), adt("3", "LAB", phone=PHONE, identity=TWIN))
+    (other,) = [each for each in living(house) if each["id"] != one]
+    assert {"1", "3", TWIN} <= {each["value"] for each in other["identifier"]}
+    assert open_questions(house) == []  # whoever has another card is not asked about
+
+
+async def test_either_card_of_somebody_who_was_merged_leads_to_the_person(house: House) -> None:
+    await house.walk(adt("1", identity=WANG), adt("2", "QINGHE", name="李^建国", identity=TWIN))
+    one, two = (each["id"] for each in (*house.search("Patient?name=王小明"), *house.search("Patient?name=李建国")))
+    with house.record.transaction() as transaction:
+        people.merge(transaction, two, one, BY)
+    await house.walk(adt("2", "QINGHE", name="李^建国", identity=TWIN), adt("3", "LAB", name="李^建国", identity=TWIN))
+    assert [each["id"] for each in living(house)] == [one]
+
+
+async def test_a_number_that_is_said_of_two_people_is_asked(house: House) -> None:
+    await house.walk(
+        adt("1", identity=WANG), adt("2", "QINGHE", name="李^娜", birth="19900202", sex="F"),
+        adt("1", identity=WANG, more="2^^^QINGHE^PI"),
+    )  # fmt: skip
+    assert len(living(house)) == 2
+    assert [each.reasons for each in open_questions(house)] == [("number-of-another-person",)]
+
+
+@pytest.mark.parametrize("name", ["WANG^XIAOMING", "XIAOMING WANG", "Wang Xiaoming"])
+async def test_a_name_in_pinyin_is_asked_whichever_part_comes_first(house: House, name: str) -> None:
+    await house.walk(adt("1", phone=PHONE), adt("2", "QINGHE", name=name, phone=PHONE))
+    assert len(living(house)) == 2
+    (pair,) = open_questions(house)
+    assert "name-sound" in pair.reasons

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.codec.chinese_numbers import birth_date_of, phone
 from gateway.codec.person_names import is_placeholder, name_form
-from gateway.codec.pinyin import spelled, typed
+from gateway.codec.pinyin import spelled, turned
 
 PARAMETER: Final = "person-key"  # of Patient, in the table of tokens
 MAXIMUM_KEYS: Final = 24  # of one Patient
@@ -26,7 +26,7 @@ def keys(patient: dict[str, Any]) -> tuple[str, ...]:
     found = [f"p:{each}" for each in phones(patient)]
     born = birth_dates(patient)
     for name in names(patient):
-        sounds = (*spelled(name).full[:3], *filter(None, (typed(name),)))
+        sounds = (*spelled(name).full[:3], *turned(name))
         plain = _BETWEEN.sub("", name_form(name))[:60]
         for day in born:
             found += [f"n:{plain}|{day}", *(f"b:{day}|{letter}" for letter in {each[:1] for each in sounds} or {""})]

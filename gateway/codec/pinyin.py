@@ -95,6 +95,13 @@ def typed(text: str) -> str:
     return re.sub(r"\d", "", joined) if _TYPED.fullmatch(joined) else ""
 
 
+def turned(text: str) -> tuple[str, ...]:
+    """A name in pinyin with the surname first, as it may have been meant: 'XIAOMING WANG' is also wangxiaoming."""
+    parts = text.split()
+    ways = (text, " ".join((parts[-1], *parts[:-1])), " ".join((*parts[1:], parts[0]))) if len(parts) > 1 else (text,)
+    return tuple(dict.fromkeys(filter(None, map(typed, ways))))
+
+
 def _forms(sounds: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Every way to choose one sound for each character, as far as MAXIMUM_FORMS reaches."""
     choices = itertools.islice(itertools.product(*sounds), MAXIMUM_FORMS)

@@ -12,6 +12,7 @@ ZONE = "Asia/Shanghai"  # of times without an offset, in stored resources and in
 
 REPLACED_BY = "SELECT survivor FROM resource WHERE type = 'Patient' AND id = ?"
 MERGES = 16  # in a row are followed
+INTO = "SELECT retired FROM person_merge WHERE survivor = ? ORDER BY retired"
 
 
 @functools.cache
@@ -45,3 +46,11 @@ def survivor(reader: Reader, patient: str) -> str:
             break
         patient = str(rows[0][0])
     return patient
+
+
+def tree(reader: Reader, patient: str) -> list[str]:
+    """The ids of a Patient, the first, and of all that were merged into it, one through the other."""
+    found = [patient]
+    for each in found:
+        found += [row[0] for row in reader.execute(INTO, (each,)) if row[0] not in found]
+    return found

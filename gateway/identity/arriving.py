@@ -42,7 +42,7 @@ def arrived(reader: Reader, bundle: Resource, *, authoritative: bool) -> Arrived
             asked[entry["fullUrl"]] = decision.reasons
             continue
         patients[entry["fullUrl"]] = decision.patient_id or None
-        if decision.apart or decision.also or decision.before:
+        if decision.apart or decision.also or decision.contested or decision.before:
             more[entry["fullUrl"]] = decision
     return Arrived(_without(bundle, set(asked)) if asked else bundle, patients, tuple(asked.values()), more)
 

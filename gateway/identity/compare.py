@@ -13,7 +13,7 @@ from collections.abc import Iterable, Set
 from typing import Final
 
 from gateway.codec.person_names import is_placeholder, name_form, split_name
-from gateway.codec.pinyin import spelled, typed
+from gateway.codec.pinyin import spelled, turned
 from gateway.identity.person import Person
 
 NO_DATES: Final = frozenset({"19000101", "00010101", "00000000", "19700101", "18991230", "99991231"})  # "not known"
@@ -81,7 +81,7 @@ def _turned(one: str, other: str) -> bool:
 
 def _sounds(form: str) -> frozenset[str]:
     found = spelled(form).full
-    return frozenset(found) if found else frozenset(filter(None, (typed(form),)))
+    return frozenset(found or turned(form))
 
 
 def _nearly(one: str, other: str) -> str:

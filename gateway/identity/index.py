@@ -6,7 +6,7 @@ A retired Patient speaks for the one it was merged into: the survivor is the can
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from gateway.codec import person_keys
 from gateway.codec.chinese_numbers import national_id
 from gateway.db.engine import Reader
-from gateway.db.record import ZONE, parameter_number, survivor, system_number
+from gateway.db.record import ZONE, parameter_number, survivor, system_number, tree
 from gateway.fhir import dates, json
 from gateway.fhir.normal import normal
 from gateway.identity.match import Decision, decide
@@ -57,16 +57,30 @@ def resolve(reader: Reader, patient: Resource, *, authoritative: bool) -> Decisi
 
 def _candidates(reader: Reader, patient: Resource, arriving: Person) -> list[Candidate]:
     rows = _by_number(reader, patient) or _by_name(reader, arriving)
-    found: dict[str, Person] = {}
-    for id_, body in rows:
-        hit = _person_of(body)
-        living = survivor(reader, id_)
-        who = found.get(living) or (hit if living == id_ else _stored(reader, living) or hit)
-        numbers, former = who.numbers | hit.numbers, who.former | hit.former
-        found[living] = replace(
-            who, numbers=numbers, former=former - numbers, national_id=who.national_id or hit.national_id
-        )
-    return [Candidate(patient_id=id_, person=found[id_]) for id_ in sorted(found)]
+    hits = {id_: _person_of(body) for id_, body in rows}
+    of: dict[str, list[str]] = {}
+    for id_ in hits:
+        of.setdefault(survivor(reader, id_), []).append(id_)
+    return [
+        Candidate(patient_id=living, person=_one_person(_records(reader, living, hits) or [hits[id_] for id_ in ids]))
+        for living, ids in sorted(of.items())
+    ]
+
+
+def _records(reader: Reader, living: str, known: Mapping[str, Person]) -> list[Person]:
+    """What a Patient and those who were merged into it say of the person."""
+    found = (known.get(each) or _stored(reader, each) for each in tree(reader, living))
+    return [each for each in found if each is not None]
+
+
+def _one_person(records: Sequence[Person]) -> Person:
+    """The first, with the numbers and the identity cards of all."""
+    if len(records) == 1:
+        return records[0]
+    numbers = frozenset().union(*(each.numbers for each in records))
+    former = frozenset().union(*(each.former for each in records)) - numbers
+    cards = frozenset().union(*(each.own_ids for each in records))
+    return replace(records[0], numbers=numbers, former=former, merged_ids=cards)
 
 
 def _by_number(reader: Reader, patient: Resource) -> list[tuple[str, bytes]]:
@@ -131,7 +145,8 @@ def likely(reader: Reader, patient: Resource, *, apart_from: Collection[str] = (
             found.setdefault(living, []).append(score(arriving, _person_of(body), common=common))
             if living != id_ and living not in known and (who := _stored(reader, living)):
                 found[living].append(score(arriving, who, common=common))
-    listed = [Likely(patient_id=id_, score=_together(scores)) for id_, scores in found.items()]
+    own = _cards(reader, str(patient.get("id", ""))) | arriving.own_ids
+    listed = [Likely(patient_id=id_, score=_checked(reader, _together(all_), own, id_)) for id_, all_ in found.items()]
     return sorted(listed, key=lambda each: (each.score.veto, -each.score.odds, each.patient_id))
 
 
@@ -163,6 +178,21 @@ def matches(reader: Reader, patient: Resource) -> list[Match]:
 def _together(scores: list[Score]) -> Score:
     """Of several records of one person: what rules one out rules out the person, else the best tells."""
     return max(scores, key=lambda each: (each.veto, each.odds))
+
+
+def _checked(reader: Reader, score: Score, cards: Set[str], other: str) -> Score:
+    """Two that may be one are two people where those who were merged into them have other identity cards."""
+    if score.veto or score.verdict == "none" or not cards:
+        return score
+    theirs = _cards(reader, other)
+    if not theirs or cards & theirs:
+        return score
+    return replace(score, verdict="none", veto=True, reasons=("two-identity-cards", *score.reasons))
+
+
+def _cards(reader: Reader, patient: str) -> frozenset[str]:
+    """The valid identity cards of a Patient and of all that were merged into it."""
+    return frozenset().union(*(each.own_ids for each in _records(reader, patient, {})))
 
 
 def _blocked(reader: Reader, patient: Resource) -> tuple[dict[str, bytes], frozenset[str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Literal
 
 from gateway.codec.person_names import is_newborn, is_placeholder, name_form
@@ -25,6 +26,7 @@ class Decision:
     reasons: tuple[str, ...] = ()  # also with "new": 'recycled-number' and 'namesake' are worth a look
     candidates: tuple[str, ...] = field(default=())
     also: tuple[str, ...] = ()  # with "same": other Patients that the numbers prove to be the same person
+    contested: tuple[str, ...] = ()  # with "same": other people who have one of its numbers, too
     before: tuple[str, ...] = ()  # with "new": who had its number until it was given anew
     apart: bool = False  # with "ask": meanwhile it is somebody new, and no number leads to two
 
@@ -79,7 +81,21 @@ def _decide_by_id(arriving: Person, found: list[Candidate], sharing: list[Candid
         for one in sharing
         if one not in found and _alike(arriving, one.person) and not _other_national_id(who.person, one.person)
     ]
-    return Decision(kind="same", patient_id=who.patient_id, reasons=("same-national-id",), also=tuple(also))
+    others = [one for one in sharing if one not in found and one.patient_id not in also]
+    return Decision(
+        kind="same", patient_id=who.patient_id, reasons=("same-national-id",), also=tuple(also),
+        contested=_contested(arriving, others),
+    )  # fmt: skip
+
+
+def _contested(arriving: Person, others: list[Candidate]) -> tuple[str, ...]:
+    """Those of another name, birth date, sex or identity card who have one of its numbers, too."""
+    return tuple(
+        one.patient_id
+        for one in others
+        if arriving.numbers & one.person.numbers
+        and (_other_national_id(arriving, one.person) or _disagreements(arriving, one.person))
+    )
 
 
 def _decide_by_number(arriving: Person, found: list[Candidate], flags: tuple[str, ...]) -> Decision:
@@ -96,12 +112,14 @@ def _decide_by_number(arriving: Person, found: list[Candidate], flags: tuple[str
 
 def _decide_among(arriving: Person, found: list[Candidate], flags: tuple[str, ...]) -> Decision:
     """Its numbers are those of several Patients: one person where all agree, else the only one that agrees."""
-    if all(_alike(arriving, one.person) and _alike(found[0].person, one.person) for one in found):
+    agree = all(_alike(arriving, one.person) and _alike(found[0].person, one.person) for one in found)
+    if agree and not any(_other_national_id(one.person, other.person) for one, other in combinations(found, 2)):
         first, *others = (one.patient_id for one in found)
         return Decision(kind="same", patient_id=first, reasons=("same-number", "same-name"), also=tuple(others))
     agreeing = [one for one in found if _namesake(arriving, one.person)]
     if len(agreeing) == 1 and not _disagreements(arriving, agreeing[0].person):
-        return _decide_by_number(arriving, agreeing, flags)
+        decision = _decide_by_number(arriving, agreeing, flags)
+        return replace(decision, contested=_contested(arriving, [one for one in found if one not in agreeing]))
     return _ask(found, "numbers-of-several-patients", *flags)
 
 
@@ -109,19 +127,13 @@ def _ask(candidates: Sequence[Candidate], *reasons: str) -> Decision:
     return Decision(kind="ask", reasons=reasons, candidates=tuple(candidate.patient_id for candidate in candidates))
 
 
-def _own_national_id(person: Person) -> str:
-    """A newborn's record carries the mother's number."""
-    return "" if is_newborn(person.name) else person.valid_id
-
-
 def _same_national_id(one: Person, other: Person) -> bool:
-    number = _own_national_id(one)
-    return bool(number) and number == _own_national_id(other)
+    return bool(one.own_ids & other.own_ids)
 
 
 def _other_national_id(one: Person, other: Person) -> bool:
-    ours, theirs = _own_national_id(one), _own_national_id(other)
-    return bool(ours) and bool(theirs) and ours != theirs
+    ours, theirs = one.own_ids, other.own_ids
+    return bool(ours) and bool(theirs) and not ours & theirs
 
 
 def _card_of_another(one: Person, other: Person) -> bool:

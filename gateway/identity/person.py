@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.codec.chinese_numbers import birth_date_of, national_id, phone, sex_of
+from gateway.codec.person_names import is_newborn
 from gateway.model import Resource
 
 NATIONAL_SYSTEMS: Final = frozenset({"urn:oid:2.16.156.10011.1.3"})  # 居民身份证 (GB 11643)
@@ -26,11 +27,18 @@ class Person:
     former: frozenset[tuple[str, str]] = frozenset()  # numbers it had before: changed, or given to somebody else since
     phones: frozenset[str] = frozenset()  # as digits
     addresses: tuple[str, ...] = ()  # each whole, as written
+    merged_ids: frozenset[str] = frozenset()  # valid identity cards of the Patients that live on as this one
 
     @property
     def valid_id(self) -> str:
         """The 18 characters of a valid identity card number, else ""."""
         return national_id(self.national_id)
+
+    @property
+    def own_ids(self) -> frozenset[str]:
+        """The valid identity cards of this person; a newborn's record carries that of the mother."""
+        own = "" if is_newborn(self.name) else self.valid_id
+        return self.merged_ids | {own} if own else self.merged_ids
 
     @property
     def known_birth_date(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.db.engine import Reader
-from gateway.db.record import parameter_number
+from gateway.db.record import INTO, parameter_number
 from gateway.db.trial import Trial
 from gateway.errors import Permanent
 from gateway.store import clause, index, local, query, search
@@ -22,7 +22,6 @@ from gateway.store.columns import columns
 from gateway.store.conditions import condition
 from gateway.store.criteria import token
 from gateway.store.deltas import Deltas
-from gateway.store.merging import INTO
 from gateway.store.query import Pairs, Query
 from gateway.store.stored import Stored, milliseconds
 

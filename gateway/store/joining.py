@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.db.engine import Transaction
+from gateway.db.record import tree
 from gateway.errors import Permanent
 from gateway.model import Change, Resource
 from gateway.store import merging, pointers, read, update
@@ -62,23 +63,24 @@ def part(transaction: Transaction, one: str, other: str, reason: Reason) -> tupl
 def retire_numbers(
     transaction: Transaction, patient: str, numbers: frozenset[tuple[str, str]], reason: Reason
 ) -> tuple[Change, ...]:
-    """Numbers that were given to somebody else since: the one who had them before keeps them as old ones."""
+    """Numbers that were given to somebody else since: the one who had them before keeps them as old ones, also those
+    that came with a Patient who was merged into it."""
     workspace = Workspace(transaction, milliseconds(reason.at))
-    working = _there(workspace, patient)
-    listed = [
-        {**each, "use": "old"} if (str(each.get("system", "")), str(each.get("value", ""))) in numbers else each
-        for each in (working.result or {}).get("identifier", ())
-    ]
-    result = {**(working.result or {}), "identifier": listed}
-    if working.stored is not None and not update.same(result, working.stored):
-        working.result, working.touched = result, True
+    for working in [_there(workspace, each) for each in tree(transaction, patient)]:
+        listed = [
+            {**each, "use": "old"} if (str(each.get("system", "")), str(each.get("value", ""))) in numbers else each
+            for each in (working.result or {}).get("identifier", ())
+        ]
+        result = {**(working.result or {}), "identifier": listed}
+        if listed and working.stored is not None and not update.same(result, working.stored):
+            working.result, working.touched = result, True
     return workspace.write(reason.entry)
 
 
 def names_of(transaction: Transaction, patient: str) -> set[str]:
     """Every name (HumanName.text) that a Patient, and those who live on as it, ever had."""
     found: set[str] = set()
-    for each in merging.tree(transaction, patient):
+    for each in tree(transaction, patient):
         for version in read.history(transaction, "Patient", each, count=VERSIONS).matches:
             found |= {str(name["text"]) for name in version.resource.get("name", ()) if "text" in name}
     return found

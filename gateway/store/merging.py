@@ -12,8 +12,8 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.db.engine import Reader, Transaction
-from gateway.db.record import MERGES, parameter_number
+from gateway.db.engine import Transaction
+from gateway.db.record import MERGES, parameter_number, tree
 from gateway.fhir import definitions, json
 from gateway.fhir.searchparameters import parameters
 from gateway.model import Resource
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 OF_THE_PAST: Final = frozenset({"Patient", "Person", "Linkage", "Provenance", "AuditEvent"})  # keep what they refer to
 ANY: Final = "SELECT 1 FROM person_merge LIMIT 1"
 KNOWN: Final = "SELECT survivor, active, given FROM person_merge WHERE retired = ?"
-INTO: Final = "SELECT retired FROM person_merge WHERE survivor = ? ORDER BY retired"
 FORGET: Final = "DELETE FROM person_merge WHERE retired = ?"
 NOTE: Final = "INSERT INTO person_merge (retired, survivor, active, given, at) VALUES (?, ?, ?, ?, ?)"
 GIVEN: Final = "UPDATE person_merge SET given = ? WHERE retired = ?"
@@ -147,19 +146,6 @@ def _line(transaction: Transaction, patient: str) -> list[str]:
     found = [patient]
     while len(found) <= MERGES and (rows := transaction.execute(KNOWN, (found[-1],))):
         found.append(str(rows[0][0]))
-    return found
-
-
-def records(reader: Reader, patient: str) -> list[str]:
-    """The ids of all Patients that are one person: the survivor first."""
-    return tree(reader, patient)
-
-
-def tree(transaction: Reader, patient: str) -> list[str]:
-    """A Patient and all that were merged into it, one through the other."""
-    found = [patient]
-    for each in found:
-        found += [row[0] for row in transaction.execute(INTO, (each,)) if row[0] not in found]
     return found
 
 
