@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from gateway.fhir import dates, definitions
+from gateway.fhir import dates, definitions, narrative
 
 
 class Item(Protocol):
@@ -195,6 +195,10 @@ def _narrative(item: Item) -> bool:
     return _ACTIVE.search(item.get("div") or "") is None
 
 
+def _xhtml(item: Item) -> bool:
+    return narrative.is_xhtml(item.get("div") or "")
+
+
 def _condition_clinical(item: Item) -> bool:
     """con-5 and ait-2: what was entered in error has no clinical status."""
     error = any(code == "entered-in-error" for _, code in _codings(item.get("verificationStatus")))
@@ -223,7 +227,10 @@ _WRITTEN: Mapping[str, Iterable[_Written]] = {
     ],
     "Attachment": [("base64", "data is not base64: its length is not a multiple of 4", _base64, "data")],
     "Binary": [("base64", "data is not base64: its length is not a multiple of 4", _base64, "data")],
-    "Narrative": [("txt-1", "the narrative has scripts, forms or event attributes", _narrative, "div")],
+    "Narrative": [
+        ("txt-1", "the narrative has scripts, forms or event attributes", _narrative, "div"),
+        ("txt-1", "the narrative is no XHTML: one <div>, in which every tag is closed", _xhtml, "div"),
+    ],
     "Condition": [("con-5", _NO_STATUS, _condition_clinical, "verificationStatus")],
     "AllergyIntolerance": [("ait-2", _NO_STATUS, _condition_clinical, "verificationStatus")],
 }

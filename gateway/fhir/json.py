@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -20,6 +20,10 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 content = _encoder.encode  # of what came as JSON: the same bytes as `dumps`, nothing is looked for
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_MOST = 308  # the largest power of ten of a number
+_MAYBE_CONTROL = re.compile(rb"\\(?:u00[01]|[bf])")
+_MAYBE_LARGE = re.compile(rb"[0-9][eE][+-]?[0-9]{3}|[0-9]{300}")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SHOWN = re.compile(r"\[\d+\]|[A-Za-z_]\w{0,63}", re.ASCII)  # names like those of FHIR; others are shown to nobody
 
 
@@ -73,16 +77,46 @@ def loads(body: bytes | str) -> Any:
 def received(body: bytes | str) -> Any:
     """`loads` for what others wrote. Permanent too for more values than the limit, which would fill the memory, and
     where an object has one name twice (R4 json.html: each is unique): a reader would take one of the two and lose the
-    other in silence."""
+    other in silence; for control characters (R4 datatypes.html#string) and numbers of a size that no program reads."""
     octets = body.encode() if isinstance(body, str) else body
     if len(octets) > VALUES_LIMIT and sum(map(octets.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
         raise errors.Permanent(f"more than {VALUES_LIMIT} values", place="JSON", remedy="send it in parts")
     value = loads(octets)
+    _look_for_what_no_text_holds(octets, value)
     again = _encoder.encode(value)
     if again != octets and _may_have_lost(octets, again):
         for place in _doubled(json.loads(octets, object_pairs_hook=_Pairs), ""):
             raise errors.Permanent("one name twice in an object", place=place, remedy="send each name once")
     return value
+
+
+def _look_for_what_no_text_holds(octets: bytes, value: Any) -> None:
+    if b"\\" in octets and _MAYBE_CONTROL.search(octets):
+        for place in _places(value, "", lambda each: isinstance(each, str) and _CONTROL.search(each) is not None):
+            raise errors.Permanent("a text has a control character", place=place, remedy="mend it at the source")
+    if _MAYBE_LARGE.search(octets):
+        for place in _places(value, "", out_of_range):
+            raise errors.Permanent("a number is out of range", place=place, remedy="send one that is measured")
+
+
+def out_of_range(value: Any) -> bool:
+    """Is it a number that a floating point number of 64 bits does not reach, large or small?"""
+    if isinstance(value, Decimal):
+        return bool(value) and not -_MOST <= value.adjusted() <= _MOST
+    return isinstance(value, int) and abs(value) >= 10**_MOST
+
+
+def _places(value: Any, path: str, fits: Callable[[Any], bool]) -> Iterator[str]:
+    """The paths of what fits, names of members too."""
+    if fits(value):
+        yield path or "JSON"
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in pairs:
+        shown = f"[{name}]" if isinstance(name, int) else name if _SHOWN.fullmatch(name) else "?"
+        here = f"{path}.{shown}" if path and shown[0] != "[" else f"{path}{shown}"
+        if isinstance(name, str) and fits(name):
+            yield here
+        yield from _places(inner, here, fits)
 
 
 def _may_have_lost(octets: bytes, again: bytes) -> bool:

@@ -13,13 +13,12 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 from gateway import errors
-from gateway.fhir import definitions
+from gateway.fhir import definitions, json, narrative
 from gateway.fhir.definitions import Element
 from gateway.fhir.primitives import PRIMITIVES
 from gateway.model import Resource
 
 _FHIR = "http://hl7.org/fhir"
-_XHTML = "http://www.w3.org/1999/xhtml"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"  # schemaLocation may stand at the root
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -31,12 +30,11 @@ ELEMENTS_LIMIT = 2_000_000  # tags of one body: more would fill the memory
 
 
 def to_xml(resource: Resource, *, pretty: bool = False) -> bytes:
-    """One valid resource as FHIR XML, UTF-8; `pretty`: an element a line. Permanent for characters or narrative that
-    XML cannot hold."""
+    """One valid resource as FHIR XML, UTF-8; `pretty`: an element a line. Characters that XML cannot hold are shown by
+    the pictures of them (U+2400 and on): one of them does not keep a whole page from being read."""
     text = "".join(_resource(resource, f' xmlns="{_FHIR}"'))
     text = "".join(_indented(text)) if pretty else text
-    if _NOT_XML.search(text):
-        _refuse("a text has control characters", "ask for JSON")
+    text = _NOT_XML.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else "\ufffd", text)
     return b'<?xml version="1.0" encoding="UTF-8"?>' + text.encode()
 
 
@@ -141,15 +139,9 @@ def _text(value: Any) -> str:
 
 
 def _narrative(div: str) -> str:
-    try:
-        tag = "" if "<!DOCTYPE" in div else ElementTree.fromstring(div).tag  # noqa: S314
-        if tag == f"{{{_XHTML}}}div":
-            return div
-        if tag == "div":  # JSON without its namespace; inside FHIR XML it would be an element of FHIR
-            return div.replace("<div", f'<div xmlns="{_XHTML}"', 1)
-    except ElementTree.ParseError:
-        pass
-    _refuse("the narrative is not an XHTML <div>", "mend it or ask for JSON", "text.div")
+    """One that is no XHTML, from a time when it was not looked at, is shown as its text."""
+    written = narrative.for_xml(div)
+    return f'<div xmlns="{narrative.XHTML}"><pre>{escape(div)}</pre></div>' if written is None else written
 
 
 # --------------------------------------------------------------------------------------------- reading
@@ -172,7 +164,7 @@ def _read_members(node: ElementTree.Element, path: str, place: str, depth: int) 
     for child in node:
         namespace, _, name = child.tag.rpartition("}")
         element = _element(path, name, place)
-        if namespace != f"{{{_FHIR if element.types != ('xhtml',) else _XHTML}":
+        if namespace != f"{{{_FHIR if element.types != ('xhtml',) else narrative.XHTML}":
             _refuse("an element of another namespace", f'use "{_FHIR}"', f"{place}.{name}")
         if not element.many and not {element.name, f"_{element.name}"}.isdisjoint(found):
             _refuse("there is more than one", "send one", f"{place}.{name}")
@@ -208,7 +200,7 @@ def _read(node: ElementTree.Element, element: Element, place: str, depth: int) -
             _refuse("needs one resource inside", "send one", place)
         return _read_resource(inner[0], place, depth), None
     if element.types == ("xhtml",):
-        return "".join(_markup(node, place, depth, f' xmlns="{_XHTML}"')), None
+        return "".join(_markup(node, place, depth, f' xmlns="{narrative.XHTML}"')), None
     if element.inside:
         attributes = _attributes(node, place, ("id", "url") if element.inside == "Extension" else ("id",))
         return {**attributes, **_read_members(node, element.inside, place, depth)}, None
@@ -264,4 +256,7 @@ def _value(text: str, element: Element, place: str) -> Any:
 def _number(text: str) -> int | Decimal:
     if not _DECIMAL.fullmatch(text):
         raise ValueError
-    return int(text) if _WHOLE.fullmatch(text) else Decimal(text)
+    number = int(text) if _WHOLE.fullmatch(text) else Decimal(text)
+    if json.out_of_range(number):
+        raise ValueError
+    return number

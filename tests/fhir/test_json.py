@@ -110,16 +110,38 @@ def test_a_name_that_stands_twice_is_refused_where_others_wrote_it(body: str, pl
     assert json.loads(body)
 
 
-@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], include_characters="\t\r\n\x7f"))
+
+
+@given(st.recursive(TEXTS | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)))
 @example({'a":': 'b\\":', "\\": {"\\": '":"'}, " :": "\t:"})
 def test_what_has_no_name_twice_is_received_however_it_is_spelt(tree: Any) -> None:
     for body in (standard.dumps(tree), standard.dumps(tree, indent=1, separators=(" ,", " : "), ensure_ascii=False)):
         assert json.received(body) == tree
 
 
-def test_a_number_beyond_all_numbers_is_refused() -> None:
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "1e400", "-1E+309", "1e-999", "1" + "0" * 310])
+def test_a_number_beyond_all_numbers_is_refused(number: str) -> None:
     with pytest.raises(Permanent, match="a number is out of range"):
-        json.received(b'{"value": 1e99999999999999999999}')
+        json.received(b'{"value": [{"a": %s}]}' % number.encode())
+
+
+@pytest.mark.parametrize("number", ["1e308", "-2.50", "0e999", "1e-300", "9" * 300])
+def test_a_number_that_others_can_read_is_received(number: str) -> None:
+    assert json.received(b'{"a":"1e999","value":%s}' % number.encode())["value"] == Decimal(number)
+
+
+@pytest.mark.parametrize("written", ["\\u0000", "\\u0007", "\\u001F", "\\b", "\\f"])
+def test_a_control_character_is_refused_with_its_place(written: str) -> None:
+    for body, place in (
+        ('{"name":[{"given":["x","a%sb"]}]}', "name[0].given[1]"),
+        ('{"a":{"b%s":1}}', "a.?"),
+        ('"%s"', "JSON"),
+    ):
+        with pytest.raises(Permanent, match="a control character") as refused:
+            json.received(body % written)
+        assert refused.value.place == place
+    assert json.received('{"a":"\\\\u0007\\t\\r\\n"}')["a"] == "\\u0007\t\r\n"
 
 
 @pytest.mark.parametrize("body", ["[" + "{}," * 2_000_001 + "{}]", "[" + "1," * 4_000_001 + "1]"])

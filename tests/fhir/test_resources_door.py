@@ -116,16 +116,30 @@ def test_deep_and_foreign_bytes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "resource",
+    ("resource", "shown"),
     [
-        {"resourceType": "Patient", "name": [{"text": "bell \x07"}]},
-        {"resourceType": "Patient", "text": {"status": "empty", "div": "<div>&nbsp;</div>"}},
-        {"resourceType": "Patientt"},
+        ({"resourceType": "Patient", "name": [{"text": "bell \x07"}]}, "bell \u2407"),
+        ({"resourceType": "Patient", "name": [{"text": "none \uffff"}]}, "none \ufffd"),
+        ({"resourceType": "Patient", "text": {"div": "<div>&nbsp;</div>"}}, ">\xa0</div>"),
+        (
+            {"resourceType": "Patient", "text": {"div": "<div>&amp;&quot;</div>"}},
+            ">&amp;&quot;</div>",
+        ),
+        (
+            {"resourceType": "Patient", "text": {"div": "<div><b>x</div>"}},
+            "&lt;b&gt;x&lt;/div&gt;</pre>",
+        ),
     ],
 )
-def test_what_xml_cannot_hold_is_permanent(resource: dict[str, Any]) -> None:
+def test_what_xml_cannot_hold_is_shown(resource: dict[str, Any], shown: str) -> None:
+    made = resources_door.to_xml(resource).decode()
+    assert shown in made
+    assert resources_door.from_xml(made.encode())["resourceType"] == "Patient"
+
+
+def test_what_is_no_resource_is_permanent() -> None:
     with pytest.raises(errors.Permanent):
-        resources_door.to_xml(resource)
+        resources_door.to_xml({"resourceType": "Patientt"})
 
 
 def test_the_second_opinion_names_the_place_and_no_value() -> None:

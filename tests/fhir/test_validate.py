@@ -107,6 +107,8 @@ PATIENTS: list[tuple[dict[str, Any], str]] = [
     ({"extension": [{"url": "a", "valueCodeableReference": {}}]}, "Patient.extension[0].valueCodeableReference"),
     ({"text": {"status": "generated", "div": "no"}}, "Patient.text.div"),
     ({"text": {"status": "generated", "div": "<div><script>1</script></div>"}}, "Patient.text"),
+    ({"text": {"status": "generated", "div": "<div><p>x</div>"}}, "Patient.text"),
+    ({"text": {"status": "generated", "div": "<div>x</div><div>y</div>"}}, "Patient.text"),
     ({"meta": {"lastUpdated": "2026-03-14"}}, "Patient.meta.lastUpdated"),
     ({"text": {"div": "<div>x</div>"}}, "Patient.text.status"),
 ]
