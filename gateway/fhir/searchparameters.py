@@ -58,6 +58,7 @@ class SearchParameter:
     components: tuple[tuple[str, str], ...] = ()  # of a composite: (expression, kind)
     implied: frozenset[str] = frozenset()  # systems of codes that are written without one: Patient.gender
     contact: bool = False  # a token of telephone numbers and the like; see token()
+    canonical: bool = False  # a reference that names the canonical URL of what it means
 
     def token(self, system: str | None, value: str) -> tuple[str | None, str]:
         """What is asked for (system None: any) in the form of the index, which knows the kinds of contacts as systems
@@ -135,6 +136,7 @@ def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
             components=_stated(row, branches, resource_type),
             implied=_implied(branches) if row.kind == "token" else frozenset(),
             contact=row.kind == "token" and any(branch.type == "ContactPoint" for branch in branches),
+            canonical=row.kind == "reference" and _by_url(branches),
         )
     return MappingProxyType(found)
 
@@ -277,6 +279,10 @@ _NAMED_OTHERWISE = {  # ValueSets whose codes are another's
     "v3-ConfidentialityClassification": ("http://terminology.hl7.org/CodeSystem/v3-Confidentiality",),
 }
 _SYSTEMS = ("http://hl7.org/fhir/", "http://hl7.org/fhir/CodeSystem/", "http://terminology.hl7.org/CodeSystem/")
+
+
+def _by_url(branches: list[Branch]) -> bool:
+    return any(each.type == "canonical" for branch in branches for each in expressions.opened(branch))
 
 
 def _implied(branches: list[Branch]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.db.record import parameter_number
+from gateway.store import canonicals
 from gateway.store.clause import Chain, Clause, Criterion, Has, Inside
 from gateway.store.columns import columns
 from gateway.store.condition import Condition, either
@@ -48,7 +49,16 @@ def _chain(chain: Chain) -> Condition:
             number = parameter_number(chain.type, chain.parameter.name)
             inside = f"SELECT rid FROM index_reference WHERE parameter = ? AND target IN ({inner})"
             found.append(Condition(f"r.rid IN ({inside})", (number, *values), inside, (number, *values), 1))
+            if canonicals.leads(chain.parameter, kind):
+                found.append(_canonical(chain, kind, clause))
     return either([*found, *map(condition, chain.contained)])
+
+
+def _canonical(chain: Chain, kind: str, clause: Clause) -> Condition:
+    inner, values = _inner(kind, clause, "r.rid")
+    inside = f"SELECT f.rid {canonicals.LINKS} AND u.rid IN ({inner})"
+    values = (*canonicals.numbers(chain.type, chain.parameter.name, kind), *values)
+    return Condition(f"r.rid IN ({inside})", values, inside, values, 1)
 
 
 def _has(has: Has) -> Condition:
@@ -63,5 +73,8 @@ def _has(has: Has) -> Condition:
             "SELECT o.rid FROM index_reference f JOIN resource o ON o.type = ? AND f.target = o.type || '/' || o.id "
             f"WHERE f.parameter = ? AND f.rid IN ({inner})"
         )
+        if canonicals.leads(has.parameter, has.type):
+            inside += f" UNION ALL SELECT u.rid {canonicals.LINKS} AND f.rid IN ({inner})"
+            values = (*values, *canonicals.numbers(has.source, has.parameter.name, has.type), *values)
         values = (has.type, number, *values)
     return Condition(f"r.rid IN ({inside})", values, inside, values, 1)

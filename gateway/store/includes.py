@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from gateway.db.engine import Reader
 from gateway.db.record import parameter_number
 from gateway.fhir import reference
-from gateway.fhir.searchparameters import parameters
-from gateway.store import read
+from gateway.fhir.searchparameters import SearchParameter, parameters
+from gateway.store import canonicals, read
 from gateway.store.columns import columns
 from gateway.store.query import Include, Query
 from gateway.store.stored import Stored
@@ -23,6 +23,10 @@ _BY_PATIENTS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.deleted = 0 AND r
 _BY_TARGETS = (
     f"SELECT {read.COLUMNS} FROM index_reference f JOIN resource r ON r.rid = f.rid "
     "WHERE f.parameter = ? AND f.target IN "
+)
+_BY_URLS = (
+    f"SELECT {read.COLUMNS} FROM index_uri u JOIN resource r ON r.rid = u.rid "
+    "WHERE r.deleted = 0 AND u.parameter = ? AND u.value IN "
 )
 
 
@@ -57,6 +61,8 @@ def _round(
                 wanted.setdefault(literal.type, []).append(literal.id)
     for kind, ids in wanted.items():
         yield from _rows(reader, _BY_IDS, kind, list(dict.fromkeys(ids)))
+    for each in includes:
+        yield from _named(reader, each, edge)
     for each in revincludes:
         yield from _pointing(reader, each, edge)
 
@@ -75,6 +81,25 @@ def _pointed(include: Include, edge: Sequence[Stored]) -> Iterator[str]:
             text = pointer.get("reference") if isinstance(pointer, dict) else None
             if isinstance(text, str):
                 yield text
+
+
+def _named(reader: Reader, include: Include, edge: Sequence[Stored]) -> Iterator[Stored]:
+    """What the included parameter's canonicals name."""
+    asked: dict[str, set[tuple[str, str]]] = {}  # type → (URL, version)
+    for version in edge:
+        if include.source not in ("*", version.type):
+            continue
+        known = parameters(version.type)
+        for parameter in known.values() if include.parameter == "*" else [known[include.parameter]]:
+            kinds = [kind for kind in parameter.targets if include.target in ("", kind)]
+            leading = [kind for kind in kinds if canonicals.leads(parameter, kind)]
+            names = canonicals.told(version.resource, parameter) if leading else ()
+            for kind in leading if names else ():
+                asked.setdefault(kind, set()).update(names)
+    for kind, pairs in asked.items():
+        for found in _rows(reader, _BY_URLS, parameter_number(kind, "url"), sorted({url for url, _ in pairs})):
+            if any(canonicals.means(url, wanted, found.resource) for url, wanted in pairs):
+                yield found
 
 
 def _pointing(reader: Reader, include: Include, edge: Sequence[Stored]) -> Iterator[Stored]:
@@ -97,6 +122,16 @@ def _pointing_of(reader: Reader, source: str, parameter: str, kept: Sequence[Sto
     for name in names:
         targets = [version.reference for version in kept if version.type in known[name].targets]
         yield from _rows(reader, _BY_TARGETS, parameter_number(source, name), targets)
+        yield from _naming(reader, source, known[name], kept)
+
+
+def _naming(reader: Reader, source: str, parameter: SearchParameter, kept: Sequence[Stored]) -> Iterator[Stored]:
+    """Those of one type whose canonicals name any of `kept`."""
+    resources = [version.resource for version in kept if canonicals.leads(parameter, version.type)]
+    urls = [str(each["url"]) for each in resources if "url" in each]
+    for found in _rows(reader, _BY_TARGETS, parameter_number(source, parameter.name), urls):
+        if canonicals.refers(found.resource, parameter, resources):
+            yield found
 
 
 def _leading_to(source: str, types: Iterable[str]) -> list[str]:

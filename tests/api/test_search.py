@@ -131,3 +131,51 @@ async def test_a_format_that_is_not_wanted_is_not_sent(client: httpx.AsyncClient
     ):
         answer = await client.get("/fhir/Patient", headers={"accept": accept})
         assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (status, kind)
+
+
+FORM = "http://forms.test/Questionnaire/pain"
+
+
+@pytest.fixture
+async def forms(client: httpx.AsyncClient) -> None:
+    """A form in two versions, and answers that name one of them, either, or another form."""
+    for version in ("1", "2"):
+        form = {"url": FORM, "version": version, "status": "active", "title": f"Pain {version}"}
+        await write(client, "Questionnaire", f"form{version}", **form)
+    named = {"first": f"{FORM}|1", "second": f"{FORM}|2", "either": FORM, "other": f"{FORM}/more|1"}
+    for name, canonical in named.items():
+        await write(client, "QuestionnaireResponse", name, status="completed", questionnaire=canonical)
+
+
+async def write(client: httpx.AsyncClient, kind: str, key: str, **elements: Any) -> None:
+    answer = await client.put(f"/fhir/{kind}/{key}", json={"resourceType": kind, "id": key, **elements})
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "matches", "included"),
+    [
+        ("QuestionnaireResponse?questionnaire.title=pain", "either first second", ""),
+        ("QuestionnaireResponse?questionnaire:Questionnaire.title=pain 1", "either first", ""),
+        ("QuestionnaireResponse?questionnaire.version=2", "either second", ""),
+        ("Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=second", "form2", ""),
+        ("Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=either", "form1 form2", ""),
+        ("Questionnaire?_has:QuestionnaireResponse:questionnaire:_id=other", "", ""),
+        ("QuestionnaireResponse?_id=first&_include=QuestionnaireResponse:questionnaire", "first", "form1"),
+        ("QuestionnaireResponse?_id=either&_include=*", "either", "form1 form2"),
+        ("QuestionnaireResponse?_id=other&_include=QuestionnaireResponse:questionnaire:Questionnaire", "other", ""),
+        ("Questionnaire?_id=form1&_revinclude=QuestionnaireResponse:questionnaire", "form1", "either first"),
+        ("Questionnaire?_id=form2&_revinclude=*", "form2", "either second"),
+    ],
+)
+async def test_a_canonical_leads_to_what_has_its_url_and_version(
+    client: httpx.AsyncClient, forms: None, query: str, matches: str, included: str
+) -> None:
+    bundle = await found(client, query)
+    assert {mode: ids(bundle, mode) for mode in ("match", "include")} == {"match": matches, "include": included}
+
+
+def ids(bundle: dict[str, Any], mode: str) -> str:
+    return " ".join(
+        sorted(each["resource"]["id"] for each in bundle.get("entry", ()) if each["search"]["mode"] == mode)
+    )
