@@ -17,6 +17,7 @@ from gateway.store.stored import Stored
 
 MAXIMUM_ROUNDS = 8
 MAXIMUM_INCLUDED = 10_000
+_DIGITS = 9  # of a version: more is none, and beyond what a column holds
 _CHUNK = 400  # values bound in one statement
 _BY_IDS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.type = ? AND r.deleted = 0 AND r.id IN "
 _BY_PATIENTS = f"SELECT {read.COLUMNS} FROM resource r WHERE r.deleted = 0 AND r.type = ? AND r.patient IN "
@@ -33,16 +34,17 @@ _BY_URLS = (
 def included(reader: Reader, asked: Query, matches: Sequence[Stored]) -> list[Stored]:
     """What _include and _revinclude add; those with :iterate also to what was added. Nothing twice, no match."""
     found: dict[str, Stored] = {}
-    known = {match.reference for match in matches}
+    known = {_named_version(match) for match in matches}
     edge: Sequence[Stored] = matches
     for turn in range(MAXIMUM_ROUNDS):
         includes = [each for each in asked.includes if each.iterate or turn == 0]
         revincludes = [each for each in asked.revincludes if each.iterate or turn == 0]
         fresh: list[Stored] = []
         for version in _round(reader, includes, revincludes, edge):
-            if version.reference not in known and len(found) < MAXIMUM_INCLUDED:
-                known.add(version.reference)
-                found[version.reference] = version
+            name = _named_version(version)
+            if name not in known and len(found) < MAXIMUM_INCLUDED:
+                known.add(name)
+                found[name] = version
                 fresh.append(version)
         if not fresh:
             break
@@ -50,21 +52,40 @@ def included(reader: Reader, asked: Query, matches: Sequence[Stored]) -> list[St
     return list(found.values())
 
 
+def _named_version(version: Stored) -> str:
+    return f"{version.reference}/{version.version}"
+
+
 def _round(
     reader: Reader, includes: Sequence[Include], revincludes: Sequence[Include], edge: Sequence[Stored]
 ) -> Iterator[Stored]:
     wanted: dict[str, list[str]] = {}
+    old: dict[reference.Literal, None] = {}
     for each in includes:
         for text in _pointed(each, edge):
             literal = reference.parse(text)
-            if literal is not None and not literal.base and each.target in ("", literal.type):
+            if literal is None or literal.base or each.target not in ("", literal.type):
+                continue
+            if literal.version:
+                old[literal] = None
+            else:
                 wanted.setdefault(literal.type, []).append(literal.id)
     for kind, ids in wanted.items():
         yield from _rows(reader, _BY_IDS, kind, list(dict.fromkeys(ids)))
+    yield from filter(None, (_of_version(reader, each) for each in old))
     for each in includes:
         yield from _named(reader, each, edge)
     for each in revincludes:
         yield from _pointing(reader, each, edge)
+
+
+def _of_version(reader: Reader, literal: reference.Literal) -> Stored | None:
+    """A reference to a version brings that version, as long as the resource is there (R4 search.html#include)."""
+    current = read.read(reader, literal.type, literal.id)
+    if current is None or current.deleted or not literal.version.isdecimal() or len(literal.version) > _DIGITS:
+        return None
+    found = read.vread(reader, literal.type, literal.id, int(literal.version))
+    return found if found is not None and not found.deleted else None
 
 
 def _pointed(include: Include, edge: Sequence[Stored]) -> Iterator[str]:

@@ -175,6 +175,30 @@ async def test_a_canonical_leads_to_what_has_its_url_and_version(
     assert {mode: ids(bundle, mode) for mode in ("match", "include")} == {"match": matches, "include": included}
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("Patient/told/_history/1", [("1", "male")]),
+        ("Patient/told/_history/2", [("2", "female")]),
+        ("Patient/told", [("2", "female")]),
+        ("Patient/told/_history/3", []),
+        ("Patient/told/_history/99999999999999999999", []),
+        ("Patient/told/_history/x", []),
+    ],
+)
+async def test_a_reference_to_a_version_brings_that_version(
+    client: httpx.AsyncClient, target: str, expected: list[tuple[str, str]]
+) -> None:
+    await write(client, "Patient", "told", gender="male")
+    body = {"resourceType": "Patient", "id": "told", "gender": "female"}
+    assert (await client.put("/fhir/Patient/told", json=body)).status_code == 200
+    agent = [{"who": {"display": "x"}}]
+    await write(client, "Provenance", "p", target=[{"reference": target}], recorded="2026-03-05T10:00:00Z", agent=agent)
+    entries = (await found(client, "Provenance?_include=Provenance:target"))["entry"]
+    brought = [each["resource"] for each in entries if each["search"]["mode"] == "include"]
+    assert [(each["meta"]["versionId"], each["gender"]) for each in brought] == expected
+
+
 def ids(bundle: dict[str, Any], mode: str) -> str:
     return " ".join(
         sorted(each["resource"]["id"] for each in bundle.get("entry", ()) if each["search"]["mode"] == mode)
