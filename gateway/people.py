@@ -23,13 +23,13 @@ from gateway.fhir import json
 from gateway.identity import review
 from gateway.identity.arriving import Arrived, arrived
 from gateway.identity.compare import names
-from gateway.identity.index import Likely, likely
+from gateway.identity.index import Likely, likely, reconsidered
 from gateway.identity.match import Decision
-from gateway.identity.person import person
-from gateway.identity.score import WRITTEN_ALIKE
+from gateway.identity.person import ever, person
+from gateway.identity.score import NOTHING_ELSE, WRITTEN_ALIKE
 from gateway.model import Change, Resource
 from gateway.store import joining, read
-from gateway.store.joining import Reason, names_of
+from gateway.store.joining import Reason
 from gateway.store.stored import Missing, Stored, milliseconds
 
 RULE: Final = "identity rules"  # who decided what nobody had to
@@ -141,7 +141,11 @@ def _compared(transaction: Transaction, change: Change, reason: Reason, *, join:
     if resource.get("active") is False:
         return ()
     apart = {change.id} | review.decided_apart(transaction, {change.id})
-    found = [each for each in likely(transaction, resource, apart_from=apart) if not each.score.veto]
+    found = [
+        _by_all_that_was_told(transaction, change.id, each)
+        for each in likely(transaction, resource, apart_from=apart)
+        if not each.score.veto
+    ]
     links = [each for each in found if each.score.verdict == "link"]
     if join and len(links) == 1 and _always_named_so(transaction, change.id, links[0].patient_id):
         other = links[0].patient_id
@@ -152,10 +156,28 @@ def _compared(transaction: Transaction, change: Change, reason: Reason, *, join:
     return ()
 
 
+def _by_all_that_was_told(transaction: Transaction, patient: str, found: Likely) -> Likely:
+    """Where nothing but name and birth date agrees by now, a telephone number or an address of before may agree: else
+    who is who would hang on the order in which messages come."""
+    if found.score.verdict != "ask" or NOTHING_ELSE not in found.score.reasons:
+        return found
+    one, other = (ever(joining.versions_of(transaction, each)) for each in (patient, found.patient_id))
+    score = reconsidered(transaction, one, other)
+    return replace(found, score=score) if score.verdict == "link" else found
+
+
 def _always_named_so(transaction: Transaction, one: str, other: str) -> bool:
     """Has each of the two only ever had a name that is written like the other's? One that had another name before may
     be a twin whose name was taken for that of the other."""
-    every = [names_of(transaction, each) for each in (one, other)]
+    every = [
+        {
+            str(name["text"])
+            for told in joining.versions_of(transaction, each)
+            for name in told.get("name", ())
+            if "text" in name
+        }
+        for each in (one, other)
+    ]
     return all(names(left, right) in WRITTEN_ALIKE for left in every[0] for right in every[1])
 
 

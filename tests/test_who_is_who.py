@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -247,3 +249,40 @@ async def test_a_name_in_pinyin_is_asked_whichever_part_comes_first(house: House
     assert len(living(house)) == 2
     (pair,) = open_questions(house)
     assert "name-sound" in pair.reasons
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_a_telephone_of_before_tells_as_well_in_any_order(house: House, order: tuple[int, ...]) -> None:
+    told = (adt("1", phone=PHONE), adt("1", phone="13900139000"), adt("2", "QINGHE", phone=PHONE))
+    await house.walk(*(told[place] for place in order))
+    assert len(living(house)) == 1
+    assert open_questions(house) == []
+
+
+async def test_the_telephone_of_a_house_tells_nothing_of_before_either(house: House) -> None:
+    await house.walk(
+        *(adt(f"N{each}", name=f"李^{each}", birth="19700303", phone=PHONE) for each in "甲乙丙丁戊己庚辛壬")
+    )
+    await house.walk(adt("1", phone=PHONE), adt("1", phone="13900139000"), adt("2", "QINGHE", phone=PHONE))
+    assert len(living(house)) == 11
+    assert "nothing-but-name-and-birth-date" in {reason for each in open_questions(house) for reason in each.reasons}
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_numbers_prove_is_the_same_in_any_order(house: House, seed: int) -> None:
+    """A card of 18 and of 15 digits, two numbers in one message, a namesake of the day, a mother and her newborn."""
+    mother = card("52990119900202002")
+    told = [
+        adt("1", identity=WANG), adt("2", "QINGHE", identity=WANG[:6] + WANG[8:17]), adt("3", "LAB"),
+        adt("2", "QINGHE", more="3^^^LAB^PI"), adt("4", "QINGHE", identity=TWIN),
+        adt("5", name="李^娜", birth="19900202", sex="F", identity=mother, phone=PHONE),
+        adt("6", name="李娜之女", birth="20260309", sex="F", identity=mother, phone=PHONE),
+    ]  # fmt: skip
+    random.Random(seed).shuffle(told)
+    assert set(states(await house.walk(*told))) == {"done"}
+    found: dict[str, set[str]] = {}
+    with house.record.reading() as reader:
+        for each in house.search("Patient?_count=100"):
+            numbers = {number["value"] for number in each["identifier"] if len(number["value"]) == 1}
+            found.setdefault(survivor(reader, each["id"]), set()).update(numbers)
+    assert sorted(found.values(), key=min) == [{"1", "2", "3"}, {"4"}, {"5"}, {"6"}]

@@ -150,6 +150,14 @@ def likely(reader: Reader, patient: Resource, *, apart_from: Collection[str] = (
     return sorted(listed, key=lambda each: (each.score.veto, -each.score.odds, each.patient_id))
 
 
+def reconsidered(reader: Reader, one: Person, other: Person) -> Score:
+    """The score of two by what was ever told of them."""
+    parameter = parameter_number("Patient", person_keys.PARAMETER)
+    shared = one.phones & other.phones
+    common = {each for each in shared if len(reader.execute(BY_KEY, (parameter, f"p:{each}", BLOCK))) > FAMILY}
+    return score(one, other, common=common)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """A candidate as $match tells of it."""

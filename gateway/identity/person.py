@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.codec.chinese_numbers import birth_date_of, national_id, phone, sex_of
@@ -80,6 +81,17 @@ def person(patient: Resource) -> Person:
         former=frozenset(former - numbers),
         phones=frozenset(filter(None, (phone(str(each.get("value", ""))) for each in patient.get("telecom", ())))),
         addresses=tuple(filter(None, (_address(each) for each in patient.get("address", ())))),
+    )
+
+
+def ever(versions: Sequence[Resource]) -> Person:
+    """The first, with every telephone number and address that any of them tells."""
+    told = [person(each) for each in versions]
+    return replace(
+        told[0],
+        numbers=frozenset().union(*(each.numbers for each in told)) - told[0].former,
+        phones=frozenset().union(*(each.phones for each in told)),
+        addresses=tuple(dict.fromkeys(address for each in told for address in each.addresses)),
     )
 
 

@@ -24,6 +24,8 @@ Grade = Literal["certain", "probable", "possible", "certainly-not"]  # R4 extens
 
 WRITTEN_ALIKE: Final = frozenset({"equal", "variant", "swapped"})  # twins have names that sound alike
 
+NOTHING_ELSE: Final = "nothing-but-name-and-birth-date"
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -113,7 +115,7 @@ def _doubts(one: Person, other: Person, found: Mapping[str, str]) -> tuple[str, 
     if found["name"] not in WRITTEN_ALIKE or found["birth"] != "equal" or found["sex"] == "different":
         doubts.append("not-all-written-alike")
     if found["phone"] != "shared" and found["address"] != "door" and found["card"] not in ("near", "masked", "equal"):
-        doubts.append("nothing-but-name-and-birth-date")
+        doubts.append(NOTHING_ELSE)
     if {system for system, _ in one.numbers} & {system for system, _ in other.numbers}:
         doubts.append("two-numbers-of-one-house")
     return tuple(doubts)

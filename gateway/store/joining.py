@@ -77,13 +77,14 @@ def retire_numbers(
     return workspace.write(reason.entry)
 
 
-def names_of(transaction: Transaction, patient: str) -> set[str]:
-    """Every name (HumanName.text) that a Patient, and those who live on as it, ever had."""
-    found: set[str] = set()
-    for each in tree(transaction, patient):
-        for version in read.history(transaction, "Patient", each, count=VERSIONS).matches:
-            found |= {str(name["text"]) for name in version.resource.get("name", ()) if "text" in name}
-    return found
+def versions_of(transaction: Transaction, patient: str) -> list[Resource]:
+    """All that was ever told of a Patient, and of those who live on as it: the present first."""
+    return [
+        version.resource
+        for each in tree(transaction, patient)
+        for version in read.history(transaction, "Patient", each, count=VERSIONS).matches
+        if not version.deleted
+    ]
 
 
 def _there(workspace: Workspace, patient: str) -> Working:
