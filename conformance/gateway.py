@@ -191,6 +191,11 @@ class Gateway:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def wait(self) -> int:
+        """Until it ends by itself; its code."""
+        assert self._process is not None
+        return self._process.wait(timeout=60)
+
     def stop(self) -> str:
         """SIGTERM; why it did not stop well, or ""."""
         assert self._process is not None

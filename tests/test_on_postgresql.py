@@ -20,7 +20,10 @@ from conformance.gateway import Gateway
 from conformance.receivers import Hospital, acknowledgement
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
-pytest.importorskip("psycopg")
+psycopg = pytest.importorskip("psycopg")
+
+from gateway.db.postgresql import lock_number  # noqa: E402
+
 PROGRAM = [sys.executable, "-m", "gateway"]
 
 
@@ -89,6 +92,35 @@ def test_sixteen_clients_that_race_leave_one(fault: Fault) -> None:
             answers = list(pool.map(lambda _, number=number: create(gateway, number), range(16)))
             assert sorted(answers) == [200] * 15 + [201]
             assert gateway.count(f"Patient?identifier=urn:race|{number}") == 1
+
+
+def test_a_second_gateway_over_the_same_database_is_refused(fault: Fault, tmp_path: Path) -> None:
+    serve = [*PROGRAM, "serve", "--data", str(tmp_path / "second"), "--http", "127.0.0.1:0", "--mllp", "127.0.0.1:0"]
+    with Hospital() as hospital, fault.gateway(hospital.address) as gateway:
+        second = subprocess.run(serve, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 1
+        assert f"process {gateway.process_id}" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert gateway.send(result(1)).one("MSA", 1) == "AA"
+
+
+def test_a_gateway_in_whose_place_another_is_ends(
+    server: databases.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUTONG_DATABASE", f"{server.url}?namespace=displaced")
+    lock = (lock_number("displaced gateway"),)
+    with Hospital() as hospital, Fault(tmp_path, PROGRAM).gateway(hospital.address) as gateway:
+        with psycopg.connect(server.url, autocommit=True) as other, psycopg.connect(server.url) as waiting:
+            taken = threading.Thread(target=waiting.execute, args=("SELECT pg_advisory_lock(%s)", lock))
+            taken.start()
+            queued = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            assert until(lambda: other.execute(queued).fetchall() == [(1,)]) >= 0
+            found = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s"
+            for (pid,) in other.execute(found, (f"%process {gateway.process_id}",)).fetchall():
+                other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            taken.join()
+            assert gateway.wait() == 1
+        assert "another gateway works over this database now" in gateway.log.read_text("utf-8")
 
 
 def test_what_was_owed_in_sqlite_is_delivered_once_from_postgresql(

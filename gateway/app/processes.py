@@ -62,6 +62,12 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
     hurry = asyncio.Event()  # SIGHUP: look for new settings now
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, hurry.set)
+    taken_over = threading.Event()
+
+    def displaced() -> None:
+        taken_over.set()
+        _stop(loop, stopped)
+
     editions = Editions(config, data) if config else None
     first = editions.first() if editions else None
     if first is not None:
@@ -71,6 +77,8 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
         loop.add_signal_handler(number, stopped.set)
     with contextlib.closing(open_rooms(config=config, data=data, process="front")) as rooms:
         front = Front(rooms, http=http, mllp=mllp)
+        if rooms.occupancy is not None:
+            rooms.occupancy.keep(displaced)
         try:
             await front.start()
             worker.start()
@@ -81,6 +89,8 @@ async def _front(worker: Supervisor, *, config: Path | None, data: Path, http: s
             await stopped.wait()
             if watch is not None:
                 watch.cancel()
+            if taken_over.is_set():
+                raise Configuration("another gateway works over this database now", place="database", remedy="keep one")
         finally:
             worker.tell()
             await front.stop()
@@ -145,10 +155,15 @@ def _outlive_no_front(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -
     """Returns never: when standard input closes, the worker is asked to stop, and ended where it does not."""
     while os.read(0, 1024):
         pass
-    with contextlib.suppress(RuntimeError):  # the loop is closed: it is stopping already
-        loop.call_soon_threadsafe(stopped.set)
+    _stop(loop, stopped)
     time.sleep(STOPPING)
     os._exit(1)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    """From another thread."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed: it is stopping already
+        loop.call_soon_threadsafe(stopped.set)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

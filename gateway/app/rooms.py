@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway import config, telemetry
 from gateway.db import opening
@@ -16,6 +17,9 @@ from gateway.mapping import maps
 from gateway.model import Channel, Community, Entry, Member
 from gateway.store import reindexing
 
+if TYPE_CHECKING:
+    from gateway.db.occupancy import Occupancy
+
 SHARED = Channel(id="mllp", transport="mllp", format="hl7v2")  # the port that all members may use, known by MSH-4
 EXPORTS = "exports"  # folder in the data directory of bulk exports
 METRICS = "metrics"  # folder in the data directory where the worker leaves its counters
@@ -25,13 +29,16 @@ Channels = Mapping[str, tuple[Member | None, Channel]]
 
 @dataclass(slots=True, kw_only=True)
 class Rooms:
-    """Built once in each process; `close` gives the databases back. Raises Configuration for what cannot be used."""
+    """Built once in each process; `close` gives the databases back. Raises Configuration for what cannot be used.
+    `alone`: no other gateway works over the same databases until then."""
 
     data: Path
+    alone: bool
     metrics: telemetry.Metrics
     formats: Formats
     channels: Channels
     bodies: Bodies = field(init=False)
+    occupancy: Occupancy | None = field(init=False)
     journal: Engine = field(init=False)
     record: Engine = field(init=False)
 
@@ -39,6 +46,7 @@ class Rooms:
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.bodies = Bodies(self.data)
         opening.settle(self.data, self.community.database)
+        self.occupancy = opening.occupied(self.data) if self.alone else None
         self.journal = opening.opened(self.data, "journal")
         self.record = opening.opened(self.data, "record")
 
@@ -51,13 +59,15 @@ class Rooms:
         """Give back every connection and file."""
         self.journal.close()
         self.record.close()
+        if self.occupancy is not None:
+            self.occupancy.close()
 
 
 def open_rooms(*, config: Path | None, data: Path, process: str) -> Rooms:
     """The rooms of one process: 'front' or 'worker'."""
     metrics = telemetry.Metrics(data / METRICS, process)
     formats, channels = read_maps(config)
-    rooms = Rooms(data=data, metrics=metrics, formats=formats, channels=channels)
+    rooms = Rooms(data=data, metrics=metrics, formats=formats, channels=channels, alone=process == "front")
     log = telemetry.logger()
     if count := reindexing.ensure(rooms.record, lambda: log.info("record is indexed anew")):
         log.info("record was indexed anew", count=count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,10 +41,11 @@ def migrate(
 ) -> None:
     """Bring the databases to this program's schema, back to an older one, or to another engine."""
     from gateway.app.processes import alone
+    from gateway.db import opening
 
     if schema not in ("record", "journal"):
         raise typer.BadParameter("record or journal", param_hint="--schema")
-    with alone(data / "lock", remedy="stop it first"):
+    with alone(data / "lock", remedy="stop it first"), opening.occupied(data) or nullcontext():
         if to.isdecimal():
             _back(data, schema, int(to), forget=forget)
         elif to:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.db import address
 from gateway.db.engine import Engine
 from gateway.db.sqlite import SqliteEngine
 from gateway.errors import Configuration
+
+if TYPE_CHECKING:
+    from gateway.db.occupancy import Occupancy
 
 SCHEMAS: Final = ("journal", "record")
 
@@ -24,12 +29,30 @@ def opened(data: Path, schema: str) -> Engine:
 def named(text: str, schema: str) -> Engine:
     """The same in the PostgreSQL that a setting names."""
     found = address.read(text)
-    try:
+    with _driver():
         from gateway.db.postgresql import PostgresqlEngine  # only where it is used: the driver is an extra
+    return PostgresqlEngine(found, schema=schema)
+
+
+def occupied(data: Path) -> Occupancy | None:
+    """What keeps other gateways away from the PostgreSQL of this data directory, until it is closed; None where it has
+    none. Raises as `opened` does, and Configuration where another has it."""
+    text = address.remembered(data)
+    if not text:
+        return None
+    found = address.read(text)
+    with _driver():
+        from gateway.db.occupancy import Occupancy
+    return Occupancy(found)
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    try:
+        yield
     except ImportError:
         remedy = "pip install 'hutong[postgresql]'"
         raise Configuration("the driver of PostgreSQL is not installed", place="database", remedy=remedy) from None
-    return PostgresqlEngine(found, schema=schema)
 
 
 def file(data: Path, schema: str) -> Path:

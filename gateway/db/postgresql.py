@@ -68,7 +68,7 @@ class PostgresqlEngine:
         self._path = f"{address.namespace}_{schema}"
         self._place = place_of(address, schema)
         self._busy_seconds = busy_seconds
-        self._lock_number = _number(self._path)
+        self._lock_number = lock_number(self._path)
         self._write_lock = threading.Lock()
         self._writing_thread: int | None = None
         self._writer: Connection | None = None
@@ -287,8 +287,8 @@ class PostgresqlEngine:
         self._close_idle()
 
 
-def _number(name: str) -> int:
-    """The advisory lock of a schema."""
+def lock_number(name: str) -> int:
+    """The advisory lock of that name: of a schema, of a gateway."""
     return int.from_bytes(hashlib.blake2b(f"hutong {name}".encode(), digest_size=8).digest(), "big", signed=True)
 
 
