@@ -6,7 +6,7 @@ kept in the journal; nothing of it goes into the record.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -55,6 +55,7 @@ class Inquiries:
     formats: Formats
     record: Record
     engine: Engine
+    indexed: Callable[[], bool] = lambda: True  # may be looked for something
 
     def answers(self, look: Look) -> bool:
         """Is this a query? One that is not looked into is told so: no answer is no empty answer."""
@@ -68,6 +69,8 @@ class Inquiries:
             return self._refused(message, look.member)
         try:
             _allowed(look.member)
+            if not self.indexed():
+                raise Permanent("the record is indexed anew after an update", code="207", remedy="ask again later")
             query = hl7v2_query.read(message)
         except Permanent as error:
             return self._written(message, look.member, hl7v2_query.as_sent(message), [], Found(error=error))

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -274,6 +275,41 @@ def test_stopped_under_load(mortal: tuple[Service, Hospital]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ receivers
+
+
+@pytest.mark.slow
+def test_messages_are_taken_while_the_record_is_indexed_anew(mortal: tuple[Service, Hospital]) -> None:
+    """As at the first start of a program that indexes otherwise; here it has to wait for the record."""
+    service, hospital = mortal
+    assert service.send(community.result("L1", number="C1", report="F1")).one("MSA", 1) == "AA"
+    hospital.wait(1)
+    until(lambda: service.entries().get("done") == 1)
+    assert service.stop() == ""
+    with contextlib.closing(sqlite3.connect(service.data / "record.sqlite", isolation_level=None)) as record:
+        record.execute("UPDATE index_edition SET edition = 1")
+        record.execute("DELETE FROM index_code")
+        record.execute("BEGIN IMMEDIATE")
+        starting = threading.Thread(target=service.start)
+        starting.start()
+        until(lambda: health(service) == "indexing")
+        assert service.send(community.result("L2", number="C2", report="F2")).one("MSA", 1) == "AA"
+        assert service.status_of("/fhir/DiagnosticReport?status=final") == 503
+        asks = b"QBP^Q22^QBP_Q21|Q1|P|2.5.1\rQPD|Q22^Find Candidates^HL7|T1|@PID.5.1^\xe8\xb5\xb5\rRCP|I\r"
+        question = b"MSH|^~\\&|HIS|COUNTY|GW|SANHE|20260312080000||" + asks
+        answer = service.send(question)
+        assert (answer.one("MSA", 1), answer.one("ERR", 3)[:3]) == ("AE", "207")
+        record.execute("ROLLBACK")
+        starting.join()
+    until(lambda: service.entries().get("done") == 3)
+    assert service.reports() == 2
+
+
+def health(service: Service) -> str:
+    """What it says of itself; "" while nobody answers."""
+    try:
+        return str(service.get("/health")["status"])
+    except OSError:
+        return ""
 
 
 @pytest.mark.slow

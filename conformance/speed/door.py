@@ -38,7 +38,7 @@ class Door:
                 overview=Overview(journal, engine), tokens=tokens, metrics=Metrics(), receive=receive,
                 write=Commits(engine).write, formats=_no_formats,
                 bulk=Exporter(Jobs(engine, lambda: datetime.now(UTC)), Path("exports")),
-                ready=lambda: True, version="0",
+                state=lambda: "ok", version="0",
             )
         )  # fmt: skip
         token = tokens.create(name=f"speed {secrets.token_hex(8)}", scope="system/*.*")

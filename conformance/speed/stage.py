@@ -131,6 +131,7 @@ def main() -> None:
     """The worker."""
     home = Path(tempfile.mkdtemp(prefix="hutong-speed-"))
     rooms = open_rooms(config=None, data=home, process="speed")
+    rooms.index()
     stream = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     run = STAGES[sys.argv[1]](_bodies(stream), rooms)
     for _ in range(20):

@@ -25,6 +25,8 @@ from gateway.fhir import definitions
 
 PUBLIC = frozenset({"/health"})
 OWN = "/soap/"  # asks by itself: the token may stand in the body, and a refusal must be a Fault
+# what is served while the record is indexed
+WITHOUT_INDEX = (*PUBLIC, OWN, "/intake/", "/operations/", "/metrics", "/openapi.json", "/fhir/metadata")
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -33,6 +35,9 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+
+
+_INDEXING = "the record is indexed anew after an update; messages are taken meanwhile, ask again later"
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +83,8 @@ class Guard:
             path = str(scope["path"])  # not of request.url, which is put together with what the Host header says
             if path not in PUBLIC and not path.startswith(OWN):
                 state["grant"] = known(self._services, request, now=self._clock())
+            if self._services.state() == "indexing" and not path.startswith(WITHOUT_INDEX):
+                raise answer.Refusal(503, _INDEXING, headers={"retry-after": "30"})
             await self._app(scope, receive, exchange)
         except answer.Refusal as refusal:
             await self._refuse(request, receive, exchange, refusal)

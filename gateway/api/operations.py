@@ -67,12 +67,12 @@ class Operations:
             app.add_api_route(path, endpoint, methods=[method], summary=summary, response_class=Response)
 
     async def health(self) -> Response:
-        """200 once everything listens, 503 before and while stopping."""
-        ready = self.services.ready()
-        said: dict[str, object] = {"status": "ok" if ready else "starting", "version": self.services.version}
+        """200 once everything is served, 503 before and while stopping."""
+        state = self.services.state()
+        said: dict[str, object] = {"status": state, "version": self.services.version}
         settings = self.services.settings()
         body = msgspec.json.encode({**said, "settings": settings} if settings else said)
-        return Response(body, 200 if ready else 503, media_type=JSON)
+        return Response(body, 200 if state == "ok" else 503, media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:
         """Counters of the processes and depths of the queues."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 import anyio
 
@@ -22,6 +23,9 @@ INTAKE_LIMIT = 100 * 1024 * 1024  # bytes of one message handed in over HTTP
 WAITING_LIMIT = 256 * 1024 * 1024  # bytes of all messages that are being received over HTTP at one time
 RESOURCE_LIMIT = 64 * 1024 * 1024  # bytes of one resource or Bundle that is written over HTTP
 READERS = 8  # threads that read the record at one time
+
+
+State = Literal["starting", "indexing", "ok"]  # nothing listens yet; messages are taken, and nothing else; everything
 
 
 def _now() -> datetime:
@@ -47,7 +51,7 @@ class Services:
     ]  # durably, all or nothing, and owed to whom it concerns; the work is called in a thread
     formats: Callable[[], Formats]  # the settings and maps of this moment
     bulk: Exporter  # who writes exports
-    ready: Callable[[], bool]  # whether everything listens
+    state: Callable[[], State]
     version: str
     tables: Callable[[], Awaitable[None]] = _at_once  # returns when the record holds the code tables
     settings: Callable[[], Mapping[str, object]] = dict  # the edition in use, and why a newer one was refused

@@ -52,6 +52,7 @@ class Back:
     async def start(self) -> None:
         """Raises Transient when the record cannot be written, Configuration when a sender cannot be made."""
         loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self.rooms.index)
         await asyncio.to_thread(self._know_members)
         await asyncio.to_thread(
             unknown.ask_again, self.rooms.journal, self.rooms.record, self.rooms.formats.knows

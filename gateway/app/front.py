@@ -16,6 +16,7 @@ from gateway import telemetry
 from gateway.api import Services, create
 from gateway.api.overview import Overview
 from gateway.api.security import Tokens
+from gateway.api.services import State
 from gateway.api.serving import configuration
 from gateway.app import charts
 from gateway.app.editions import Edition
@@ -23,13 +24,14 @@ from gateway.app.rooms import EXPORTS, SHARED, Channels, Rooms, version
 from gateway.bulk import Exporter, Jobs
 from gateway.db.commits import Commits
 from gateway.db.engine import Transaction
-from gateway.errors import Configuration
+from gateway.errors import Configuration, Transient
 from gateway.formats import Formats
 from gateway.inbound import Processor, Receiver
 from gateway.inquiries import Inquiries
 from gateway.journal.intake import Intake
 from gateway.model import Channel, Frame
 from gateway.people import RULE, compare
+from gateway.store import reindexing
 from gateway.store.exchange import Exchanged
 from gateway.store.joining import Reason
 from gateway.store.record import Record
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 
 TABLES = 15.0  # seconds
+INDEXED_EVERY = 0.5  # seconds between two looks whether the record is indexed
 
 
 class Front:
@@ -67,7 +70,8 @@ class Front:
         self.processor = self._processor(rooms.formats, rooms.channels)
         self.mllp = MllpListener(mllp, channel=SHARED.id)
         self.exporter = Exporter(Jobs(rooms.record, lambda: datetime.now(UTC)), rooms.data / EXPORTS)
-        self.ready = False
+        self.state: State = "starting"
+        self._indexing: asyncio.Task[None] | None = None
         self._tables = False
         self.settings: dict[str, object] = {"edition": 1, "problem": ""}  # what /health says of them
         self._services = self._rooms_behind_the_door()
@@ -125,19 +129,38 @@ class Front:
         self.settings = {"edition": edition.number, "problem": "", **({"restart for": restart} if restart else {})}
 
     def _inquiries(self, formats: Formats) -> Inquiries:
-        return Inquiries(formats=formats, record=Record(self.rooms.record), engine=self.rooms.record)
+        return Inquiries(
+            formats=formats, record=Record(self.rooms.record), engine=self.rooms.record,
+            indexed=lambda: self.state != "indexing",
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Raises Configuration when a port or folder cannot be opened."""
         self.intake.start()
+        if not await asyncio.to_thread(reindexing.is_current, self.rooms.record):
+            self.state = "indexing"
         own = [channel for _, channel in self.rooms.channels.values() if _listens(channel)]
         for each in (self.mllp, *map(self._listener, own)):
             await each.listen(self.receive)
             self._listeners.append(each)
         await self._open_web_door()
         self._poll()
+        if self.state == "indexing":
+            self._indexing = asyncio.create_task(self._indexed())
+        else:
+            self._served()
+
+    async def _indexed(self) -> None:
+        """Messages are taken meanwhile; the worker makes the index."""
+        while self.state == "indexing":
+            await asyncio.sleep(INDEXED_EVERY)
+            with contextlib.suppress(Transient):
+                if await asyncio.to_thread(reindexing.is_current, self.rooms.record):
+                    self._served()
+
+    def _served(self) -> None:
         self.exporter.start()
-        self.ready = True
+        self.state = "ok"
 
     def _listener(self, channel: Channel) -> Listener:
         made = listener(channel, self.rooms.data)
@@ -173,7 +196,9 @@ class Front:
 
     async def stop(self) -> None:
         """Takes nothing new, answers what is under way; under 4 s."""
-        self.ready = False
+        self.state = "starting"
+        if self._indexing is not None:
+            self._indexing.cancel()
         if self._server is not None:
             self._server.should_exit = True
         polled = (asyncio.to_thread(each.close) for each in self._pollers)
@@ -204,7 +229,7 @@ class Front:
             formats=lambda: self.receiver.formats,
             bulk=self.exporter,
             settings=lambda: self.settings,
-            ready=lambda: self.ready,
+            state=lambda: self.state,
             tables=self.tables,
             version=version(),
         )

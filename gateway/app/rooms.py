@@ -55,6 +55,13 @@ class Rooms:
         """The checked settings."""
         return self.formats.community
 
+    def index(self) -> None:
+        """Returns once the record is indexed as this program looks for things: at once, but for the first start of a
+        newer one."""
+        log = telemetry.logger()
+        if count := reindexing.ensure(self.record, lambda: log.info("record is indexed anew")):
+            log.info("record was indexed anew", count=count)
+
     def close(self) -> None:
         """Give back every connection and file."""
         self.journal.close()
@@ -67,11 +74,7 @@ def open_rooms(*, config: Path | None, data: Path, process: str) -> Rooms:
     """The rooms of one process: 'front' or 'worker'."""
     metrics = telemetry.Metrics(data / METRICS, process)
     formats, channels = read_maps(config)
-    rooms = Rooms(data=data, metrics=metrics, formats=formats, channels=channels, alone=process == "front")
-    log = telemetry.logger()
-    if count := reindexing.ensure(rooms.record, lambda: log.info("record is indexed anew")):
-        log.info("record was indexed anew", count=count)
-    return rooms
+    return Rooms(data=data, metrics=metrics, formats=formats, channels=channels, alone=process == "front")
 
 
 def read_maps(path: Path | None) -> tuple[Formats, Channels]:

@@ -1,4 +1,7 @@
-"""Makes all index rows anew when a newer program indexes otherwise, or when somebody asks for it."""
+"""Makes all index rows anew when a newer program indexes otherwise, or when somebody asks for it.
+
+It is one transaction: nobody finds half of the record, and nobody who would not find somebody makes him a second time.
+"""
 
 # ruff: noqa: S608  # SQL is put together from the names in tables here; every value is bound
 
@@ -20,6 +23,7 @@ NEW_COLUMNS: Final = (
     "UPDATE resource SET open = ?, patient = ?, status = ?, survivor = ?, date = ?, until = ? WHERE rid = ?"
 )
 INDEXED_BY: Final = "SELECT edition FROM index_edition"
+ANYTHING: Final = "SELECT 1 FROM resource LIMIT 1"
 NOW_INDEXED: Final = "UPDATE index_edition SET edition = ?"
 LOCAL_VALUES: Final = "SELECT DISTINCT value FROM local_field"
 LOCAL_AGAIN: Final = (
@@ -52,6 +56,12 @@ def ensure(engine: Engine, begins: Callable[[], None] = lambda: None) -> int:
             if time.monotonic() > until:
                 raise
             time.sleep(PAUSE)
+
+
+def is_current(engine: Engine) -> bool:
+    """Is everything found in it that this program looks for? In an empty one, it is."""
+    with engine.reading() as reader:
+        return edition(reader) == EDITION or not reader.execute(ANYTHING)
 
 
 def edition(reader: Reader) -> int:

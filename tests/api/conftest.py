@@ -17,6 +17,7 @@ import uvicorn
 
 from gateway.api import Services, Tokens, create
 from gateway.api.overview import Overview
+from gateway.api.services import State
 from gateway.api.serving import configuration
 from gateway.bulk import Exporter, Jobs
 from gateway.db.commits import Commits
@@ -47,7 +48,7 @@ class Door:
     reply: bytes = b""
     changes: list[Change] = field(default_factory=list)
     broken: bool = False
-    ready: bool = True
+    state: State = "ok"
     minutes: int = 0
     tokens: dict[str, str] = field(default_factory=dict)  # scope → token
 
@@ -123,7 +124,7 @@ def door(tmp_path: Path, databases: Engines) -> Iterator[Door]:
         write=lambda work: made.write_record(work),
         formats=shipped,
         bulk=Exporter(Jobs(record, lambda: made.services.now()), tmp_path / "exports"),
-        ready=lambda: made.ready,
+        state=lambda: made.state,
         version="1.2.3",
         now=lambda: START,
         intake_limit=64 * 1024,

@@ -39,8 +39,29 @@ def busy(door: Door) -> Door:
 async def test_health_tells_whether_everything_listens(door: Door, anyone: httpx.AsyncClient) -> None:
     got = await anyone.get("/health")
     assert (got.status_code, got.json()) == (200, {"status": "ok", "version": "1.2.3"})
-    door.ready = False
+    door.state = "starting"
     assert (await anyone.get("/health")).status_code == 503
+
+
+async def test_while_the_record_is_indexed_messages_are_taken_and_nobody_looks_for_anything(
+    door: Door, client: httpx.AsyncClient, anyone: httpx.AsyncClient
+) -> None:
+    """Who is not found yet would be made a second time."""
+    door.state = "indexing"
+    health = await anyone.get("/health")
+    assert (health.status_code, health.json()["status"]) == (503, "indexing")
+    for address in ("/fhir/Patient?name=a", "/fhir/Patient/$match", "/people"):
+        refused = await client.get(address)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+    made = await client.post("/fhir/Patient", json={"resourceType": "Patient"}, headers={"If-None-Exist": "name=a"})
+    assert made.status_code == 503
+    assert "indexed anew" in made.json()["issue"][0]["diagnostics"]
+    assert (await client.post("/intake/lab-web", content=BODY)).status_code == 202
+    assert (await client.get("/operations/status")).status_code == 200
+    assert (await client.get("/metrics")).status_code == 200
+    assert (await client.get("/fhir/metadata")).status_code == 200
+    door.state = "ok"
+    assert (await client.get("/fhir/Patient?name=a")).status_code == 200
 
 
 async def test_status(busy: Door, client: httpx.AsyncClient) -> None:

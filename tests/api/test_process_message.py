@@ -46,7 +46,7 @@ async def sender(house: House, door: Door, monkeypatch: pytest.MonkeyPatch) -> A
 
     async def receive(frame: Frame) -> bytes:
         said = await house.receiver.receive(frame)
-        if door.ready:
+        if door.state == "ok":
             house.process()
         return said
 
@@ -120,7 +120,7 @@ async def test_what_is_not_in_the_record_says_why(sender: httpx.AsyncClient, sub
 
 
 async def test_while_it_is_worked_on(door: Door, house: House, sender: httpx.AsyncClient) -> None:
-    door.ready = False
+    door.state = "starting"
     waiting = await sender.post("/fhir/$process-message", json=message(*CONTENT))
     assert waiting.status_code == 202
     assert waiting.headers["retry-after"]

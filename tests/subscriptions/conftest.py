@@ -57,7 +57,7 @@ class Post:
         self.services = Services(
             community=Community(id="c", name="c", topics=self.own, hooks=self.hooks), record=self.record,
             overview=self.overview, tokens=self.tokens, metrics=Metrics(), receive=_nobody, write=self.write,
-            ready=lambda: True, version="1", formats=shipped,
+            state=lambda: "ok", version="1", formats=shipped,
             bulk=Exporter(Jobs(self.engine, lambda: datetime.now(UTC)), self.home / "exports"),
         )  # fmt: skip
         self.stop = asyncio.Event()
