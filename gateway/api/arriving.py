@@ -47,14 +47,17 @@ class Arriving:
     taken: int = 0
     ended: bool = False  # all of it was received
 
-    async def whole(self, request: Request, limit: int) -> bytes:
-        """The body. Refusal 413, 415, 408 or 503; 400 when it is empty."""
+    async def whole(self, request: Request, limit: int, *, may_be_empty: bool = False) -> bytes:
+        """The body. Refusal 413, 415, 408 or 503; 400 when it is empty and may not be."""
         try:
-            return await self._read(request, limit)
+            body = await self._read(request, limit)
         except answer.Refusal as refusal:
             if refusal.status_code == TOO_LARGE:
                 await self._discard(request)
             raise
+        if not body and not may_be_empty:
+            raise answer.Refusal(400, "the body is empty; send one message")
+        return body
 
     async def _read(self, request: Request, limit: int) -> bytes:
         self.waiting.check(declared(request, limit))
@@ -66,8 +69,6 @@ class Arriving:
             if self.taken > limit:
                 raise _too_large(limit)
             parts.append(part)
-        if not self.taken:
-            raise answer.Refusal(400, "the body is empty; send one message")
         return b"".join(parts)
 
     def forget(self) -> None:

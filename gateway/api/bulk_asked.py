@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gateway.api import answer
+from gateway.api.form import PRESENTATION
 from gateway.api.resource import parts_of
 from gateway.api.security import Grant
 from gateway.bulk import Asked
@@ -18,7 +19,6 @@ from gateway.store.clause import Around
 
 _FORMATS: Final = frozenset({"application/fhir+ndjson", "application/ndjson", "ndjson"})
 _KNOWN: Final = frozenset({"_outputFormat", "_since", "_type", "_typeFilter", "_elements", "patient"})
-_PRESENTATION: Final = frozenset({"_format", "_pretty"})
 _NEXT_FILTER: Final = re.compile(r",(?=[A-Z][A-Za-z]+\?)")  # as Bulk Data 1.0 joins them
 _ELEMENT: Final = re.compile(r"(?:([A-Z][A-Za-z]+)\.)?[a-z][A-Za-z]*")
 _PATIENT: Final = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9\-.]{1,64})")
@@ -38,7 +38,7 @@ def read(
     pairs: Pairs, *, level: str, group: str, grant: Grant, lenient: bool, around: Around
 ) -> tuple[Asked, list[str]]:
     """What is asked for, and the names of what a lenient caller lets us leave out. Refusal 400, 403."""
-    left_out = sorted({name for name, _ in pairs} - _KNOWN - _PRESENTATION)
+    left_out = sorted({name for name, _ in pairs} - _KNOWN - PRESENTATION)
     if left_out and not lenient:
         raise answer.Refusal(400, f"$export does not know {left_out[0][:40]!r}; it takes {', '.join(sorted(_KNOWN))}")
     given: dict[str, list[str]] = {}

@@ -21,10 +21,10 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.api import answer, bulk_asked, listing
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.parameters import body_of
 from gateway.api.security import EVERYTHING
 from gateway.api.services import Services
 from gateway.bulk import Asked, File, Job, TooMany
@@ -117,11 +117,7 @@ class BulkExport:
             if any(name == "patient" for name, _ in pairs):
                 raise answer.Refusal(400, "patients are named in Parameters that are sent with POST")
             return pairs
-        arriving = Arriving(self.waiting)
-        try:
-            parameters = parsed(request, await arriving.whole(request, self.services.resource_limit))
-        finally:
-            arriving.forget()
+        parameters = await body_of(request, self.waiting, self.services.resource_limit)
         if parameters.get("resourceType") != "Parameters":
             raise answer.Refusal(400, "the body is no Parameters")
         return pairs + list(bulk_asked.pairs_of(parameters))

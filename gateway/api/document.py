@@ -17,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer, listing
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed, parts_of
+from gateway.api.parameters import pairs_of
 from gateway.api.services import Services
 from gateway.fhir import json
 from gateway.store import documents
@@ -31,7 +31,6 @@ OFFERED: Final = (
     Offered("document", "http://hl7.org/fhir/OperationDefinition/Composition-document", ("Composition",)),
 )
 LIMIT: Final = 64 * 1024  # bytes of the question
-_PRESENTATION: Final = frozenset({"_format", "_pretty"})
 _BOOLEANS: Final = {"true": True, "false": False, "": False}
 
 
@@ -68,16 +67,7 @@ class Documents:
         return await self._made(request, request.path_params["id"], given)
 
     async def _given(self, request: Request) -> dict[str, str]:
-        given = {name: value for name, value in request.query_params.items() if name not in _PRESENTATION}
-        if request.method == "POST" and request.headers.get("content-length", "0") != "0":
-            arriving = Arriving(self.waiting)
-            try:
-                body = parsed(request, await arriving.whole(request, min(LIMIT, self.services.resource_limit)))
-            finally:
-                arriving.forget()
-            for each in parts_of(body):
-                value = next((value for name, value in each.items() if name.startswith("value")), "")
-                given[str(each.get("name", ""))] = str(value).lower() if isinstance(value, bool) else str(value)
+        given = dict(await pairs_of(request, self.waiting, min(LIMIT, self.services.resource_limit)))
         if given.pop("graph", ""):
             raise answer.Refusal(400, "a document by a GraphDefinition is not supported; leave graph out")
         if unknown := given.keys() - {"id", "persist"}:

@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer, listing
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import ANY, Offered
-from gateway.api.resource import parsed, parts_of, type_of
+from gateway.api.parameters import body_of, pairs_of
+from gateway.api.resource import parts_of, type_of
 from gateway.api.services import Services
 from gateway.fhir import validate
 from gateway.model import Resource
@@ -80,12 +81,10 @@ class FhirOperations:
         """What is wanted of it, and the parameters that said so."""
         require(request, request.state.grant.allows("*", "r"), "system/*.r")
         given: dict[str, str] = {}
-        for name, value in request.query_params.multi_items():
+        for name, value in await pairs_of(request, self.waiting, self.services.resource_limit):
             given[name] = f"{given[name]},{value}" if name == "_type" and name in given else value
-        if request.method == "POST":
-            given |= _simple(await self._parameters(request))
-        pairs = [(name, value) for name, value in given.items() if name not in ("_format", "_pretty")]
-        if unknown := given.keys() - _ASKED - {"_format", "_pretty"}:
+        pairs = list(given.items())
+        if unknown := given.keys() - _ASKED:
             raise answer.Refusal(400, f"$everything takes {', '.join(sorted(_ASKED))}; not {sorted(unknown)[0][:40]!r}")
         asked = Everything(
             start=given.get("start", ""), end=given.get("end", ""), since=given.get("_since", ""),
@@ -113,8 +112,8 @@ class FhirOperations:
         require(request, request.state.grant.allows(type_name, "r"), f"system/{type_name}.r")
         given = {name: request.query_params.get(name, "") for name in ("mode", "profile")}
         resource: Resource | None = None
-        if request.method == "POST" and request.headers.get("content-length", "") != "0":
-            resource = await self._parameters(request)
+        if request.method == "POST":
+            resource = await body_of(request, self.waiting, self.services.resource_limit)
             if resource.get("resourceType") == "Parameters" and type_name != "Parameters":
                 given |= _simple(resource)
                 parts = (each for each in parts_of(resource) if each.get("name") == "resource")
@@ -134,13 +133,6 @@ class FhirOperations:
         return answer.fhir(request, _FINE if mode == "delete" else _judged(stored.resource, type_name, key))
 
     # ------------------------------------------------------------------------------------------ both
-
-    async def _parameters(self, request: Request) -> Resource:
-        arriving = Arriving(self.waiting)
-        try:
-            return parsed(request, await arriving.whole(request, self.services.resource_limit))
-        finally:
-            arriving.forget()
 
     async def _hop(self, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work, limiter=self.services.readers)

@@ -12,7 +12,14 @@ from gateway.api.arriving import declared
 FORM_LIMIT = 64 * 1024  # bytes of a POST _search
 PRESENTATION = frozenset({"_format", "_pretty"})  # about the answer, not the search
 
+FORM = "application/x-www-form-urlencoded"
+
 Pairs = list[tuple[str, str]]
+
+
+def media_type(request: Request) -> str:
+    """Of the body, without its parameters, in small letters; "" where none is told."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def asked_of(request: Request) -> Pairs:
@@ -21,8 +28,8 @@ async def asked_of(request: Request) -> Pairs:
     pairs = list(request.query_params.multi_items())
     if request.method != "POST":
         return pairs
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded" and (kind or request.headers.get("content-length", "0") != "0"):
+    kind = media_type(request)
+    if kind != FORM and (kind or request.headers.get("content-length", "0") != "0"):
         raise answer.Refusal(415, "a search by POST is application/x-www-form-urlencoded")
     declared(request, FORM_LIMIT)
     body = bytearray()

@@ -26,6 +26,7 @@ from starlette.routing import Route
 from gateway import outbound
 from gateway.api import answer
 from gateway.api.arriving import Arriving, Waiting
+from gateway.api.form import PRESENTATION
 from gateway.api.guard import require
 from gateway.api.offered import ANY, Offered
 from gateway.api.resource import parsed, parts_of, type_of
@@ -50,7 +51,6 @@ OFFERED: Final = (
     Offered("hl7v2", "/OperationDefinition/hl7v2"),
     Offered("hl7v2", "/OperationDefinition/hl7v2", (ANY,)),
 )
-_PRESENTATION: Final = frozenset({"_format", "_pretty"})
 _TAKEN: Final = (
     ("resource", "Any", "a resource or Bundle that becomes a message; as the body itself or among Parameters"),
     ("receiver", "string", "id of the member that the message is written for"),
@@ -141,7 +141,7 @@ class Hl7v2:
         return await self._hop(lambda: self._of_record(request, type_name, key, wanted))
 
     def _wanted(self, given: Mapping[str, str]) -> _Wanted:
-        if unknown := given.keys() - _PARAMETERS - _PRESENTATION:
+        if unknown := given.keys() - _PARAMETERS - PRESENTATION:
             known = ", ".join(sorted(_PARAMETERS))
             raise answer.Refusal(400, f"$hl7v2 takes {known}; not {sorted(unknown)[0][:40]!r}")
         if (version := given.get("version", "")) and version not in VERSIONS:

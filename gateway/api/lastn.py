@@ -11,11 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer, listing
-from gateway.api.arriving import Arriving, Waiting
-from gateway.api.form import PRESENTATION, asked_of
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed, parts_of
+from gateway.api.parameters import pairs_of
 from gateway.api.services import Services
 from gateway.fhir.searchparameters import parameters
 from gateway.store.latest import latest
@@ -45,7 +44,8 @@ class LastN:
         """The newest of each code, `max` of them, as a searchset; a patient and a category or code have to be named."""
         allowed = request.state.grant.allows
         require(request, allowed("Observation", "r") and allowed("Observation", "s"), "system/Observation.rs")
-        pairs = [pair for pair in await self._asked(request) if pair[0] not in PRESENTATION and pair[1]]
+        found = await pairs_of(request, self.waiting, self.services.resource_limit)
+        pairs = [pair for pair in found if pair[1]]
         names = {name.partition(":")[0].partition(".")[0] for name, _ in pairs}
         if not names & _PERSON:
             raise answer.Refusal(400, "$lastn is about one patient: write patient=… or subject=…")
@@ -65,23 +65,6 @@ class LastN:
 
         page = await anyio.to_thread.run_sync(work, limiter=self.services.readers)
         return answer.fhir(request, listing.search(request, "Observation/$lastn", page, (), pairs))
-
-    async def _asked(self, request: Request) -> list[tuple[str, str]]:
-        """The parameters of the address, and of a form or of Parameters."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.method == "GET" or kind == "application/x-www-form-urlencoded":
-            return await asked_of(request)
-        arriving = Arriving(self.waiting)
-        try:
-            body = parsed(request, await arriving.whole(request, self.services.resource_limit))
-        finally:
-            arriving.forget()
-        found = list(request.query_params.multi_items())
-        for each in parts_of(body):
-            value = next((value for name, value in each.items() if name.startswith("value")), "")
-            text = value.get("reference", "") if isinstance(value, dict) else value
-            found.append((str(each.get("name", "")), str(text)))
-        return found
 
 
 def _most(text: str) -> int:

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer, listing
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.parameters import body_of
 from gateway.api.services import Services
 from gateway.fhir import json, validate
 from gateway.identity.index import Match, matches
@@ -53,12 +53,7 @@ class Matching:
         """Candidates as a searchset, the likeliest first, each with its probability and grade."""
         allowed = request.state.grant.allows
         require(request, allowed("Patient", "r") and allowed("Patient", "s"), "system/Patient.rs")
-        arriving = Arriving(self.waiting)
-        try:
-            body = parsed(request, await arriving.whole(request, min(LIMIT, self.services.resource_limit)))
-        finally:
-            arriving.forget()
-        asked = _read(body)
+        asked = _read(await body_of(request, self.waiting, min(LIMIT, self.services.resource_limit)))
         return await anyio.to_thread.run_sync(lambda: self._answered(request, asked), limiter=self.services.readers)
 
     def _answered(self, request: Request, asked: _Asked) -> Response:

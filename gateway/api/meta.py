@@ -16,10 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import ANY, Offered
-from gateway.api.resource import applied, parsed, type_of
+from gateway.api.parameters import body_of
+from gateway.api.resource import applied, type_of
 from gateway.api.services import Services
 from gateway.fhir import validate
 from gateway.model import Resource
@@ -113,11 +114,7 @@ class Labels:
 
     async def _meta(self, request: Request) -> Resource:
         """The parameter `meta`. Refusal 400 where there is none, Permanent where it is not valid."""
-        arriving = Arriving(self.waiting)
-        try:
-            parameters = parsed(request, await arriving.whole(request, min(LIMIT, self.services.resource_limit)))
-        finally:
-            arriving.forget()
+        parameters = await body_of(request, self.waiting, min(LIMIT, self.services.resource_limit))
         validate.check(parameters)
         found = [each.get("valueMeta") for each in parameters.get("parameter", ()) if each.get("name") == "meta"]
         if parameters["resourceType"] != "Parameters" or len(found) != 1 or not isinstance(found[0], dict):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
+from starlette.routing import BaseRoute, Match, Route
 
 from gateway.api import answer
 from gateway.errors import Permanent
@@ -28,13 +29,21 @@ Patch = Callable[[Resource], Resource]
 
 
 def type_of(request: Request) -> str:
-    """The resource type in the address; 404 for none of R4's, and for an operation that there is not."""
+    """The resource type in the address; 404 for none of R4's, and for an operation that there is not; 405 for one that
+    is called otherwise."""
     if any(str(part).startswith("$") for part in request.path_params.values()):
+        if methods := {each for route in request.app.routes if _names_it(route, request) for each in route.methods}:
+            allow = {"allow": ", ".join(sorted(methods))}
+            raise answer.Refusal(405, "this operation is not called by this method", headers=allow)
         raise answer.Refusal(404, "there is no such operation here; the CapabilityStatement names those that there are")
     name: str = request.path_params["type"]
     if name not in definitions.resource_types():
         raise answer.Refusal(404, "there is no such resource type in FHIR R4; names are written as in `Patient`")
     return name
+
+
+def _names_it(route: BaseRoute, request: Request) -> bool:
+    return isinstance(route, Route) and "$" in route.path and route.matches(request.scope)[0] is not Match.NONE
 
 
 def parsed(request: Request, body: bytes) -> Resource:

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer, listing
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.parameters import pairs_of
 from gateway.api.services import Services
 from gateway.db.engine import Reader
 from gateway.model import Resource
@@ -43,7 +43,6 @@ DOCUMENTATION = (
 EVENTS = 100  # in one answer of $events
 STATUSES = 1000
 _BIG = 1 << 62
-_PRESENTATION = frozenset({"_format", "_pretty"})
 _STATES = frozenset({"requested", "active", "error", "off"})
 
 
@@ -150,14 +149,7 @@ class Subscriptions:
 
     async def _asked(self, request: Request, known: frozenset[str]) -> Asked:
         """The parameters of the address, and of a POST's Parameters."""
-        pairs = [pair for pair in request.query_params.multi_items() if pair[0] not in _PRESENTATION]
-        if request.method == "POST":
-            arriving = Arriving(self.waiting)
-            try:
-                body = await arriving.whole(request, self.services.resource_limit)
-                pairs += _pairs(parsed(request, body)) if body else []
-            finally:
-                arriving.forget()
+        pairs = await pairs_of(request, self.waiting, self.services.resource_limit)
         strange = next((name for name, _ in pairs if name not in known), None)
         if strange is not None:
             raise answer.Refusal(400, f"it takes {', '.join(sorted(known))}; not {strange[:40]!r}")
@@ -165,14 +157,6 @@ class Subscriptions:
 
     async def _hop(self, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work, limiter=self.services.readers)
-
-
-def _pairs(parameters: Resource) -> Asked:
-    found: Asked = []
-    for each in parameters.get("parameter", ()):
-        value = next((value for name, value in each.items() if name.startswith("value")), "")
-        found.append((str(each.get("name", "")), str(value)))
-    return found
 
 
 def _number(asked: dict[str, str], name: str) -> int:

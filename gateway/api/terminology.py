@@ -17,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api import answer
-from gateway.api.arriving import Arriving, Waiting
+from gateway.api.arriving import Waiting
 from gateway.api.guard import require
 from gateway.api.offered import Offered
-from gateway.api.resource import parsed
+from gateway.api.parameters import body_of
 from gateway.api.services import Services
 from gateway.errors import Permanent
 from gateway.fhir import validate
@@ -125,11 +125,7 @@ class Terminology:
         return stored.resource
 
     async def _brought(self, request: Request, operation: Operation) -> Given:
-        arriving = Arriving(self.waiting)
-        try:
-            resource = parsed(request, await arriving.whole(request, self.services.resource_limit))
-        finally:
-            arriving.forget()
+        resource = await body_of(request, self.waiting, self.services.resource_limit)
         validate.check(resource)
         if operation.brings and resource["resourceType"] == operation.type:
             return Given(((operation.brings, resource),))

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from gateway.api import answer, listing
 from gateway.api.arriving import Arriving, Waiting
 from gateway.api.bundles import Bundles
+from gateway.api.form import PRESENTATION
 from gateway.api.guard import require
 from gateway.api.resource import patch_of, resource_of, type_of
 from gateway.api.services import Services
@@ -27,7 +28,6 @@ from gateway.store.exchange import Asked, Done
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # R4 datatypes.html#id
 _VERBS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
-_PRESENTATION = frozenset({"_format", "_pretty"})
 
 
 @dataclass(slots=True, eq=False)
@@ -136,4 +136,4 @@ def told(request: Request, done: Done) -> Response:
 
 
 def _condition(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in pairs if pair[0] not in _PRESENTATION and pair[1])
+    return tuple(pair for pair in pairs if pair[0] not in PRESENTATION and pair[1])

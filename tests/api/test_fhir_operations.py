@@ -155,6 +155,27 @@ async def put(client: httpx.AsyncClient, *resources: dict[str, Any]) -> None:
         assert answer.is_success, answer.text
 
 
+async def test_an_operation_may_be_called_without_a_body(ward: httpx.AsyncClient) -> None:
+    for path in ("Patient/one/$everything", "Encounter/e/$everything", "Patient/one/$validate", "Subscription/$status"):
+        assert (await ward.post(f"/fhir/{path}")).status_code == 200
+    says(await ward.post("/fhir/Patient/$validate"), 400, "invalid")
+    says(await ward.post("/fhir/Patient/$match"), 400, "invalid")
+    says(await ward.post("/fhir/Patient/one/$meta-add"), 400, "invalid")
+
+
+async def test_an_operation_that_is_called_otherwise_says_how(ward: httpx.AsyncClient) -> None:
+    for path, method, allowed in (
+        ("Patient/$match", "GET", "POST"),
+        ("Patient/$validate", "GET", "POST"),
+        ("Patient/one/$meta-add", "GET", "POST"),
+        ("Patient/one/$everything", "DELETE", "GET, HEAD, POST"),
+    ):
+        refused = await ward.request(method, f"/fhir/{path}")
+        says(refused, 405, "not-supported")
+        assert refused.headers["allow"] == allowed
+    says(await ward.get("/fhir/Patient/$nothing"), 404, "not-found")
+
+
 async def test_everything_brings_nobody_elses_record(ward: httpx.AsyncClient) -> None:
     """`one` is the mother of `two`, noted a result of the child, and bore it in the same stay."""
     await put(
