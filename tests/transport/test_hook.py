@@ -38,6 +38,7 @@ def problem(url: str, allowed: Reach = NOTHING, address: str = "") -> str:
         "https://example.org:6379/", "http://example.org/", "ftp://example.org/", "https:///x", "gopher://x/",
         "https://user:password@example.org/", "https://example.org/#x", "https://example.org/\r\nX: y",
         "https://example.org:99999/", "https://exa mple.org/", "file:///etc/passwd", "https://例子.cn/",
+        "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://127.1/", "https://012.0.0.1./",
     ],
 )  # fmt: skip
 def test_what_is_refused_as_it_is_written(url: str) -> None:
@@ -49,8 +50,9 @@ def test_a_public_name_with_an_inner_address_is_refused(address: str) -> None:
     assert problem("https://hook.example.org/", address=address)
 
 
-def test_a_number_that_means_an_address_is_judged_when_it_is_resolved() -> None:
-    assert problem("https://2130706433/", address="127.0.0.1")
+@pytest.mark.parametrize("url", ["https://134744072/", "https://dead.beef/", "https://10.example.org/"])
+def test_a_number_may_mean_a_public_address_and_letters_are_a_name(url: str) -> None:
+    assert not problem(url)
 
 
 def test_one_bad_address_spoils_a_name() -> None:
