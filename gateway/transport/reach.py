@@ -21,7 +21,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PUBLIC_PORTS = frozenset({443, 8443})
 LISTED_PORTS = frozenset({80, 443})  # and all from 1024 on
-_NUMBERS = re.compile(r"(0[xX])?[0-9a-fA-F]+(\.(0[xX])?[0-9a-fA-F]+){0,3}\.?")  # 167772161, 012.0.0.1: as C reads them
+_NUMBERS = re.compile(r"(0[xX])?[0-9a-fA-F]+(\.(0[xX])?[0-9a-fA-F]+){0,3}")  # 167772161, 012.0.0.1: as C reads them
 _TRANSITION = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "::/96")))
 
 

@@ -38,7 +38,7 @@ def problem(url: str, allowed: Reach = NOTHING, address: str = "") -> str:
         "https://example.org:6379/", "http://example.org/", "ftp://example.org/", "https:///x", "gopher://x/",
         "https://user:password@example.org/", "https://example.org/#x", "https://example.org/\r\nX: y",
         "https://example.org:99999/", "https://exa mple.org/", "file:///etc/passwd", "https://例子.cn/",
-        "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://127.1/", "https://012.0.0.1./",
+        "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://127.1/", "https://012.0.0.1/",
     ],
 )  # fmt: skip
 def test_what_is_refused_as_it_is_written(url: str) -> None:
