@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from typing import Final, Self
 
 import psycopg
@@ -57,7 +57,7 @@ class Occupancy:
         self._number = lock_number(f"{address.namespace} gateway")
         self._name = f"hutong on {socket.gethostname()}"[:45] + f", process {os.getpid()}"  # the server keeps 63 bytes
         self._session: tuple[int, str] | None = None  # process id in the server and name, of the last that had it
-        self._connection: psycopg.Connection | None = None
+        self._connection: psycopg.Connection | None = None  # of the session that has it
         self._closing = threading.Event()
         self._watch: threading.Thread | None = None
         try:
@@ -108,16 +108,18 @@ class Occupancy:
 
     def _take(self) -> str:
         """ "" when it is ours, else the name of who has it and does not let go."""
-        self._connection = self._connected()
         until = time.monotonic() + PATIENCE
-        while not self._connection.execute(_TAKE, (self._number,)).fetchall()[0][0]:
-            found = self._connection.execute(_HOLDER, (self._number,)).fetchall()
-            if self._session and self._session in found:  # ours, from before the network broke
-                self._connection.execute(_END, self._session[:1])
-            elif found and time.monotonic() > until:
-                return str(found[0][1]) or "its name is not shown"
-            time.sleep(_PAUSE)
-        self._session = self._connection.info.backend_pid, self._name
+        with ExitStack() as stack:
+            connection = stack.enter_context(closing(self._connected()))
+            while not connection.execute(_TAKE, (self._number,)).fetchall()[0][0]:
+                found = connection.execute(_HOLDER, (self._number,)).fetchall()
+                if self._session and self._session in found:  # ours, from before the network broke
+                    connection.execute(_END, self._session[:1])
+                elif time.monotonic() > until:
+                    return next((str(name) for _, name in found if name), "its name is not shown")
+                time.sleep(_PAUSE)
+            stack.pop_all()
+        self._connection, self._session = connection, (connection.info.backend_pid, self._name)
         return ""
 
     def _connected(self) -> psycopg.Connection:

@@ -151,7 +151,7 @@ def types(reader: Reader) -> list[str]:
 
 def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str = "", span: Span = ALWAYS) -> Page:
     """A page of all versions of a type, or of all types (None), newest first; with a `count` of 0 their number alone.
-    A resource has one version per transaction, hence per instant."""
+    `total` is given where one page holds all. A resource has one version per transaction, hence per instant."""
     if not count:
         total = sum(_number(reader, each, span) for each in ([type] if type else types(reader)))
         return Page(total=total, matches=[], included=[], next=None)
@@ -162,7 +162,7 @@ def versions(reader: Reader, type: str | None, *, count: int = 100, cursor: str 
     found.sort(key=_newest, reverse=True)
     following = found[count - 1] if len(found) > count else None
     return Page(
-        total=None, matches=found[:count], included=[],
+        total=None if cursor or following else len(found), matches=found[:count], included=[],
         next=f"{milliseconds(following.updated)}.{following.type}.{following.id}" if following else None,
     )  # fmt: skip
 

@@ -97,6 +97,9 @@ async def test_the_history_of_a_type_has_pages(filled: Door, client: httpx.Async
     assert versions == ["2", "1", "1", "1"]
     since = await found(client, "/fhir/Observation/_history?_since=2026-03-05T10:03:00%2B08:00")
     assert [entry["resource"]["meta"]["versionId"] for entry in since["entry"]] == ["2", "1", "1"]
+    assert since["total"] == len(since["entry"])
+    assert (await found(client, "/fhir/Observation/_history?_since=2030"))["total"] == 0
+    assert "total" not in await found(client, "/fhir/Observation/_history?_count=3")
     says(await client.get("/fhir/Observation/_history?_since=yesterday"), 400, "invalid")
     says(await client.get("/fhir/Observation/_history?_at=noon"), 400, "invalid")
     says(await client.get("/fhir/Observation/_history?_at=ap2026"), 400, "invalid")
