@@ -18,7 +18,7 @@ from gateway.model import Resource
 
 LONGEST = 2_000  # characters of a path
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|'(?P<text>(?:[^'\\]|\\.)*)'|(?P<number>-?\d+(?:\.\d+)?)|(?P<sign>!=|[.()\[\]=]))"
+    r"\s*(?:(?P<name>\$this|[A-Za-z_][A-Za-z0-9_]*)|'(?P<text>(?:[^'\\]|\\.)*)'|(?P<number>-?\d+(?:\.\d+)?)|(?P<sign>!=|[.()\[\]=]))"
 )
 
 

@@ -169,7 +169,12 @@ def _read_members(node: ElementTree.Element, path: str, place: str, depth: int) 
         if not element.many and not {element.name, f"_{element.name}"}.isdisjoint(found):
             _refuse("there is more than one", "send one", f"{place}.{name}")
         _keep(found, element, *_read(child, element, f"{place}.{name}", depth + 1))
-    return found
+    return {name: each for name, each in found.items() if not _nothing(each)}
+
+
+def _nothing(value: Any) -> bool:
+    """A repeated primitive of which no element has a value: JSON has its `_name` alone (R4 json.html#primitive)."""
+    return isinstance(value, list) and all(each is None for each in value)
 
 
 def _element(path: str, name: str, place: str) -> Element:

@@ -30,6 +30,13 @@ def test_the_parts_of_an_extension_choose_the_form_of_its_value() -> None:
     validate.check(made)
 
 
+def test_a_primitive_is_chosen_by_what_it_is_itself() -> None:
+    patient = {"resourceType": "Patient", "name": [{"given": ["a", "b"]}]}
+    path = "Patient.name.given.where($this = 'b')"
+    made = fhirpath_patch(patient, operation("replace", path, value={"valueString": "c"}))
+    assert made["name"] == [{"given": ["a", "c"]}]
+
+
 def test_what_may_come_again_is_a_list_though_it_came_once() -> None:
     phone = {"name": "telecom", "valueContactPoint": {"system": "phone", "value": "1"}}
     inner = {

@@ -101,6 +101,13 @@ def test_a_narrative_without_its_namespace_gets_it() -> None:
     assert f'<div xmlns="{XHTML}">a</div>'.encode() in resources_door.to_xml(resource)
 
 
+def test_repeated_primitives_without_any_value_have_no_list_of_values() -> None:
+    """JSON would have a list of nothing but null."""
+    shadows = [{"id": "a"}, {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}]
+    resource = {"resourceType": "Patient", "name": [{"_given": shadows}]}
+    assert resources_door.from_xml(resources_door.to_xml(resource)) == resource
+
+
 def test_the_place_of_a_schema_is_no_content() -> None:
     instance = "http://www.w3.org/2001/XMLSchema-instance"
     names = f'xmlns="http://hl7.org/fhir" xmlns:x="{instance}" x:schemaLocation="a b"'
