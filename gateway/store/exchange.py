@@ -158,12 +158,24 @@ class _Exchange:
         found = self._matching(asked)
         own = str((asked.resource or {}).get("id", ""))
         if asked.method == "PUT" and found is None:
-            return self._workspace.load(asked.type, own or self._workspace.new_id())
+            return self._unmatched(asked, own)
         if asked.method == "PUT" and found is not None and own not in ("", found.id):
             raise Permanent("the condition matches a resource with another id", place=asked.place or f"{asked.type}.id")
         if asked.method == "PATCH" and found is None:
             raise Missing(f"no {asked.type} matches the condition", place=asked.place)
         return found
+
+    def _unmatched(self, asked: Asked, own: str) -> Working:
+        """A new one, under the id that the body names. One that is there already does not fulfil the condition: it is
+        somebody else's, and would be written over."""
+        working = self._workspace.load(asked.type, own or self._workspace.new_id())
+        if working.stored is not None:
+            remedy = "leave the id out, or mend the condition"
+            place = asked.place or f"{asked.type}.id"
+            raise PreconditionFailed(
+                "another resource that the condition does not match has this id", place=place, remedy=remedy
+            )
+        return working
 
     def _matching(self, asked: Asked) -> Working | None:
         """The one resource that fulfils the condition. PreconditionFailed when several do."""

@@ -146,6 +146,9 @@ async def test_conditional_update(client: httpx.AsyncClient) -> None:
     says(await client.put(address, json=patient("1", id="other")), 400, "invalid")
     mine = await client.put(f"/fhir/Patient?identifier={LAB}|2", json=patient("2", id="mine"))
     assert (mine.status_code, mine.json()["id"]) == (201, "mine")
+    another = await client.put(f"/fhir/Patient?identifier={LAB}|3", json=patient("3", id="mine"))
+    says(another, 412, "conflict")  # nobody is written over by somebody else
+    assert (await client.get("/fhir/Patient/mine")).json() == mine.json()
     await client.post("/fhir/Patient", json=patient("1"))
     says(await client.put(address, json=patient("1")), 412, "conflict")
     says(await client.put("/fhir/Patient", json=patient("1")), 400, "invalid")
