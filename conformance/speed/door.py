@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.api import Services, Tokens, create
+from gateway.api.door import create
 from gateway.api.overview import Overview
+from gateway.api.security import Tokens
+from gateway.api.services import Services
 from gateway.bulk import Exporter, Jobs
 from gateway.db.commits import Commits
 from gateway.db.engine import Engine

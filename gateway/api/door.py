@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -32,15 +32,9 @@ from gateway.api.writing import Writing
 COMPRESSED = 16 * 1024  # bytes of an answer from which gzip is worth its time to who takes it (Accept-Encoding)
 
 
-def create(services: Services) -> FastAPI:
+def create(services: Services) -> Starlette:
     """The application for uvicorn. /openapi.json describes it to whoever has a token; there is no /docs."""
-    app = FastAPI(
-        title="Hutong 互通",
-        version=services.version,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
+    app = Starlette(
         middleware=[
             Middleware(Guard, services=services),
             Middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=1),
@@ -48,6 +42,7 @@ def create(services: Services) -> FastAPI:
         ],
         exception_handlers={HTTPException: http_error},
     )
+    app.router.redirect_slashes = False
     writing = Writing(services)
     app.router.routes.extend(writing.root())
     app.router.routes.extend(BulkExport(services, writing.waiting).routes())
@@ -68,7 +63,7 @@ def create(services: Services) -> FastAPI:
     soap = Soap(intake)
     app.router.routes.append(Route("/soap/{channel}", soap.describe, methods=["GET"]))
     app.router.routes.append(Route("/soap/{channel}", soap.post, methods=["POST"]))
-    Operations(services).add_to(app)
-    People(services).add_to(app)
-    app.router.routes.append(OpenApi(app).route())
+    app.router.routes.extend(Operations(services).routes())
+    app.router.routes.extend(People(services).routes())
+    app.router.routes.append(OpenApi(app.routes, services.version).route())
     return app

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from gateway.api import answer, capability
 from gateway.api.operations import PAGE_LIMIT, STATES
+from gateway.api.people import DEEDS, PAGE
 from gateway.fhir import definitions, json, json_schema
 
 Schema = dict[str, Any]
@@ -31,11 +31,17 @@ _PATH: Final[dict[str, Schema]] = {
     "version": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
 }
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 1 << 62}
-_LISTS: Final = ("/operations/entries", "/operations/deliveries")
 _LIST: Final[dict[str, Schema]] = {
     "state": {"enum": list(STATES)},
     "limit": {"type": "integer", "minimum": 0, "maximum": PAGE_LIMIT},
     "before": _NUMBER,
+}
+_PAGE: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": PAGE}
+_OF_LISTS: Final = {
+    "/operations/entries": _LIST,
+    "/operations/deliveries": _LIST,
+    "/operations/people": {"limit": _PAGE},
+    "/operations/people/log": {"limit": _PAGE, "patient": _PATH["id"]},
 }
 _REPLAY: Final[Schema] = {
     "type": "object",
@@ -45,6 +51,12 @@ _REPLAY: Final[Schema] = {
         "parked": {"type": "boolean"},
     },
 }
+_DECISION: Final[Schema] = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("why", "one", "other")} | {"number": _NUMBER},
+    "required": ["why"],
+}
+_DESCRIBED: Final = ("/fhir", "/intake", "/health", "/metrics", "/operations")  # SOAP has its own, ?wsdl
 _NAME: Final = re.compile(r"{(\w+)(?::\w+)?}")
 _UNNAMED: Final = re.compile(r"[^a-z0-9_-]+")
 _TEXT: Final[Schema] = {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*$", "maxLength": 500}
@@ -71,10 +83,11 @@ _HISTORY: Final[dict[str, Schema]] = {
 
 
 class OpenApi:
-    """Describes one application."""
+    """Describes the routes of one application, also those that come later."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(self, routes: Sequence[BaseRoute], version: str) -> None:
+        self._routes = routes
+        self._info = {"title": "Hutong 互通", "version": version}
 
     def route(self) -> Route:
         """Its own address; whoever has a token may read it."""
@@ -89,40 +102,22 @@ class OpenApi:
 
     def described(self, types: tuple[str, ...] = ()) -> Schema:
         """The document. Types must be known."""
-        own = self._app.openapi()  # the operations, which FastAPI knows
         paths: dict[str, Any] = {}
-        for route in self._app.routes:
-            if type(route) is Route and route.path.startswith(("/fhir", "/intake")):  # SOAP has its own, ?wsdl
+        for route in self._routes:
+            if isinstance(route, Route) and route.path.startswith(_DESCRIBED):
                 for path, fixed in _addresses(route.path, types):
                     paths.setdefault(path, {}).update(_methods(route, path, fixed))
-        paths.update({path: _operations(path, methods) for path, methods in own.get("paths", {}).items()})
         bodies = json_schema.schemas(types, at=_AT) if types else {}
         return {
             "openapi": "3.1.0",
-            "info": own["info"],
+            "info": self._info,
             "paths": paths,
             "components": {
-                "schemas": {**own.get("components", {}).get("schemas", {}), **bodies, "AnyResource": json_schema.ANY},
+                "schemas": {**bodies, "AnyResource": json_schema.ANY},
                 "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             },
             "security": [{"token": []}],
         }
-
-
-def _operations(path: str, methods: Schema) -> Schema:
-    """What FastAPI knows of an operation, and what its handlers read of the request by themselves."""
-    parameters = [{"name": name, "in": "path", "required": True, "schema": _NUMBER} for name in _NAME.findall(path)] + [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in (_LIST.items() if path in _LISTS else ())
-    ]
-    found: Schema = {}
-    for method, operation in methods.items():
-        found[method] = {**operation, "parameters": parameters, "responses": _answers(path, "")}
-        if path == "/health":
-            found[method]["security"] = []
-        if method == "post":
-            found[method]["requestBody"] = {"required": True, "content": {"application/json": {"schema": _REPLAY}}}
-    return found
 
 
 def _addresses(pattern: str, types: tuple[str, ...]) -> Iterable[tuple[str, str]]:
@@ -134,7 +129,7 @@ def _addresses(pattern: str, types: tuple[str, ...]) -> Iterable[tuple[str, str]
 
 
 def _methods(route: Route, path: str, fixed: str) -> dict[str, Any]:
-    parameters = [_path_parameter(name) for name in _NAME.findall(path)]
+    parameters = [_path_parameter(name, path) for name in _NAME.findall(path)]
     found = {}
     for method in sorted((route.methods or set()) - {"HEAD"}):
         operation: Schema = {
@@ -145,12 +140,16 @@ def _methods(route: Route, path: str, fixed: str) -> dict[str, Any]:
         }
         if method in ("POST", "PUT", "PATCH"):
             operation["requestBody"] = {"required": "$" not in path, "content": _body(method, path, fixed)}
+        if path == "/health":
+            operation["security"] = []
         found[method.lower()] = operation
     return found
 
 
-def _path_parameter(name: str) -> Schema:
+def _path_parameter(name: str, path: str) -> Schema:
     schema = _PATH.get(name, {"type": "string", "pattern": r"^[A-Za-z0-9._-]{1,64}$"})
+    if path.startswith("/operations"):
+        schema = {"enum": list(DEEDS)} if name == "deed" else _NUMBER
     if name in ("type", "compartment"):
         schema = {"enum": sorted(definitions.resource_types())}
     return {"name": name, "in": "path", "required": True, "schema": schema}
@@ -159,8 +158,10 @@ def _path_parameter(name: str) -> Schema:
 def _query(method: str, path: str, fixed: str) -> list[Schema]:
     """The parameters of the address."""
     last = path.rpartition("/")[2]
-    if not path.startswith("/fhir") or last.startswith("$") or last == "metadata":
-        known: dict[str, Schema] = dict(_PRESENTATION) if path.startswith("/fhir") else {}
+    if path in _OF_LISTS:
+        known: dict[str, Schema] = dict(_OF_LISTS[path])
+    elif not path.startswith("/fhir") or last.startswith("$") or last == "metadata":
+        known = dict(_PRESENTATION) if path.startswith("/fhir") else {}
     elif last == "_history" and method == "GET":
         known = dict(_HISTORY)
     elif _searches(method, path):
@@ -177,6 +178,8 @@ def _searches(method: str, path: str) -> bool:
 
 
 def _body(method: str, path: str, fixed: str) -> Schema:
+    if path.startswith("/operations"):
+        return {"application/json": {"schema": _REPLAY if path == "/operations/replay" else _DECISION}}
     if not path.startswith("/fhir"):
         return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     if path.endswith("_search"):

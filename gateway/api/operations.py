@@ -1,7 +1,4 @@
-"""Operations: health, metrics, what waits and why, replay. Lists name causes and places; bodies have their own scope.
-
-These are FastAPI routes, so /openapi.json describes them.
-"""
+"""Operations: health, metrics, what waits and why, replay. Lists name causes and places; bodies have a scope."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ from typing import TypeVar
 
 import anyio.to_thread
 import msgspec
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from gateway.api import answer
 from gateway.api.guard import require
@@ -37,37 +34,20 @@ class Operations:
 
     services: Services
 
-    def add_to(self, app: FastAPI) -> None:
-        """Hang the routes into the application."""
-        routes = (
-            ("GET", "/health", self.health, "Whether everything listens; needs no token"),
-            ("GET", "/metrics", self.metrics, "Prometheus text format"),
-            ("GET", "/operations/status", self.status, "What stands where, by channel and subscription"),
-            (
-                "GET",
-                "/operations/entries",
-                self.entries,
-                "Received messages in one state: ?state=parked&limit=100&before=ID",
-            ),
-            (
-                "GET",
-                "/operations/deliveries",
-                self.deliveries,
-                "Deliveries in one state: ?state=dead&limit=100&before=ID",
-            ),
-            ("GET", "/operations/entries/{id}/body", self.body, "The message as it arrived; needs operations/raw"),
-            (
-                "POST",
-                "/operations/replay",
-                self.replay,
-                'Once more: {"entries": [1], "deliveries": [2], "parked": false}',
-            ),
-        )
-        for method, path, endpoint, summary in routes:
-            app.add_api_route(path, endpoint, methods=[method], summary=summary, response_class=Response)
+    def routes(self) -> list[Route]:
+        """One address each."""
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/operations/status", self.status, methods=["GET"]),
+            Route("/operations/entries", self.entries, methods=["GET"]),
+            Route("/operations/deliveries", self.deliveries, methods=["GET"]),
+            Route("/operations/entries/{id}/body", self.body, methods=["GET"]),
+            Route("/operations/replay", self.replay, methods=["POST"]),
+        ]
 
-    async def health(self) -> Response:
-        """200 once everything is served, 503 before and while stopping."""
+    async def health(self, _: Request) -> Response:
+        """Whether everything is served: 200, and 503 before and while stopping; needs no token."""
         state = self.services.state()
         said: dict[str, object] = {"status": state, "version": self.services.version}
         settings = self.services.settings()
@@ -75,33 +55,33 @@ class Operations:
         return Response(body, 200 if state == "ok" else 503, media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:
-        """Counters of the processes and depths of the queues."""
+        """Counters of the processes and depths of the queues, in the text format of Prometheus."""
         _require(request, "metrics")
         return Response(
             await self._hop(lambda: self.services.metrics.exposition(self.services.overview.depths)), media_type=METRICS
         )
 
     async def status(self, request: Request) -> Response:
-        """The same that `hutong status --json` prints."""
+        """What stands where, by channel and subscription: the same that `hutong status --json` prints."""
         _require(request, "status")
         return _json(await self._hop(self.services.overview.status))
 
     async def entries(self, request: Request) -> Response:
-        """Ids, channels, kinds, causes and places; never bodies."""
+        """Received messages in one state: ids, channels, kinds, causes and places; never bodies."""
         _require(request, "entries")
         state, limit, before = _listed(request)
         held = await self._hop(lambda: self.services.overview.entries(state=state, limit=limit, before=before))
         return _json({"entries": held})
 
     async def deliveries(self, request: Request) -> Response:
-        """Ids, subscriptions, causes and places; never bodies."""
+        """Deliveries in one state: ids, subscriptions, causes and places; never bodies."""
         _require(request, "entries")
         state, limit, before = _listed(request)
         held = await self._hop(lambda: self.services.overview.deliveries(state=state, limit=limit, before=before))
         return _json({"deliveries": held})
 
     async def body(self, request: Request) -> Response:
-        """The bytes of one entry as they arrived, to be saved: never shown by a browser."""
+        """The message as it arrived, to be saved: never shown by a browser; needs operations/raw."""
         _require(request, "raw")
         number = _number(request.path_params["id"], "the id of an entry", LAST)
         body = await self._hop(lambda: self.services.overview.body(number))

@@ -1,7 +1,6 @@
 """Who is who, for people: pairs that may be one person, what is decided of them, and what was decided by whom.
 
-FastAPI routes, so /openapi.json describes them. Lists hold ids and words, never a name or a number; scope
-`operations/people`.
+Lists hold ids and words, never a name or a number; scope `operations/people`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 import anyio.to_thread
 import msgspec
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from gateway import people
 from gateway.api import answer
@@ -50,23 +49,16 @@ class People:
 
     services: Services
 
-    def add_to(self, app: FastAPI) -> None:
-        """Hang the routes into the application."""
-        routes = (
-            ("GET", "/operations/people", self.listed, "Pairs that a person must decide, the likeliest first"),
-            ("GET", "/operations/people/log", self.log, "What was joined and parted, by whom and why: ?patient=ID"),
-            (
-                "POST",
-                "/operations/people/{deed}",
-                self.decide,
-                'merge, unmerge or apart: {"number": 1, "why": "…"} or {"one": "ID", "other": "ID", "why": "…"}',
-            ),
-        )
-        for method, path, endpoint, summary in routes:
-            app.add_api_route(path, endpoint, methods=[method], summary=summary, response_class=Response)
+    def routes(self) -> list[Route]:
+        """One address each."""
+        return [
+            Route("/operations/people", self.listed, methods=["GET"]),
+            Route("/operations/people/log", self.log, methods=["GET"]),
+            Route("/operations/people/{deed}", self.decide, methods=["POST"]),
+        ]
 
     async def listed(self, request: Request) -> Response:
-        """Ids, probability and reasons of the open pairs."""
+        """Pairs that a person must decide, the likeliest first: ids, probability and reasons."""
         _require(request)
         limit = _limit(request)
         return _json(await self._hop(lambda: self._listed(limit)))
@@ -76,7 +68,7 @@ class People:
             return {"open": review.count(reader), "pairs": [shown(each) for each in review.listed(reader, limit=limit)]}
 
     async def log(self, request: Request) -> Response:
-        """The log, newest first."""
+        """What was joined and parted, by whom and why, the newest first."""
         _require(request)
         limit, patient = _limit(request), request.query_params.get("patient", "")
         return _json(await self._hop(lambda: self._log(patient, limit)))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from gateway import telemetry
-from gateway.api import Services, create
+from gateway.api.door import create
 from gateway.api.overview import Overview
 from gateway.api.security import Tokens
-from gateway.api.services import State
+from gateway.api.services import Services, State
 from gateway.api.serving import configuration
 from gateway.app import charts
 from gateway.app.editions import Edition

@@ -15,9 +15,10 @@ import httpx
 import pytest
 import uvicorn
 
-from gateway.api import Services, Tokens, create
+from gateway.api.door import create
 from gateway.api.overview import Overview
-from gateway.api.services import State
+from gateway.api.security import Tokens
+from gateway.api.services import Services, State
 from gateway.api.serving import configuration
 from gateway.bulk import Exporter, Jobs
 from gateway.db.commits import Commits

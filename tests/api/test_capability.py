@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from gateway.api import create
+from gateway.api.door import create
 from gateway.fhir import searchparameters, validate
 from tests.api.conftest import Door
 

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.api import Tokens, create
+from gateway.api.door import create
 from gateway.api.overview import Overview
+from gateway.api.security import Tokens
 from gateway.fhir import validate
 from gateway.model import Frame
 from tests.api.conftest import BASE, Door, observation, patient

@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.api import Services, Tokens, create
+from gateway.api.door import create
 from gateway.api.overview import Overview
+from gateway.api.security import Tokens
+from gateway.api.services import Services
 from gateway.bulk import Exporter, Jobs
 from gateway.db.engine import Engine, Transaction
 from gateway.db.sqlite import SqliteEngine
