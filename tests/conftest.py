@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.engines import engines, postgresql
+from tests.engines import engines, postgresql, server
 
-__all__ = ["engines", "postgresql"]
+__all__ = ["engines", "postgresql", "server"]
 
 # Files that take longest, by the half minute, the longest first: none of them is left over when all others are done.
 LONGEST = (

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from gateway.db import address
 from gateway.db.engine import Engine
 from gateway.db.sqlite import SqliteEngine
+
+if TYPE_CHECKING:
+    from conformance.databases import Server
 
 
 class Engines(Protocol):
@@ -63,18 +66,28 @@ SQLITE_ONLY = pytest.mark.parametrize("engines", ["sqlite"], indirect=True)  # w
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Postgresql]:
-    """A server of our own; started by the first test that needs it."""
+def _running() -> Iterator[Server]:
     from conformance import databases
 
     try:
-        server = databases.postgresql()
-        running = server.__enter__()
+        running = databases.postgresql()
+        found = running.__enter__()
     except databases.Unavailable as error:
         pytest.skip(str(error))
-    yield Postgresql(running.url)
-    server.__exit__(None, None, None)
+    yield found
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A server for all tests; started by the first that needs it."""
+    yield from (Postgresql(server.url) for server in _running())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One of a module's own, to be stopped and started."""
+    yield from _running()
 
 
 @pytest.fixture(scope="session", params=BOTH)

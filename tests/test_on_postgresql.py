@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,17 +24,6 @@ psycopg = pytest.importorskip("psycopg")
 from gateway.db.postgresql import lock_number  # noqa: E402
 
 PROGRAM = [sys.executable, "-m", "gateway"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[databases.Server]:
-    try:
-        running = databases.postgresql()
-        found = running.__enter__()
-    except databases.Unavailable as error:
-        pytest.skip(str(error))
-    yield found
-    running.__exit__(None, None, None)
 
 
 @pytest.fixture

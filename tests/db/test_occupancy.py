@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,19 +22,6 @@ SESSIONS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
 def test_a_server_that_is_not_there_is_transient() -> None:
     with pytest.raises(Transient, match="does not answer"):
         Occupancy(address.read("postgresql://h@127.0.0.1:9/x"))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    from conformance import databases
-
-    try:
-        running = databases.postgresql()
-        found = running.__enter__()
-    except databases.Unavailable as error:
-        pytest.skip(str(error))
-    yield found
-    running.__exit__(None, None, None)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -103,19 +102,6 @@ def test_a_server_that_is_not_there_is_transient() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ a server of its own
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    from conformance import databases
-
-    try:
-        running = databases.postgresql()
-        found = running.__enter__()
-    except databases.Unavailable as error:
-        pytest.skip(str(error))
-    yield found
-    running.__exit__(None, None, None)
 
 
 def opened(server: Any, namespace: str) -> PostgresqlEngine:
